@@ -1,0 +1,30 @@
+# What people type. Each target is one or two commands; look inside when something fails.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+.PHONY: help run test lint bench
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+run: ## Build, start everything in one process, make a demo tenant and send it a trace.
+	cargo run --release --locked -p spanlake-server -- standalone --demo --data-dir ./spanlake-data
+
+test: ## All tests, with a private Postgres and Redis.
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		scripts/with-services cargo nextest run --workspace --locked; \
+	else \
+		scripts/with-services cargo test --workspace --lib --bins --tests --locked; \
+	fi
+	cargo test --workspace --doc --locked
+
+lint: ## What a review should not have to say.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi
+	@if command -v helm >/dev/null; then scripts/check-helm; else echo "helm is not installed: skipped"; fi
+
+bench: ## Measure decoding, then a whole server under load; print a table.
+	scripts/bench

@@ -1,0 +1,217 @@
+//! The one way in: from a request's headers to a [`Caller`].
+//!
+//! ```text
+//!   headers ──► credential ──┬─ key ───► cache ──► auth (verify_key)
+//!                            └─ token ─► Verifier (public keys from auth)
+//!   header or query ──► app ─────────────► cache ──► auth (tenant, has_app)
+//!                                              └──► Caller ──► scope, limits
+//! ```
+
+mod app;
+mod remember;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::request::Parts;
+use moka::future::Cache;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use spanlake_model::{
+    AgentId, AppId, Caller, Clock, Code, Fault, FaultKind, KeyId, Limit, Principal, Scope, ScopeSet, TenantId,
+};
+use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
+
+use self::remember::Remembered;
+use self::tokens::Tokens;
+use crate::credential::{self, Presented};
+use crate::limiter::Limiter;
+
+/// How long a revoked key is kept in mind: longer than a load that began before the revocation can last and be cached.
+const REVOKED_FOR: Duration = Duration::from_secs(60);
+
+/// How much the gate remembers. How long is not for configuring: it is what we promise about revocation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Keys, tenants, apps and agents remembered, of each; about 300 bytes an entry. At the bound the least used go.
+    pub known_max: u64,
+    /// Refused keys, unknown apps and agents remembered, of each. At the bound the least used go.
+    pub refused_max: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { known_max: 100_000, refused_max: 10_000 }
+    }
+}
+
+/// Verifies credentials and takes limits. Cloning is cheap and shares everything.
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    auth: Arc<dyn Auth>,
+    limiter: Arc<dyn Limiter>,
+    clock: Arc<dyn Clock>,
+    tokens: Tokens,
+    /// By SHA-256 of the whole key: a wrong secret never meets the answer for the right one, and no secret lies here.
+    keys: Remembered<[u8; 32], Arc<KeyIdentity>>,
+    revoked: Cache<KeyId, ()>,
+    tenants: Remembered<TenantId, Arc<TenantInfo>>,
+    apps: Remembered<(TenantId, AppId), ()>,
+    agents: Remembered<(TenantId, AgentId), AppId>,
+}
+
+/// A verified credential, before the app is chosen.
+struct Holder {
+    tenant: TenantId,
+    pin: Option<AppId>,
+    agent: Option<AgentId>,
+    scopes: ScopeSet,
+    principal: Principal,
+}
+
+impl Gate {
+    /// A gate before this auth and this limiter.
+    pub fn new(auth: Arc<dyn Auth>, limiter: Arc<dyn Limiter>, clock: Arc<dyn Clock>, config: Config) -> Self {
+        let Config { known_max, refused_max } = config;
+        Self(Arc::new(Inner {
+            tokens: Tokens::new(Arc::clone(&auth), Arc::clone(&clock)),
+            keys: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
+            revoked: Cache::builder().max_capacity(known_max).time_to_live(REVOKED_FOR).build(),
+            tenants: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
+            apps: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
+            agents: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
+            auth,
+            limiter,
+            clock,
+        }))
+    }
+
+    /// Who sent this request, if they may do `scope`.
+    ///
+    /// # Errors
+    /// `unauthenticated` without a good credential; `forbidden` without the scope, or when a pinned key names another
+    /// app; `not_found` for an app that is not the tenant's; `service_unavailable` when auth cannot answer.
+    pub async fn admit(&self, parts: &Parts, scope: Scope) -> Result<Caller, Fault> {
+        self.admit_headers(&parts.headers, parts.uri.query(), scope).await
+    }
+    /// As [`Self::admit`], for requests that are not HTTP/1 shaped: gRPC metadata is headers without a query.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub async fn admit_headers(&self, headers: &HeaderMap, query: Option<&str>, scope: Scope) -> Result<Caller, Fault> {
+        let caller = self.identify(headers, query).await?;
+        caller.require(scope).map(|()| caller)
+    }
+    /// Who sent this request, whatever they may do.
+    ///
+    /// # Errors
+    /// As [`Self::admit`], but for the scope.
+    pub async fn caller(&self, parts: &Parts) -> Result<Caller, Fault> {
+        self.identify(&parts.headers, parts.uri.query()).await
+    }
+    /// Takes all of `costs` from the tenant's limits, or nothing.
+    ///
+    /// # Errors
+    /// `rate_limited` with the time after which the same request passes; `payload_too_large` when it never will;
+    /// `service_unavailable` when nobody can count.
+    pub async fn take(&self, caller: &Caller, costs: &[(Limit, u64)]) -> Result<(), Fault> {
+        let tenant = self.tenant(caller.tenant()).await?;
+        self.0.limiter.take(caller.tenant(), &tenant.limits, costs).await.map_err(Fault::from)
+    }
+    /// The app of one of the caller's agents; `None` when their tenant has no such agent.
+    ///
+    /// # Errors
+    /// `service_unavailable` when auth cannot answer.
+    pub async fn agent_app(&self, caller: &Caller, agent: AgentId) -> Result<Option<AppId>, Fault> {
+        let tenant = caller.tenant();
+        let ask = async { self.0.auth.find_agent(tenant, agent).await?.ok_or_else(|| Fault::not_found("agent")) };
+        match self.0.agents.get((tenant, agent), ask).await {
+            Ok(app) => Ok(Some(app)),
+            Err(fault) if fault.kind() == FaultKind::NotFound => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+    /// Refuses a key from now on, whatever is remembered or being loaded of it. For whoever revoked it, after the
+    /// commit. Other processes follow when what they remember has aged.
+    pub async fn revoke(&self, key: KeyId) {
+        self.0.revoked.insert(key, ()).await;
+    }
+
+    async fn identify(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Fault> {
+        let holder = match credential::read(headers)? {
+            Presented::Key(_, key) => self.key_holder(&key).await?,
+            Presented::Token(token) => self.token_holder(&token).await?,
+        };
+        let named = app::named(headers, query);
+        let app = self.choose_app(&holder, named).await?;
+        let Holder { tenant, agent, scopes, principal, .. } = holder;
+        Ok(Caller::verified(tenant, app, agent, scopes, principal))
+    }
+
+    async fn key_holder(&self, key: &PresentedKey) -> Result<Holder, Fault> {
+        let digest = Sha256::digest(key.expose()).into();
+        let ask = async { self.0.auth.verify_key(key).await.map(Arc::new) };
+        let identity = self.0.keys.get(digest, ask).await?;
+        let is_expired = identity.expires_at.is_some_and(|end| end <= self.0.clock.now());
+        if is_expired || self.0.revoked.contains_key(&identity.key) {
+            return Err(refused_key());
+        }
+        Ok(Holder {
+            tenant: identity.tenant,
+            pin: identity.app,
+            agent: identity.agent,
+            scopes: identity.scopes,
+            principal: Principal::Key(identity.key),
+        })
+    }
+
+    async fn token_holder(&self, token: &str) -> Result<Holder, Fault> {
+        let verified = self.0.tokens.verify(token).await?;
+        Ok(Holder {
+            tenant: verified.tenant,
+            pin: None,
+            agent: None,
+            scopes: verified.role.scopes(),
+            principal: Principal::Member(verified.member, verified.role),
+        })
+    }
+
+    async fn choose_app(&self, holder: &Holder, named: Result<Option<AppId>, Fault>) -> Result<AppId, Fault> {
+        let tenant = holder.tenant;
+        if let Some(pin) = holder.pin {
+            return app::within_pin(pin, named?);
+        }
+        let default = self.tenant(tenant).await?.default_app;
+        let Some(app) = named? else { return Ok(default) };
+        if app != default {
+            let ask = async { self.0.auth.has_app(tenant, app).await?.then_some(()).ok_or_else(app::unknown) };
+            self.0.apps.get((tenant, app), ask).await?;
+        }
+        Ok(app)
+    }
+
+    async fn tenant(&self, tenant: TenantId) -> Result<Arc<TenantInfo>, Fault> {
+        let ask = async { self.0.auth.tenant(tenant).await.map(Arc::new) };
+        self.0.tenants.get(tenant, ask).await.map_err(|fault| match fault.kind() {
+            FaultKind::NotFound => {
+                Fault::new(Code::Unauthenticated, "The account of this credential no longer exists.")
+            }
+            _ => fault,
+        })
+    }
+}
+
+/// What is said of a key that is unknown, revoked, expired or wrong: always the same.
+pub fn refused_key() -> Fault {
+    Fault::new(
+        Code::Unauthenticated,
+        "This key is not valid: it is unknown, expired or revoked. Make a new one, or check which one you send.",
+    )
+}

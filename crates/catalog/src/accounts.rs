@@ -1,0 +1,188 @@
+//! Who there is: tenants, apps, agents, members, keys, refresh tokens.
+
+use async_trait::async_trait;
+use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, ScopeSet, TenantId, Timestamp};
+
+use crate::error::Error;
+
+/// A tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name.
+    pub name: String,
+    /// The app that is meant when none is named.
+    pub default_app: AppId,
+    /// How much it may use.
+    pub limits: Limits,
+    /// When it signed up.
+    pub created_at: Timestamp,
+}
+
+/// An app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// Its id.
+    pub id: AppId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its name, unique in the tenant.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// An agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Its id.
+    pub id: AgentId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its app.
+    pub app: AppId,
+    /// Its name, unique in the app.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A person in a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Their id in this tenant.
+    pub id: MemberId,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Lower case; unique in the tenant.
+    pub email: String,
+    /// An argon2id string.
+    pub password_hash: String,
+    /// What they may do.
+    pub role: Role,
+    /// When they joined.
+    pub created_at: Timestamp,
+}
+
+/// An API key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its public id, also inside the key's text.
+    pub id: KeyId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// The app it is pinned to.
+    pub app: Option<AppId>,
+    /// The agent it is bound to; then it is an agent key.
+    pub agent: Option<AgentId>,
+    /// Its name.
+    pub name: String,
+    /// HMAC-SHA-256 of the whole key under pepper `pepper_version`.
+    pub hash: Vec<u8>,
+    /// Which pepper.
+    pub pepper_version: u32,
+    /// The key's last four characters, for recognising it.
+    pub last4: String,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// About when it was last used.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A key to be stored.
+pub type NewKey = ApiKey;
+
+/// A refresh token, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// SHA-256 of the token.
+    pub hash: Vec<u8>,
+    /// All tokens that came from one login.
+    pub family: String,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Whose.
+    pub member: MemberId,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was exchanged for its successor.
+    pub used_at: Option<Timestamp>,
+}
+
+/// All that sign-up makes, in one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccount {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Its first app; `tenant.default_app` names it.
+    pub app: App,
+    /// Its owner.
+    pub owner: Member,
+}
+
+/// Where a person can log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The person.
+    pub member: Member,
+    /// The tenant.
+    pub tenant: Tenant,
+}
+
+/// The accounts half of the catalog. Only auth uses it.
+///
+/// Every call may fail as [`Error::Database`]. Adding something to a tenant, app, agent or member that is not there, or is
+/// another tenant's, is [`Error::Changed`]: look first, and take this for the race it then is.
+#[async_trait]
+pub trait Accounts: Send + Sync + 'static {
+    /// Makes a tenant, its default app and its owner, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when the email already owns a tenant: one person signs up once.
+    async fn sign_up(&self, account: NewAccount) -> Result<(), Error>;
+    /// The tenant.
+    async fn tenant(&self, tenant: TenantId) -> Result<Option<Tenant>, Error>;
+    /// Every tenant this person is a member of, oldest first. The one read across tenants: login has no tenant yet.
+    async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error>;
+    /// A member of the tenant.
+    async fn member(&self, tenant: TenantId, member: MemberId) -> Result<Option<Member>, Error>;
+
+    /// Adds an app. [`Error::Exists`] when the name is taken in the tenant.
+    async fn add_app(&self, app: App) -> Result<(), Error>;
+    /// The tenant's apps, oldest first.
+    async fn apps(&self, tenant: TenantId) -> Result<Vec<App>, Error>;
+    /// One app, if it is the tenant's.
+    async fn app(&self, tenant: TenantId, app: AppId) -> Result<Option<App>, Error>;
+
+    /// Adds an agent. [`Error::Exists`] when the name is taken in the app.
+    async fn add_agent(&self, agent: Agent) -> Result<(), Error>;
+    /// The tenant's agents, oldest first.
+    async fn agents(&self, tenant: TenantId) -> Result<Vec<Agent>, Error>;
+    /// One agent, if it is the tenant's.
+    async fn agent(&self, tenant: TenantId, agent: AgentId) -> Result<Option<Agent>, Error>;
+
+    /// Stores a key.
+    async fn add_key(&self, key: NewKey) -> Result<(), Error>;
+    /// The tenant's keys, oldest first, revoked ones too.
+    async fn keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, Error>;
+    /// The key with this id, whoever's: the verifier has no tenant yet.
+    async fn key(&self, key: KeyId) -> Result<Option<ApiKey>, Error>;
+    /// Revokes a key of the tenant. `false` when the tenant has no such key; revoking twice keeps the first time.
+    async fn revoke_key(&self, tenant: TenantId, key: KeyId, at: Timestamp) -> Result<bool, Error>;
+    /// Notes that a key was used, if `at` is later than what is noted.
+    async fn touch_key(&self, key: KeyId, at: Timestamp) -> Result<(), Error>;
+
+    /// Stores a refresh token.
+    async fn add_refresh_token(&self, token: RefreshToken) -> Result<(), Error>;
+    /// Marks a token used at `at` and returns it as it was before; `None` when unknown. Two callers racing see the mark once unset.
+    async fn use_refresh_token(&self, hash: &[u8], at: Timestamp) -> Result<Option<RefreshToken>, Error>;
+    /// Deletes every token of a family.
+    async fn drop_family(&self, family: &str) -> Result<(), Error>;
+}

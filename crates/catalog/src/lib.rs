@@ -1,0 +1,36 @@
+//! Metadata: tenants, people, apps, agents, keys, data files, watermarks, writers.
+//!
+//! ```text
+//!   auth ──► Accounts ─┐
+//!   ingest, query,     ├──► sql::Catalog ──► SQLite file │ Postgres     (one SQL, the subset both speak)
+//!   compactor ► Files ─┘
+//! ```
+//!
+//! Invariants
+//! - A data file and the watermark it moves are committed in one transaction, by a writer whose epoch is current.
+//! - Every read of tenant data names its tenant; nothing lists across tenants but what says so.
+//! - A commit whose reply was lost can be asked for again: it answers `None`, and changes nothing.
+//! - Nothing is deleted that a reader may hold: a replaced file is marked, lingers, and is then forgotten.
+//!
+//! Absent on purpose: a cache (each caller knows how stale it may be) and a double (SQLite on a temporary file is one).
+//!
+//! ```
+//! use spanlake_catalog::{Catalog, Config, Error};
+//! async fn ready(url: &str) -> Result<Catalog, Error> {
+//!     let catalog = Catalog::open(&Config::new(url)).await?;
+//!     catalog.ping().await?;
+//!     Ok(catalog)
+//! }
+//! ```
+
+mod accounts;
+mod config;
+mod error;
+mod files;
+pub mod sql;
+
+pub use accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
+pub use config::Config;
+pub use error::Error;
+pub use files::{Commit, DataFile, Files, Removed, Replacement, Snapshot, TenantDay, Watermark, Writer, WriterLease};
+pub use sql::Catalog;

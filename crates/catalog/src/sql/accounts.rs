@@ -1,0 +1,342 @@
+//! Tenants, apps, agents, members, keys, refresh tokens.
+
+use async_trait::async_trait;
+use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, TenantId, Timestamp};
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, Executor, query};
+
+use super::Catalog;
+use super::row::{Columns as _, maybe_stored, refused, stored};
+use crate::accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
+use crate::error::Error;
+
+// Named one by one and never `*`: a column that a later version adds must not change what a prepared statement answers.
+macro_rules! tenant_columns {
+    () => {
+        "tenants.id AS tenant_id, tenants.name AS tenant_name, tenants.default_app_id, tenants.requests_per_second, \
+         tenants.spans_per_second, tenants.bytes_per_second, tenants.exports_per_hour, \
+         tenants.created_at AS tenant_created_at"
+    };
+}
+macro_rules! member_columns {
+    () => {
+        "members.id AS member_id, members.tenant_id, members.email, members.password_hash, members.role, \
+         members.created_at AS member_created_at"
+    };
+}
+macro_rules! app_columns {
+    () => {
+        "id, tenant_id, name, created_at"
+    };
+}
+macro_rules! agent_columns {
+    () => {
+        "id, tenant_id, app_id, name, created_at"
+    };
+}
+macro_rules! key_columns {
+    () => {
+        "id, tenant_id, app_id, agent_id, name, hash, pepper_version, last4, scopes, created_at, expires_at, revoked_at, \
+         last_used_at"
+    };
+}
+
+#[async_trait]
+impl Accounts for Catalog {
+    #[tracing::instrument(name = "catalog.sign_up", skip_all, fields(tenant.id = %account.tenant.id))]
+    async fn sign_up(&self, account: NewAccount) -> Result<(), Error> {
+        let mut transaction = self.begin_write().await?;
+        let taken = "an account with this email";
+        insert_tenant(&account.tenant)?.execute(&mut *transaction).await.map_err(refused(taken))?;
+        insert_app(&account.app).execute(&mut *transaction).await.map_err(refused(taken))?;
+        insert_member(&account.owner).execute(&mut *transaction).await.map_err(refused(taken))?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn tenant(&self, tenant: TenantId) -> Result<Option<Tenant>, Error> {
+        let found =
+            query(concat!("SELECT ", tenant_columns!(), " FROM tenants WHERE id = $1")).bind(tenant.to_string());
+        one(found, &self.read, read_tenant).await
+    }
+
+    async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error> {
+        let found = query(concat!(
+            "SELECT ",
+            member_columns!(),
+            ", ",
+            tenant_columns!(),
+            " FROM members JOIN tenants ON tenants.id = members.tenant_id WHERE members.email = $1 \
+             ORDER BY tenants.created_at, tenants.id"
+        ));
+        let read_account = |row: &AnyRow| Ok(Account { member: read_member(row)?, tenant: read_tenant(row)? });
+        all(found.bind(email), &self.read, read_account).await
+    }
+
+    async fn member(&self, tenant: TenantId, member: MemberId) -> Result<Option<Member>, Error> {
+        let found = query(concat!("SELECT ", member_columns!(), " FROM members WHERE tenant_id = $1 AND id = $2"));
+        one(found.bind(tenant.to_string()).bind(member.to_string()), &self.read, read_member).await
+    }
+
+    async fn add_app(&self, app: App) -> Result<(), Error> {
+        insert_app(&app).execute(&self.write).await.map_err(refused("an app of this name"))?;
+        Ok(())
+    }
+
+    async fn apps(&self, tenant: TenantId) -> Result<Vec<App>, Error> {
+        let found =
+            query(concat!("SELECT ", app_columns!(), " FROM apps WHERE tenant_id = $1 ORDER BY created_at, id"));
+        all(found.bind(tenant.to_string()), &self.read, read_app).await
+    }
+
+    async fn app(&self, tenant: TenantId, app: AppId) -> Result<Option<App>, Error> {
+        let found = query(concat!("SELECT ", app_columns!(), " FROM apps WHERE tenant_id = $1 AND id = $2"));
+        one(found.bind(tenant.to_string()).bind(app.to_string()), &self.read, read_app).await
+    }
+
+    async fn add_agent(&self, agent: Agent) -> Result<(), Error> {
+        query("INSERT INTO agents (id, tenant_id, app_id, name, created_at) VALUES ($1, $2, $3, $4, $5)")
+            .bind(agent.id.to_string())
+            .bind(agent.tenant.to_string())
+            .bind(agent.app.to_string())
+            .bind(agent.name)
+            .bind(agent.created_at.as_nanos())
+            .execute(&self.write)
+            .await
+            .map_err(refused("an agent of this name"))?;
+        Ok(())
+    }
+
+    async fn agents(&self, tenant: TenantId) -> Result<Vec<Agent>, Error> {
+        let found =
+            query(concat!("SELECT ", agent_columns!(), " FROM agents WHERE tenant_id = $1 ORDER BY created_at, id"));
+        all(found.bind(tenant.to_string()), &self.read, read_agent).await
+    }
+
+    async fn agent(&self, tenant: TenantId, agent: AgentId) -> Result<Option<Agent>, Error> {
+        let found = query(concat!("SELECT ", agent_columns!(), " FROM agents WHERE tenant_id = $1 AND id = $2"));
+        one(found.bind(tenant.to_string()).bind(agent.to_string()), &self.read, read_agent).await
+    }
+
+    async fn add_key(&self, key: NewKey) -> Result<(), Error> {
+        query(concat!(
+            "INSERT INTO api_keys (",
+            key_columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+        ))
+        .bind(key.id.to_string())
+        .bind(key.tenant.to_string())
+        .bind(key.app.map(|app| app.to_string()))
+        .bind(key.agent.map(|agent| agent.to_string()))
+        .bind(key.name)
+        .bind(hex::encode(key.hash))
+        .bind(i64::from(key.pepper_version))
+        .bind(key.last4)
+        .bind(key.scopes.to_string())
+        .bind(key.created_at.as_nanos())
+        .bind(maybe_stored(key.expires_at))
+        .bind(maybe_stored(key.revoked_at))
+        .bind(maybe_stored(key.last_used_at))
+        .execute(&self.write)
+        .await
+        .map_err(refused("a key of this id"))?;
+        Ok(())
+    }
+
+    async fn keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, Error> {
+        let found =
+            query(concat!("SELECT ", key_columns!(), " FROM api_keys WHERE tenant_id = $1 ORDER BY created_at, id"));
+        all(found.bind(tenant.to_string()), &self.read, read_api_key).await
+    }
+
+    async fn key(&self, key: KeyId) -> Result<Option<ApiKey>, Error> {
+        let found = query(concat!("SELECT ", key_columns!(), " FROM api_keys WHERE id = $1")).bind(key.to_string());
+        one(found, &self.read, read_api_key).await
+    }
+
+    async fn revoke_key(&self, tenant: TenantId, key: KeyId, at: Timestamp) -> Result<bool, Error> {
+        let revoked =
+            query("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE tenant_id = $2 AND id = $3")
+                .bind(at.as_nanos())
+                .bind(tenant.to_string())
+                .bind(key.to_string())
+                .execute(&self.write)
+                .await?;
+        Ok(revoked.rows_affected() > 0)
+    }
+
+    async fn touch_key(&self, key: KeyId, at: Timestamp) -> Result<(), Error> {
+        query("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)")
+            .bind(at.as_nanos())
+            .bind(key.to_string())
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    async fn add_refresh_token(&self, token: RefreshToken) -> Result<(), Error> {
+        query(
+            "INSERT INTO refresh_tokens (hash, family, tenant_id, member_id, expires_at, used_at) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(hex::encode(token.hash))
+        .bind(token.family)
+        .bind(token.tenant.to_string())
+        .bind(token.member.to_string())
+        .bind(token.expires_at.as_nanos())
+        .bind(maybe_stored(token.used_at))
+        .execute(&self.write)
+        .await
+        .map_err(refused("this refresh token"))?;
+        Ok(())
+    }
+
+    async fn use_refresh_token(&self, hash: &[u8], at: Timestamp) -> Result<Option<RefreshToken>, Error> {
+        let hash = hex::encode(hash);
+        let mut transaction = self.begin_write().await?;
+        // The update holds the row, so of two who race only one is first.
+        let marked = query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2 AND used_at IS NULL")
+            .bind(at.as_nanos())
+            .bind(&hash)
+            .execute(&mut *transaction)
+            .await?;
+        let found =
+            query("SELECT hash, family, tenant_id, member_id, expires_at, used_at FROM refresh_tokens WHERE hash = $1");
+        let token = one(found.bind(&hash), &mut *transaction, read_refresh_token).await?;
+        transaction.commit().await?;
+        let first = marked.rows_affected() > 0;
+        Ok(token.map(|token| RefreshToken { used_at: token.used_at.filter(|_| !first), ..token }))
+    }
+
+    async fn drop_family(&self, family: &str) -> Result<(), Error> {
+        query("DELETE FROM refresh_tokens WHERE family = $1").bind(family).execute(&self.write).await?;
+        Ok(())
+    }
+}
+
+type Statement<'q> = Query<'q, Any, AnyArguments>;
+
+async fn one<T>(
+    statement: Statement<'_>,
+    executor: impl Executor<'_, Database = Any>,
+    read: impl Fn(&AnyRow) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    statement.fetch_optional(executor).await?.as_ref().map(read).transpose()
+}
+
+async fn all<T>(
+    statement: Statement<'_>,
+    executor: impl Executor<'_, Database = Any>,
+    read: impl Fn(&AnyRow) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    statement.fetch_all(executor).await?.iter().map(read).collect()
+}
+
+fn insert_tenant(tenant: &Tenant) -> Result<Statement<'static>, Error> {
+    let insert = query(
+        "INSERT INTO tenants (id, name, default_app_id, requests_per_second, spans_per_second, bytes_per_second, \
+         exports_per_hour, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    );
+    Ok(insert
+        .bind(tenant.id.to_string())
+        .bind(tenant.name.clone())
+        .bind(tenant.default_app.to_string())
+        .bind(i64::from(tenant.limits.requests_per_second))
+        .bind(i64::from(tenant.limits.spans_per_second))
+        .bind(stored(tenant.limits.bytes_per_second)?)
+        .bind(i64::from(tenant.limits.exports_per_hour))
+        .bind(tenant.created_at.as_nanos()))
+}
+
+fn insert_app(app: &App) -> Statement<'static> {
+    query("INSERT INTO apps (id, tenant_id, name, created_at) VALUES ($1, $2, $3, $4)")
+        .bind(app.id.to_string())
+        .bind(app.tenant.to_string())
+        .bind(app.name.clone())
+        .bind(app.created_at.as_nanos())
+}
+
+fn insert_member(member: &Member) -> Statement<'static> {
+    query("INSERT INTO members (id, tenant_id, email, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(member.id.to_string())
+        .bind(member.tenant.to_string())
+        .bind(member.email.clone())
+        .bind(member.password_hash.clone())
+        .bind(member.role.as_str())
+        .bind(member.created_at.as_nanos())
+}
+
+fn read_tenant(row: &AnyRow) -> Result<Tenant, Error> {
+    Ok(Tenant {
+        id: row.parsed("tenant_id")?,
+        name: row.text("tenant_name")?,
+        default_app: row.parsed("default_app_id")?,
+        limits: Limits {
+            requests_per_second: row.number("requests_per_second")?,
+            spans_per_second: row.number("spans_per_second")?,
+            bytes_per_second: row.number("bytes_per_second")?,
+            exports_per_hour: row.number("exports_per_hour")?,
+        },
+        created_at: row.time("tenant_created_at")?,
+    })
+}
+
+fn read_member(row: &AnyRow) -> Result<Member, Error> {
+    Ok(Member {
+        id: row.parsed("member_id")?,
+        tenant: row.parsed("tenant_id")?,
+        email: row.text("email")?,
+        password_hash: row.text("password_hash")?,
+        role: row.word("role", Role::parse)?,
+        created_at: row.time("member_created_at")?,
+    })
+}
+
+fn read_app(row: &AnyRow) -> Result<App, Error> {
+    Ok(App {
+        id: row.parsed("id")?,
+        tenant: row.parsed("tenant_id")?,
+        name: row.text("name")?,
+        created_at: row.time("created_at")?,
+    })
+}
+
+fn read_agent(row: &AnyRow) -> Result<Agent, Error> {
+    Ok(Agent {
+        id: row.parsed("id")?,
+        tenant: row.parsed("tenant_id")?,
+        app: row.parsed("app_id")?,
+        name: row.text("name")?,
+        created_at: row.time("created_at")?,
+    })
+}
+
+fn read_api_key(row: &AnyRow) -> Result<ApiKey, Error> {
+    Ok(ApiKey {
+        id: row.parsed("id")?,
+        tenant: row.parsed("tenant_id")?,
+        app: row.maybe_parsed("app_id")?,
+        agent: row.maybe_parsed("agent_id")?,
+        name: row.text("name")?,
+        hash: row.bytes("hash")?,
+        pepper_version: row.number("pepper_version")?,
+        last4: row.text("last4")?,
+        scopes: row.parsed("scopes")?,
+        created_at: row.time("created_at")?,
+        expires_at: row.maybe_time("expires_at")?,
+        revoked_at: row.maybe_time("revoked_at")?,
+        last_used_at: row.maybe_time("last_used_at")?,
+    })
+}
+
+fn read_refresh_token(row: &AnyRow) -> Result<RefreshToken, Error> {
+    Ok(RefreshToken {
+        hash: row.bytes("hash")?,
+        family: row.text("family")?,
+        tenant: row.parsed("tenant_id")?,
+        member: row.parsed("member_id")?,
+        expires_at: row.time("expires_at")?,
+        used_at: row.maybe_time("used_at")?,
+    })
+}

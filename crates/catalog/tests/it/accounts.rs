@@ -1,0 +1,194 @@
+//! Tenants, people, apps, agents, keys, refresh tokens.
+
+use spanlake_catalog::{Account, Accounts as _, Catalog, Error, Member, NewAccount, NewKey};
+use spanlake_model::{KeyId, Role, TenantId};
+
+use crate::database::Database;
+use crate::samples::{OTHER, TENANT, account, agent, app, at, key, refresh_token};
+
+async fn signed_up(catalog: &Catalog, tenant: TenantId, email: &str) -> NewAccount {
+    let account = account(tenant, email);
+    catalog.sign_up(account.clone()).await.unwrap();
+    account
+}
+
+fn is_taken<T: std::fmt::Debug>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Exists { .. }))
+}
+
+pub(crate) async fn what_signs_up_is_read_back(database: &Database) {
+    let catalog = database.open().await;
+    let NewAccount { tenant, app, owner } = signed_up(&catalog, TENANT, "ann@example.com").await;
+    assert_eq!(catalog.tenant(TENANT).await.unwrap(), Some(tenant.clone()));
+    assert_eq!(catalog.member(TENANT, owner.id).await.unwrap(), Some(owner.clone()));
+    assert_eq!(catalog.app(TENANT, app.id).await.unwrap(), Some(app.clone()));
+    assert_eq!(catalog.apps(TENANT).await.unwrap(), [app]);
+    assert_eq!(catalog.accounts_of("ann@example.com").await.unwrap(), [Account { member: owner, tenant }]);
+    assert_eq!(catalog.accounts_of("bob@example.com").await.unwrap(), []);
+    assert_eq!(catalog.tenant(OTHER).await.unwrap(), None);
+}
+
+pub(crate) async fn sign_up_makes_all_or_nothing(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
+    // The owner is written last: everything before it must go again.
+    let mut clash = account(OTHER, "bob@example.com");
+    clash.owner.id = ann.owner.id;
+    assert!(is_taken(catalog.sign_up(clash.clone()).await));
+    assert_eq!(catalog.tenant(OTHER).await.unwrap(), None);
+    assert_eq!(catalog.apps(OTHER).await.unwrap(), []);
+    assert_eq!(catalog.app(OTHER, clash.app.id).await.unwrap(), None);
+    assert_eq!(catalog.accounts_of("bob@example.com").await.unwrap(), []);
+    assert_eq!(catalog.member(TENANT, ann.owner.id).await.unwrap(), Some(ann.owner));
+}
+
+pub(crate) async fn an_email_owns_one_tenant(database: &Database) {
+    let catalog = database.open().await;
+    signed_up(&catalog, TENANT, "ann@example.com").await;
+    assert!(is_taken(catalog.sign_up(account(OTHER, "ann@example.com")).await));
+    assert_eq!(catalog.tenant(OTHER).await.unwrap(), None);
+    signed_up(&catalog, OTHER, "bob@example.com").await;
+}
+
+pub(crate) async fn a_person_finds_every_tenant_they_are_in(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
+    // A viewer in a younger tenant, as an invitation would make them.
+    let mut younger = account(OTHER, "ann@example.com");
+    younger.tenant.created_at = at(60);
+    younger.owner = Member { role: Role::Viewer, ..younger.owner };
+    catalog.sign_up(younger.clone()).await.unwrap();
+    let both = catalog.accounts_of("ann@example.com").await.unwrap();
+    assert_eq!(both.iter().map(|account| account.tenant.id).collect::<Vec<_>>(), [TENANT, OTHER]);
+    assert_eq!(both[0].member, ann.owner);
+    assert_eq!(both[1].member, younger.owner);
+}
+
+pub(crate) async fn a_name_is_taken_once(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
+    let bob = signed_up(&catalog, OTHER, "bob@example.com").await;
+    let shop = app(TENANT, "shop");
+    catalog.add_app(shop.clone()).await.unwrap();
+    assert!(is_taken(catalog.add_app(app(TENANT, "shop")).await));
+    catalog.add_app(app(OTHER, "shop")).await.unwrap();
+    assert_eq!(catalog.apps(TENANT).await.unwrap(), [ann.app, shop.clone()]);
+
+    let clerk = agent(TENANT, shop.id, "clerk");
+    catalog.add_agent(clerk.clone()).await.unwrap();
+    assert!(is_taken(catalog.add_agent(agent(TENANT, shop.id, "clerk")).await));
+    catalog.add_agent(agent(OTHER, bob.app.id, "clerk")).await.unwrap();
+    assert_eq!(catalog.agents(TENANT).await.unwrap(), [clerk]);
+}
+
+pub(crate) async fn what_another_tenant_owns_is_not_found(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
+    let clerk = agent(TENANT, ann.app.id, "clerk");
+    catalog.add_agent(clerk.clone()).await.unwrap();
+    signed_up(&catalog, OTHER, "bob@example.com").await;
+
+    assert_eq!(catalog.agent(TENANT, clerk.id).await.unwrap(), Some(clerk.clone()));
+    assert_eq!(catalog.agent(OTHER, clerk.id).await.unwrap(), None);
+    assert_eq!(catalog.agents(OTHER).await.unwrap(), []);
+    assert_eq!(catalog.app(OTHER, ann.app.id).await.unwrap(), None);
+    assert!(!catalog.apps(OTHER).await.unwrap().contains(&ann.app));
+    assert_eq!(catalog.member(OTHER, ann.owner.id).await.unwrap(), None);
+}
+
+pub(crate) async fn nothing_hangs_on_another_tenants_rows(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
+    signed_up(&catalog, OTHER, "bob@example.com").await;
+    let clerk = agent(TENANT, ann.app.id, "clerk");
+    catalog.add_agent(clerk.clone()).await.unwrap();
+
+    let is_refused = |result: Result<(), Error>| matches!(result, Err(Error::Changed(_)));
+    assert!(is_refused(catalog.add_agent(agent(OTHER, ann.app.id, "thief")).await));
+    assert!(is_refused(catalog.add_key(NewKey { app: Some(ann.app.id), ..key(OTHER) }).await));
+    assert!(is_refused(catalog.add_key(NewKey { agent: Some(clerk.id), ..key(OTHER) }).await));
+    let forged = Member { tenant: OTHER, ..ann.owner };
+    assert!(is_refused(catalog.add_refresh_token(refresh_token(&forged, "f")).await));
+    assert!(is_refused(catalog.add_app(app(TenantId::from_bytes([9; 16]), "ghost")).await));
+    assert_eq!(catalog.agents(OTHER).await.unwrap(), []);
+    assert_eq!(catalog.keys(OTHER).await.unwrap(), []);
+}
+
+pub(crate) async fn a_key_reads_back_whole(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
+    let clerk = agent(TENANT, ann.app.id, "clerk");
+    catalog.add_agent(clerk.clone()).await.unwrap();
+    let bare = key(TENANT);
+    let mut full = key(TENANT);
+    (full.app, full.agent) = (Some(ann.app.id), Some(clerk.id));
+    (full.created_at, full.expires_at) = (at(4), Some(at(5)));
+    for key in [&full, &bare] {
+        catalog.add_key(key.clone()).await.unwrap();
+        assert_eq!(catalog.key(key.id).await.unwrap().as_ref(), Some(key));
+    }
+    assert_eq!(catalog.keys(TENANT).await.unwrap(), [bare.clone(), full]);
+    assert!(is_taken(catalog.add_key(bare).await));
+    assert_eq!(catalog.key(KeyId::from_bytes([9; 16])).await.unwrap(), None);
+}
+
+pub(crate) async fn another_tenants_key_is_neither_listed_nor_revoked(database: &Database) {
+    let catalog = database.open().await;
+    signed_up(&catalog, TENANT, "ann@example.com").await;
+    signed_up(&catalog, OTHER, "bob@example.com").await;
+    let key = key(TENANT);
+    catalog.add_key(key.clone()).await.unwrap();
+    assert_eq!(catalog.keys(OTHER).await.unwrap(), []);
+    assert!(!catalog.revoke_key(OTHER, key.id, at(10)).await.unwrap());
+    assert_eq!(catalog.key(key.id).await.unwrap(), Some(key));
+}
+
+pub(crate) async fn revoking_twice_keeps_the_first_time(database: &Database) {
+    let catalog = database.open().await;
+    signed_up(&catalog, TENANT, "ann@example.com").await;
+    let key = key(TENANT);
+    catalog.add_key(key.clone()).await.unwrap();
+    assert!(catalog.revoke_key(TENANT, key.id, at(10)).await.unwrap());
+    assert!(catalog.revoke_key(TENANT, key.id, at(20)).await.unwrap());
+    assert_eq!(catalog.key(key.id).await.unwrap().unwrap().revoked_at, Some(at(10)));
+    assert_eq!(catalog.keys(TENANT).await.unwrap().len(), 1);
+    assert!(!catalog.revoke_key(TENANT, KeyId::from_bytes([9; 16]), at(10)).await.unwrap());
+}
+
+pub(crate) async fn the_last_use_only_moves_forward(database: &Database) {
+    let catalog = database.open().await;
+    signed_up(&catalog, TENANT, "ann@example.com").await;
+    let key = key(TENANT);
+    catalog.add_key(key.clone()).await.unwrap();
+    for (used, noted) in [(10, 10), (5, 10), (11, 11)] {
+        catalog.touch_key(key.id, at(used)).await.unwrap();
+        assert_eq!(catalog.key(key.id).await.unwrap().unwrap().last_used_at, Some(at(noted)));
+    }
+}
+
+pub(crate) async fn a_refresh_token_used_twice_is_seen_as_used(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
+    let token = refresh_token(&ann.owner, "family");
+    catalog.add_refresh_token(token.clone()).await.unwrap();
+    assert!(is_taken(catalog.add_refresh_token(token.clone()).await));
+    assert_eq!(catalog.use_refresh_token(&token.hash, at(1)).await.unwrap(), Some(token.clone()));
+    for later in [2, 3] {
+        let again = catalog.use_refresh_token(&token.hash, at(later)).await.unwrap().unwrap();
+        assert_eq!(again.used_at, Some(at(1)));
+    }
+    assert_eq!(catalog.use_refresh_token(b"unknown", at(1)).await.unwrap(), None);
+}
+
+pub(crate) async fn a_family_is_dropped_whole(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
+    let tokens = ["one", "one", "two"].map(|family| refresh_token(&ann.owner, family));
+    for token in &tokens {
+        catalog.add_refresh_token(token.clone()).await.unwrap();
+    }
+    catalog.drop_family("one").await.unwrap();
+    for (token, remains) in tokens.iter().zip([false, false, true]) {
+        assert_eq!(catalog.use_refresh_token(&token.hash, at(1)).await.unwrap().is_some(), remains);
+    }
+}

@@ -1,0 +1,93 @@
+//! The catalog's conformance suite: every guarantee is one async function, held against SQLite and against Postgres.
+
+#![expect(clippy::unwrap_used, reason = "all of this is test code; clippy sees it only inside the test functions")]
+
+mod accounts;
+mod database;
+mod files;
+mod races;
+mod samples;
+mod schema;
+mod sqlite_file;
+
+/// Makes a test of each guarantee for each database. The runtime has several threads: the races are real.
+macro_rules! guarantees {
+    ($($subject:ident { $($guarantee:ident,)+ })+) => {
+        mod sqlite {
+            $(mod $subject { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $guarantee() {
+                    let database = crate::database::Database::sqlite();
+                    crate::$subject::$guarantee(&database).await;
+                    database.remove().await;
+                }
+            )+ })+
+        }
+        mod postgres {
+            $(mod $subject { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $guarantee() {
+                    let database = crate::database::Database::postgres().await;
+                    crate::$subject::$guarantee(&database).await;
+                    database.remove().await;
+                }
+            )+ })+
+        }
+    };
+}
+
+guarantees! {
+    accounts {
+        what_signs_up_is_read_back,
+        sign_up_makes_all_or_nothing,
+        an_email_owns_one_tenant,
+        a_person_finds_every_tenant_they_are_in,
+        a_name_is_taken_once,
+        what_another_tenant_owns_is_not_found,
+        nothing_hangs_on_another_tenants_rows,
+        a_key_reads_back_whole,
+        another_tenants_key_is_neither_listed_nor_revoked,
+        revoking_twice_keeps_the_first_time,
+        the_last_use_only_moves_forward,
+        a_refresh_token_used_twice_is_seen_as_used,
+        a_family_is_dropped_whole,
+    }
+    files {
+        a_commit_moves_files_and_watermark_together,
+        a_commit_asked_twice_changes_nothing,
+        a_fenced_writer_cannot_commit,
+        a_retired_lease_cannot_commit,
+        a_stranger_cannot_commit,
+        a_failed_commit_leaves_nothing,
+        a_misfiled_file_is_refused,
+        versions_rise_per_tenant_and_table,
+        a_snapshot_holds_the_tenants_files_that_touch_the_range,
+        all_of_time_can_be_asked_for,
+        superseded_keys_survive,
+        a_day_lists_its_live_files_in_order,
+        crowded_days_come_busiest_first,
+        a_replacement_is_all_or_nothing,
+        only_the_tenants_own_files_can_be_replaced,
+        a_replaced_file_is_removable_only_after_lingering,
+        a_live_file_is_never_forgotten,
+        a_retired_writer_vanishes_from_the_snapshot,
+        a_returning_writer_finds_its_watermarks,
+    }
+    races {
+        racing_sign_ups_make_one_tenant,
+        racing_users_see_a_refresh_token_unused_once,
+        racing_registrations_get_different_epochs,
+        concurrent_commits_get_different_versions,
+        one_commit_asked_for_by_many_happens_once,
+        of_two_racing_replacements_one_wins,
+        a_snapshot_never_sees_a_watermark_without_its_file,
+        a_snapshot_never_sees_half_a_replacement,
+    }
+    schema {
+        opening_again_keeps_everything,
+        many_may_open_an_up_to_date_catalog_at_once,
+        a_newer_schema_is_taken_as_it_is,
+        a_broken_row_is_reported_and_not_guessed,
+        a_closed_catalog_answers_that_it_is_away,
+    }
+}

@@ -1,0 +1,27 @@
+//! How others spell the traces of LLM agents, turned into [`spanlake_model::Span`]s.
+//!
+//! ```text
+//!   bytes ──otlp::decode_traces──► TracesRequest ──normalise──► spans + reasons why some were refused
+//!            protobuf: prost             one pass over the attributes of each span puts every known key in a slot;
+//!            JSON: lenient visitors      `normalise::fields` lists, per field, which keys to believe in which order
+//! ```
+//!
+//! Invariants
+//! - Pure functions on bytes: no IO, no clock, no randomness. The same bytes and [`Context`] always give the same answer,
+//!   because the log keeps requests as they came and is replayed through here.
+//! - Nothing panics, whatever arrives. One bad span loses only itself; one bad value loses only itself.
+//! - Every attribute is kept as it was sent; what we make of it is added.
+//! - Precedence is decided per field, never per dialect: real spans mix dialects.
+//!
+//! Not here: what needs more than one span (sums, the trace's own input and output), and logs.
+//!
+//! ```
+//! use spanlake_dialects::otlp::{Encoding, decode_traces};
+//! let request = decode_traces(Encoding::Json, br#"{"resourceSpans": []}"#).unwrap();
+//! assert_eq!(request.span_count(), 0);
+//! ```
+
+pub mod normalise;
+pub mod otlp;
+
+pub use normalise::{Attribution, Context, Normalised, Rejected, normalise};

@@ -1,0 +1,311 @@
+//! Spans as sent, turned into spans in our words.
+
+mod canonical;
+mod content;
+mod fields;
+mod indexed;
+mod kind;
+mod labels;
+mod outcome;
+mod usage;
+mod value;
+mod view;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::trace::v1::span::{Event as ProtoEvent, Link as ProtoLink};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span as ProtoSpan};
+use spanlake_model::{AgentId, AppId, Event, Link, Span, SpanId, Timestamp, TraceId};
+
+use crate::otlp::TracesRequest;
+use fields::Field;
+use view::View;
+
+/// A longer name is refused: it is a payload in the wrong place.
+pub const NAME_BYTES_MAX: usize = 64 * 1024;
+/// Further events of a span are counted, not kept: streams send one per token.
+pub const EVENTS_MAX: usize = 1_024;
+/// Further links of a span are not kept.
+pub const LINKS_MAX: usize = 1_024;
+/// The event that says how many were not kept, as `count`.
+pub const EVENTS_DROPPED: &str = "spanlake.events_dropped";
+
+/// What a request cannot say about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The app it was sent to.
+    pub app: AppId,
+    /// When it was received; never "now", so that replaying the log gives the same answer.
+    pub received: Timestamp,
+    /// Spans that began longer than this before `received` are refused.
+    pub span_age_max: Duration,
+    /// Spans that begin later than this after `received` are refused.
+    pub span_ahead_max: Duration,
+}
+
+impl Context {
+    /// With the usual bounds: 400 days back, one day ahead.
+    pub const fn new(app: AppId, received: Timestamp) -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self { app, received, span_age_max: Duration::from_secs(400 * DAY.as_secs()), span_ahead_max: DAY }
+    }
+}
+
+/// Answers the agent that the spans of a resource belong to, given the text of its `agentos.agent_id` if it has one, or why
+/// they are refused.
+pub type Attribution<'f> = dyn FnMut(Option<&str>) -> Result<Option<AgentId>, String> + 'f;
+
+/// A span that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its position in the request, from zero.
+    pub ordinal: u32,
+    /// What must be different.
+    pub reason: String,
+}
+
+/// A request, span by span. Each is in exactly one of the lists, both in the order of the request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Normalised {
+    /// The good ones, each with its position in the request, from zero.
+    pub spans: Vec<(u32, Span)>,
+    /// The others.
+    pub rejected: Vec<Rejected>,
+}
+
+impl Normalised {
+    /// One sentence about all that was refused, the most frequent reason first; `None` when nothing was.
+    pub fn summary(&self) -> Option<String> {
+        if self.rejected.is_empty() {
+            return None;
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for rejected in &self.rejected {
+            *counts.entry(&rejected.reason).or_default() += 1;
+        }
+        let mut reasons: Vec<_> = counts.into_iter().collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let (rejected, all) = (self.rejected.len(), self.rejected.len() + self.spans.len());
+        let mut summary = format!("{rejected} of {all} spans rejected");
+        for (position, (reason, count)) in reasons.into_iter().enumerate() {
+            let separator = if position == 0 { ":" } else { ";" };
+            // Writing to a String cannot fail.
+            let _ = write!(summary, "{separator} {count} × {reason}");
+        }
+        Some(summary)
+    }
+}
+
+/// Turns every span of `request` into ours, or says why not.
+///
+/// `attribute` is asked once per resource, in order; it must answer alike when the log is replayed.
+pub fn normalise(request: &TracesRequest, context: &Context, attribute: &mut Attribution<'_>) -> Normalised {
+    let mut normalised = Normalised::default();
+    normalised.spans.reserve(request.span_count());
+    let (mut span_view, mut resource_view) = (View::new(), View::new());
+    let mut ordinal = 0;
+    for resource_spans in &request.as_proto().resource_spans {
+        let resource = Resource::new(resource_spans, &mut resource_view, context, attribute);
+        for scope_spans in &resource_spans.scope_spans {
+            let scope = scope_spans.scope.as_ref().map_or("", |scope| scope.name.as_str());
+            for span in &scope_spans.spans {
+                span_view.load(&span.attributes);
+                let source = Source { span, view: &span_view, resource: &resource_view, scope };
+                match resource.span(&source) {
+                    Ok(span) => normalised.spans.push((ordinal, span)),
+                    Err(reason) => normalised.rejected.push(Rejected { ordinal, reason }),
+                }
+                ordinal = ordinal.saturating_add(1);
+            }
+        }
+    }
+    normalised
+}
+
+/// All that is known about one span.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'s, 'r> {
+    span: &'r ProtoSpan,
+    view: &'s View<'r>,
+    resource: &'s View<'r>,
+    scope: &'r str,
+}
+
+impl Source<'_, '_> {
+    /// The first of the field's keys that says something, on the span.
+    fn text(&self, field: Field) -> Option<String> {
+        self.view.text(field)
+    }
+    /// As [`Self::text`], else on the resource.
+    fn text_or_resource(&self, field: Field) -> Option<String> {
+        self.view.text(field).or_else(|| self.resource.text(field))
+    }
+}
+
+/// What the spans of one resource share.
+struct Resource<'c> {
+    context: &'c Context,
+    agent: Result<Option<AgentId>, String>,
+    attributes: String,
+    service_name: Option<String>,
+}
+
+impl<'c> Resource<'c> {
+    fn new<'r>(
+        resource_spans: &'r ResourceSpans,
+        view: &mut View<'r>,
+        context: &'c Context,
+        attribute: &mut Attribution<'_>,
+    ) -> Self {
+        let attributes: &[KeyValue] = resource_spans.resource.as_ref().map_or(&[], |resource| &resource.attributes);
+        view.load(attributes);
+        Self {
+            context,
+            agent: attribute(view.text(Field::AgentOfResource).as_deref()),
+            attributes: canonical::object(attributes),
+            service_name: view.text(Field::ServiceName),
+        }
+    }
+
+    fn span(&self, source: &Source<'_, '_>) -> Result<Span, String> {
+        let sent = source.span;
+        let agent_id = self.agent.clone()?;
+        let identity = Identity::of(source)?;
+        if sent.name.len() > NAME_BYTES_MAX {
+            return Err(format!("the name must be at most {NAME_BYTES_MAX} bytes long"));
+        }
+        let start = self.start(sent.start_time_unix_nano)?;
+        let end = if identity.is_pending { None } else { end(sent.end_time_unix_nano, start) };
+        let usage = usage::usage(source);
+        let model = source
+            .text(Field::Model)
+            .or_else(|| usage.input.or(usage.output).and_then(|_| source.text(Field::BareModel)));
+        let kind = kind::kind(source, usage.input.or(usage.output).is_some(), model.is_some());
+        let (status, status_message) = outcome::status(source);
+        let tool_name = labels::tool_name(source, &kind);
+        let (input, output) = content::input_and_output(source, kind.as_str());
+        Ok(Span {
+            app_id: self.context.app,
+            agent_id,
+            trace_id: identity.trace_id,
+            span_id: identity.span_id,
+            parent_span_id: identity.parent_span_id,
+            name: value::clean(&sent.name),
+            status,
+            status_message,
+            start,
+            end,
+            time_to_first_token_ns: outcome::time_to_first_token(source, start),
+            provider: labels::provider(source),
+            request_model: source.text(Field::RequestModel),
+            model,
+            response_id: source.text(Field::ResponseId),
+            usage,
+            cost: usage::cost(source, &usage),
+            tool_name,
+            session_id: labels::session(source),
+            user_id: labels::user(source),
+            trace_name: labels::trace_name(source, identity.parent_span_id.is_none()),
+            environment: source.text_or_resource(Field::Environment),
+            release: source.text_or_resource(Field::Release),
+            version: source.text_or_resource(Field::Version),
+            service_name: self.service_name.clone(),
+            scope_name: Some(value::clean(source.scope)).filter(|name| !name.is_empty()),
+            prompt_name: source.text(Field::PromptName),
+            prompt_version: source.text(Field::PromptVersion),
+            tags: labels::tags(source),
+            metadata: labels::metadata(source),
+            attributes: canonical::object(&sent.attributes),
+            resource: self.attributes.clone(),
+            events: events(&sent.events, start),
+            links: links(&sent.links),
+            input,
+            output,
+            kind,
+        })
+    }
+
+    fn start(&self, nanos: u64) -> Result<Timestamp, String> {
+        let Context { received, span_age_max, span_ahead_max, .. } = *self.context;
+        if nanos == 0 {
+            return Err("the start time must be set".to_owned());
+        }
+        let start = Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX));
+        if start < received.minus(span_age_max) {
+            return Err(format!("the start time must not be more than {} ago", period(span_age_max)));
+        }
+        if start > received.plus(span_ahead_max) {
+            return Err(format!("the start time must not be more than {} ahead", period(span_ahead_max)));
+        }
+        Ok(start)
+    }
+}
+
+fn period(duration: Duration) -> String {
+    match duration.as_secs() {
+        secs if secs >= 172_800 => format!("{} days", secs / 86_400),
+        secs if secs >= 7_200 => format!("{} hours", secs / 3_600),
+        secs => format!("{secs} seconds"),
+    }
+}
+
+/// When it ended: not before it began; not yet, when that was not said.
+fn end(nanos: u64, start: Timestamp) -> Option<Timestamp> {
+    (nanos != 0).then(|| Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX)).max(start))
+}
+
+/// Which span it is, and below which.
+struct Identity {
+    trace_id: TraceId,
+    span_id: SpanId,
+    parent_span_id: Option<SpanId>,
+    is_pending: bool,
+}
+
+impl Identity {
+    fn of(source: &Source<'_, '_>) -> Result<Self, String> {
+        let sent = source.span;
+        let trace_id = TraceId::from_slice(&sent.trace_id).map_err(|error| error.to_string())?;
+        let mut span_id = SpanId::from_slice(&sent.span_id).map_err(|error| error.to_string())?;
+        let mut parent_span_id = SpanId::from_slice(&sent.parent_span_id).ok();
+        let is_pending = source.text(Field::LogfireSpanType).as_deref() == Some("pending_span");
+        // Logfire announces a span by a child of it that names the real parent: take it for the span it announces,
+        // which then replaces it.
+        if let (true, Some(real), Some(parent)) = (is_pending, parent_span_id, source.text(Field::PendingParent)) {
+            span_id = real;
+            parent_span_id = parent.parse().ok();
+        }
+        Ok(Self { trace_id, span_id, parent_span_id: parent_span_id.filter(|parent| *parent != span_id), is_pending })
+    }
+}
+
+fn events(sent: &[ProtoEvent], start: Timestamp) -> Vec<Event> {
+    let at =
+        |nanos: u64| if nanos == 0 { start } else { Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX)) };
+    let mut events: Vec<Event> = sent
+        .iter()
+        .take(EVENTS_MAX)
+        .map(|event| Event {
+            name: value::clean(&event.name),
+            time: at(event.time_unix_nano),
+            attributes: canonical::object(&event.attributes),
+        })
+        .collect();
+    if let Some(first) = sent.get(EVENTS_MAX) {
+        let attributes = format!("{{\"count\":{}}}", sent.len() - EVENTS_MAX);
+        events.push(Event { name: EVENTS_DROPPED.to_owned(), time: at(first.time_unix_nano), attributes });
+    }
+    events
+}
+
+fn links(sent: &[ProtoLink]) -> Vec<Link> {
+    let valid = sent.iter().filter_map(|link| {
+        let trace_id = TraceId::from_slice(&link.trace_id).ok()?;
+        let span_id = SpanId::from_slice(&link.span_id).ok()?;
+        Some(Link { trace_id, span_id, attributes: canonical::object(&link.attributes) })
+    });
+    valid.take(LINKS_MAX).collect()
+}

@@ -1,0 +1,307 @@
+//! What went into a span and what came out: which carrier to believe, in which order.
+//!
+//! Content stays as the sender wrote it: JSON stays that JSON, to the byte, and text stays text. Only what came in pieces
+//! (indexed keys, events, system instructions beside messages) is put together, as JSON.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::span::Event;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use spanlake_model::Kind;
+
+use super::Source;
+use super::canonical;
+use super::fields::{Family, Field};
+use super::{indexed, value};
+
+/// One way to carry content.
+enum Carrier {
+    /// An attribute, as it is.
+    Plain(Field),
+    /// An attribute whose strings are JSON: `"\"text\""` is text, and a list of JSON strings a list. Senders of these
+    /// write `{}` for what they did not record.
+    Json(Field),
+    /// Keys with an index.
+    Indexed(Family),
+    /// Messages, with the system's instructions kept beside them.
+    Messages(Field),
+    /// The system's instructions alone.
+    Instructions,
+    /// One attribute of the first event of a name.
+    Event { name: &'static str, key: &'static str },
+    /// One event per message, with the role its name implies.
+    Messengers(&'static [(&'static str, &'static str)]),
+    /// A JSON list of events; those of this name, or all but those.
+    Listed { name: &'static str, is_wanted: bool },
+    /// Vercel's answer in parts.
+    Vercel,
+}
+
+/// The kinds a row is for; all when empty.
+type Row = (&'static [&'static str], Carrier);
+
+const ANY: &[&str] = &[];
+const LLM: &[&str] = &[Kind::LLM];
+const TOOL: &[&str] = &[Kind::TOOL];
+const RETRIEVER: &[&str] = &[Kind::RETRIEVER];
+
+const DETAILS: &str = "gen_ai.client.inference.operation.details";
+const CHOICE: &str = "gen_ai.choice";
+
+const INPUT: &[Row] = &[
+    (ANY, Carrier::Json(Field::LangfuseInput)),
+    (ANY, Carrier::Json(Field::AgentmarkInput)),
+    (ANY, Carrier::Json(Field::LaminarInput)),
+    (ANY, Carrier::Json(Field::VendorInput)),
+    (LLM, Carrier::Indexed(Family::InputMessages)),
+    (LLM, Carrier::Indexed(Family::Prompts)),
+    (ANY, Carrier::Plain(Field::InputValue)),
+    (RETRIEVER, Carrier::Plain(Field::RerankerQuery)),
+    (RETRIEVER, Carrier::Plain(Field::RetrievalQuery)),
+    (ANY, Carrier::Indexed(Family::InputMessages)),
+    (ANY, Carrier::Indexed(Family::Embeddings)),
+    (TOOL, Carrier::Plain(Field::ToolArguments)),
+    (ANY, Carrier::Messages(Field::InputMessages)),
+    (ANY, Carrier::Event { name: DETAILS, key: "gen_ai.input.messages" }),
+    (ANY, Carrier::Json(Field::VercelInput)),
+    (ANY, Carrier::Json(Field::AdkInput)),
+    (ANY, Carrier::Json(Field::LastInput)),
+    (ANY, Carrier::Plain(Field::LivekitInput)),
+    (ANY, Carrier::Listed { name: CHOICE, is_wanted: false }),
+    (ANY, Carrier::Messages(Field::PydanticMessages)),
+    (ANY, Carrier::Indexed(Family::IndexedPrompt)),
+    (ANY, Carrier::Plain(Field::PlainPrompt)),
+    (ANY, Carrier::Event { name: "gen_ai.content.prompt", key: "gen_ai.prompt" }),
+    (TOOL, Carrier::Event { name: "gen_ai.tool.message", key: "content" }),
+    (
+        ANY,
+        Carrier::Messengers(&[
+            ("gen_ai.system.message", "system"),
+            ("gen_ai.user.message", "user"),
+            ("gen_ai.assistant.message", "assistant"),
+            ("gen_ai.tool.message", "tool"),
+        ]),
+    ),
+    (ANY, Carrier::Plain(Field::ToolArguments)),
+    (ANY, Carrier::Plain(Field::BareInput)),
+    // Of other kinds they are how something is set up, not what went in.
+    (LLM, Carrier::Instructions),
+];
+
+const OUTPUT: &[Row] = &[
+    (ANY, Carrier::Json(Field::LangfuseOutput)),
+    (ANY, Carrier::Json(Field::AgentmarkOutput)),
+    (ANY, Carrier::Json(Field::LaminarOutput)),
+    (ANY, Carrier::Json(Field::VendorOutput)),
+    (LLM, Carrier::Indexed(Family::OutputMessages)),
+    (LLM, Carrier::Indexed(Family::Choices)),
+    (RETRIEVER, Carrier::Indexed(Family::Documents)),
+    (RETRIEVER, Carrier::Indexed(Family::RerankerOutput)),
+    (ANY, Carrier::Plain(Field::OutputValue)),
+    (RETRIEVER, Carrier::Plain(Field::RetrievalDocuments)),
+    (ANY, Carrier::Indexed(Family::OutputMessages)),
+    (TOOL, Carrier::Plain(Field::ToolResult)),
+    (ANY, Carrier::Plain(Field::OutputMessages)),
+    (ANY, Carrier::Event { name: DETAILS, key: "gen_ai.output.messages" }),
+    (ANY, Carrier::Vercel),
+    (ANY, Carrier::Json(Field::VercelOutput)),
+    (ANY, Carrier::Json(Field::AdkOutput)),
+    (ANY, Carrier::Json(Field::LastOutput)),
+    (ANY, Carrier::Plain(Field::LivekitOutput)),
+    (ANY, Carrier::Listed { name: CHOICE, is_wanted: true }),
+    (ANY, Carrier::Plain(Field::PydanticResult)),
+    (ANY, Carrier::Indexed(Family::IndexedCompletion)),
+    (ANY, Carrier::Plain(Field::PlainCompletion)),
+    (ANY, Carrier::Event { name: "gen_ai.content.completion", key: "gen_ai.completion" }),
+    (TOOL, Carrier::Event { name: CHOICE, key: "message" }),
+    (ANY, Carrier::Messengers(&[(CHOICE, "assistant")])),
+    (ANY, Carrier::Plain(Field::ToolResult)),
+    (ANY, Carrier::Plain(Field::BareOutput)),
+];
+
+/// What went in and what came out.
+pub(super) fn input_and_output(source: &Source<'_, '_>, kind: &str) -> (Option<String>, Option<String>) {
+    (believe(source, kind, INPUT), believe(source, kind, OUTPUT))
+}
+
+/// The first content that says something; else a plain attribute that says so, such as the `{}` of a tool without arguments.
+fn believe(source: &Source<'_, '_>, kind: &str, rows: &[Row]) -> Option<String> {
+    let mut empty = None;
+    let rows = rows.iter().filter(|(kinds, _)| kinds.is_empty() || kinds.contains(&kind));
+    for (_, carrier) in rows {
+        for content in carrier.read(source) {
+            match says_something(&content) {
+                true => return Some(content),
+                false if matches!(carrier, Carrier::Plain(_)) => empty = empty.or(Some(content)),
+                false => {}
+            }
+        }
+    }
+    empty.filter(|content| matches!(content.trim(), "{}" | "[]"))
+}
+
+fn says_something(content: &str) -> bool {
+    !matches!(content.trim(), "" | "null" | "[]" | "{}" | "\"\"" | "<REDACTED>")
+}
+
+impl Carrier {
+    /// What it holds, in order of belief; mostly one content or none.
+    fn read(&self, source: &Source<'_, '_>) -> Vec<String> {
+        match self {
+            Self::Plain(field) => source.view.values(*field).filter_map(value::whole).collect(),
+            Self::Json(field) => source.view.values(*field).filter_map(json).collect(),
+            Self::Indexed(family) => indexed::list(source.view.family(*family)).into_iter().collect(),
+            Self::Messages(field) => source.view.values(*field).filter_map(|sent| messages(source, sent)).collect(),
+            Self::Instructions => instructions(source).map(|message| format!("[{message}]")).into_iter().collect(),
+            Self::Event { name, key } => event_attribute(&source.span.events, name, key).into_iter().collect(),
+            Self::Messengers(names) => messengers(&source.span.events, names).into_iter().collect(),
+            Self::Listed { name, is_wanted } => listed(source, name, *is_wanted).into_iter().collect(),
+            Self::Vercel => vercel(source).into_iter().collect(),
+        }
+    }
+}
+
+/// A value whose strings are JSON.
+fn json(value: &AnyValue) -> Option<String> {
+    match &value.value {
+        Some(Value::StringValue(text)) => Some(value::unquote(text.trim()).unwrap_or_else(|| value::clean(text))),
+        Some(Value::ArrayValue(array)) => {
+            let texts = array.values.iter().map(|value| value::str(value).filter(|text| is_json(text)));
+            match texts.collect::<Option<Vec<_>>>() {
+                Some(texts) => Some(format!("[{}]", texts.join(","))),
+                None => value::whole(value),
+            }
+        }
+        _ => value::whole(value),
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// The messages with the system's instructions before them, unless a system message is among them.
+fn messages(source: &Source<'_, '_>, sent: &AnyValue) -> Option<String> {
+    let messages = value::whole(sent)?;
+    let Some(system) = instructions(source) else { return Some(messages) };
+    let Some(rest) = messages.trim_start().strip_prefix('[') else { return Some(messages) };
+    if has_system_message(&messages) {
+        return Some(messages);
+    }
+    let separator = if rest.trim_start().starts_with(']') { "" } else { "," };
+    Some(format!("[{system}{separator}{rest}"))
+}
+
+#[derive(Deserialize)]
+struct Role<'a> {
+    #[serde(default, borrow)]
+    role: Option<&'a RawValue>,
+}
+
+fn has_system_message(messages: &str) -> bool {
+    let roles: Vec<Role<'_>> = serde_json::from_str(messages).unwrap_or_default();
+    roles.iter().any(|message| matches!(message.role.map(RawValue::get), Some("\"system\"" | "\"developer\"")))
+}
+
+/// The system's instructions as one message.
+fn instructions(source: &Source<'_, '_>) -> Option<String> {
+    let sent = source.view.values(Field::SystemInstructions).find_map(json).filter(|text| says_something(text))?;
+    let is_list = sent.trim_start().starts_with('[') && is_json(&sent);
+    if is_list {
+        return Some(format!("{{\"role\":\"system\",\"parts\":{sent}}}"));
+    }
+    let mut out = String::from("{\"role\":\"system\",\"parts\":[{\"type\":\"text\",\"content\":");
+    canonical::write_string(&mut out, &sent);
+    out.push_str("}]}");
+    Some(out)
+}
+
+fn attribute<'a>(event: &'a Event, key: &str) -> Option<&'a AnyValue> {
+    let attribute = event.attributes.iter().rev().find(|attribute| attribute.key == key)?;
+    attribute.value.as_ref().filter(|value| !value::is_empty(value))
+}
+
+fn event_attribute(events: &[Event], name: &str, key: &str) -> Option<String> {
+    events.iter().filter(|event| event.name == name).find_map(|event| attribute(event, key)).and_then(value::whole)
+}
+
+fn messengers(events: &[Event], names: &[(&str, &str)]) -> Option<String> {
+    let mut out = String::from("[");
+    for event in events {
+        let Some((_, role)) = names.iter().find(|(name, _)| *name == event.name) else { continue };
+        if out.len() > 1 {
+            out.push(',');
+        }
+        write_message(&mut out, event, role);
+    }
+    out.push(']');
+    (out.len() > 2).then_some(out)
+}
+
+/// The attributes of the event as an object, with the role its name implies when it says none.
+fn write_message(out: &mut String, event: &Event, role: &str) {
+    let mut attributes: Vec<&KeyValue> = event.attributes.iter().collect();
+    attributes.sort_by(|a, b| a.key.cmp(&b.key));
+    out.push_str("{\"role\":");
+    match attribute(event, "role") {
+        Some(role) => canonical::write_value(out, Some(role)),
+        None => canonical::write_string(out, role),
+    }
+    for attribute in attributes.iter().filter(|attribute| attribute.key != "role") {
+        out.push(',');
+        canonical::write_string(out, &attribute.key);
+        out.push(':');
+        match attribute.value.as_ref().and_then(value::str) {
+            // Parts of a message, as JSON: an object or a list of them; `[1]` may be what the user wrote.
+            Some(text) if (text.starts_with("[{") || text.starts_with('{')) && is_json(text) => {
+                out.push_str(&canonical::compact(text));
+            }
+            _ => canonical::write_value(out, attribute.value.as_ref()),
+        }
+    }
+    out.push('}');
+}
+
+fn listed(source: &Source<'_, '_>, name: &str, is_wanted: bool) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(rename = "event.name", borrow)]
+        name: &'a RawValue,
+    }
+    let sent = source.view.values(Field::PydanticEvents).find_map(json)?;
+    let events: Vec<&RawValue> = serde_json::from_str(&sent).ok()?;
+    let quoted = format!("\"{name}\"");
+    let mut chosen = Vec::new();
+    for event in events {
+        // A list of anything else is not what we look for, only an attribute of the same name.
+        let named: Named<'_> = serde_json::from_str(event.get()).ok()?;
+        if (named.name.get() == quoted) == is_wanted {
+            chosen.push(event.get());
+        }
+    }
+    (!chosen.is_empty()).then(|| format!("[{}]", chosen.join(",")))
+}
+
+/// The text alone when there is nothing else, else an object of the parts.
+fn vercel(source: &Source<'_, '_>) -> Option<String> {
+    let part = |field: Field| source.view.values(field).find_map(value::whole).filter(|part| says_something(part));
+    let (text, calls) = (part(Field::VercelText), part(Field::VercelToolCalls));
+    let reasoning = part(Field::VercelReasoning);
+    if calls.is_none() && reasoning.is_none() {
+        return text;
+    }
+    let mut members = Vec::new();
+    for (name, part, is_text) in [("reasoning", reasoning, true), ("text", text, true), ("toolCalls", calls, false)] {
+        let Some(part) = part else { continue };
+        let mut member = format!("\"{name}\":");
+        if is_text || !is_json(&part) {
+            canonical::write_string(&mut member, &part);
+        } else {
+            member.push_str(&part);
+        }
+        members.push(member);
+    }
+    Some(format!("{{{}}}", members.join(",")))
+}

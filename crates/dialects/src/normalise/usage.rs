@@ -1,0 +1,241 @@
+//! Tokens and dollars of one call, so that no sum counts a token twice.
+
+use serde_json::value::RawValue;
+use spanlake_model::{Cost, Money, Usage};
+
+use super::Source;
+use super::fields::Field;
+use super::value::{self, Map};
+
+/// Where an object in JSON keeps each count: paths, in order of belief.
+struct Paths {
+    input: &'static [&'static str],
+    output: &'static [&'static str],
+    total: &'static [&'static str],
+    cache_read: &'static [&'static str],
+    cache_write: &'static [&'static str],
+    reasoning: &'static [&'static str],
+}
+
+const OBJECT: Paths = Paths {
+    input: &["prompt_tokens", "input_tokens", "input", "promptTokens", "inputTokens", "prompt_token_count"],
+    output: &["completion_tokens", "output_tokens", "output", "completionTokens", "outputTokens"],
+    total: &["total_tokens", "total", "totalTokens", "total_token_count"],
+    cache_read: &[
+        "prompt_tokens_details.cached_tokens",
+        "input_tokens_details.cached_tokens",
+        "input_token_details.cache_read",
+        "cache_read_input_tokens",
+        "input_cached_tokens",
+        "cache_read",
+        "cached_tokens",
+        "cached_content_token_count",
+    ],
+    cache_write: &[
+        "prompt_tokens_details.cache_creation_tokens",
+        "input_token_details.cache_creation",
+        "cache_creation_input_tokens",
+        "cache_write_input_tokens",
+        "cache_creation",
+        "cache_write",
+    ],
+    reasoning: &[
+        "completion_tokens_details.reasoning_tokens",
+        "output_tokens_details.reasoning_tokens",
+        "output_token_details.reasoning",
+        "output_reasoning_tokens",
+        "reasoning_tokens",
+        "reasoning",
+        "thoughts_token_count",
+    ],
+};
+
+/// Buckets that mean the sender has already taken them out of `input` and `output`: Langfuse's LangChain callback.
+const DISJOINT: &[&str] =
+    &["input_cache_read", "input_cache_creation", "input_audio", "output_reasoning", "output_audio"];
+
+/// The tokens a span reports.
+pub(super) fn usage(source: &Source<'_, '_>) -> Usage {
+    let object =
+        |field| source.view.values(field).filter_map(value::map).map(|map| of_object(source, &map)).find(is_there);
+    object(Field::UsageObject)
+        .or_else(|| of_adk(source))
+        .or_else(|| Some(of_attributes(source)).filter(is_there))
+        .or_else(|| object(Field::UsageObjectLast))
+        .unwrap_or_default()
+}
+
+fn is_there(usage: &Usage) -> bool {
+    usage.input.or(usage.output).or(usage.total).is_some()
+}
+
+fn of_attributes(source: &Source<'_, '_>) -> Usage {
+    let count = |field| source.view.count(field);
+    let detail = |field: Field, key: &[&str]| first(&source.view.first(field).and_then(value::map)?, key);
+    let sent = Usage {
+        input: count(Field::InputTokens),
+        output: count(Field::OutputTokens),
+        total: count(Field::TotalTokens),
+        cache_read: count(Field::CacheReadTokens).or_else(|| detail(Field::InputTokenDetails, &["cache_read"])),
+        cache_write: count(Field::CacheWriteTokens).or_else(|| detail(Field::InputTokenDetails, &["cache_creation"])),
+        reasoning: count(Field::ReasoningTokens).or_else(|| detail(Field::OutputTokenDetails, &["reasoning"])),
+    };
+    inclusive(source, sent)
+}
+
+fn of_object(source: &Source<'_, '_>, map: &Map) -> Usage {
+    if DISJOINT.iter().any(|key| map.contains_key(*key)) {
+        return of_buckets(map);
+    }
+    let sent = Usage {
+        input: first(map, OBJECT.input),
+        output: first(map, OBJECT.output),
+        total: first(map, OBJECT.total),
+        cache_read: first(map, OBJECT.cache_read),
+        cache_write: first(map, OBJECT.cache_write),
+        reasoning: first(map, OBJECT.reasoning),
+    };
+    inclusive(source, sent)
+}
+
+/// Every bucket counts once: what begins with `input` was read, what begins with `output` was written.
+fn of_buckets(map: &Map) -> Usage {
+    let sum = |prefix: &str| {
+        let counts = map.iter().filter(|(key, _)| key.starts_with(prefix)).filter_map(|(_, raw)| count(raw));
+        counts.fold(None, |sum: Option<i64>, count| Some(sum.unwrap_or(0).saturating_add(count)))
+    };
+    let (input, output) = (sum("input"), sum("output"));
+    Usage {
+        input,
+        output,
+        total: first(map, OBJECT.total).or_else(|| total(input, output)),
+        cache_read: first(map, &["input_cache_read"]),
+        cache_write: first(map, &["input_cache_creation"]),
+        reasoning: first(map, &["output_reasoning"]),
+    }
+}
+
+/// Google ADK 1 leaves its thoughts out of the output; only the response it keeps as JSON says how many there were.
+fn of_adk(source: &Source<'_, '_>) -> Option<Usage> {
+    if source.scope != "gcp.vertex.agent" {
+        return None;
+    }
+    let response = source.view.first(Field::AdkResponse).and_then(value::map)?;
+    let map = value::parse_map(response.get("usage_metadata")?.get())?;
+    let thoughts = first(&map, &["thoughts_token_count"]);
+    let output = first(&map, &["candidates_token_count"]).map(|count| count.saturating_add(thoughts.unwrap_or(0)));
+    let (input, cache_read) = (first(&map, OBJECT.input), first(&map, OBJECT.cache_read));
+    let total = first(&map, OBJECT.total).or_else(|| total(input, output));
+    let usage = Usage { input, output, total, cache_read, cache_write: None, reasoning: thoughts };
+    is_there(&usage).then_some(usage)
+}
+
+/// Adds the cached tokens to an input that was sent without them.
+fn inclusive(source: &Source<'_, '_>, sent: Usage) -> Usage {
+    let mut usage = sent;
+    let caches = sent.cache_read.unwrap_or(0).saturating_add(sent.cache_write.unwrap_or(0));
+    if let Some(input) = sent.input
+        && caches > 0
+        && is_exclusive(source, &sent, input, caches)
+    {
+        usage.input = Some(input.saturating_add(caches));
+    }
+    let computed = total(usage.input, usage.output);
+    // A total that the input alone outgrew was the total without caches.
+    usage.total = sent.total.filter(|sent| computed.is_none_or(|computed| *sent >= computed)).or(computed);
+    usage
+}
+
+fn is_exclusive(source: &Source<'_, '_>, sent: &Usage, input: i64, caches: i64) -> bool {
+    let openlit = || {
+        source.resource.text(Field::SdkName).as_deref() == Some("openlit")
+            && source.text(Field::Provider).is_some_and(|provider| provider.eq_ignore_ascii_case("anthropic"))
+    };
+    let with_caches = total(sent.input, sent.output).map(|plain| plain.saturating_add(caches));
+    source.scope == "com.anthropic.claude_code.tracing"
+        || openlit()
+        // Tokens that are in the input cannot outnumber it.
+        || input < caches
+        || (sent.total.is_some() && sent.total == with_caches)
+}
+
+fn total(input: Option<i64>, output: Option<i64>) -> Option<i64> {
+    match (input, output) {
+        (None, None) => None,
+        (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
+    }
+}
+
+fn first(map: &Map, paths: &[&str]) -> Option<i64> {
+    paths.iter().find_map(|path| match path.split_once('.') {
+        None => count(map.get(*path)?),
+        Some((outer, inner)) => count(value::parse_map(map.get(outer)?.get())?.get(inner)?),
+    })
+}
+
+fn number(raw: &RawValue) -> Option<f64> {
+    let text = raw.get();
+    let unquoted = value::unquote(text);
+    unquoted.as_deref().unwrap_or(text).trim().parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+fn count(raw: &RawValue) -> Option<i64> {
+    number(raw).and_then(value::whole_number)
+}
+
+/// The dollars a span says it cost. Nothing of what it says is computed here, but a sum of its parts.
+pub(super) fn cost(source: &Source<'_, '_>, usage: &Usage) -> Cost {
+    let number = |field| source.view.number(field);
+    let object = |field| source.view.first(field).and_then(value::map).map(|map| cost_of_object(&map)).filter(is_sent);
+    let cost = object(Field::CostObject)
+        .or_else(|| {
+            let parts = (number(Field::CostInput), number(Field::CostOutput));
+            let total = number(Field::CostTotal).or_else(|| sum(parts)).or_else(|| number(Field::CostTotalLast));
+            Some(money(parts.0, parts.1, total)).filter(is_sent)
+        })
+        .or_else(|| object(Field::CostObjectLast))
+        .unwrap_or_default();
+    // Senders that know no price for the model say that it was free.
+    let is_free = cost.total.is_none_or(|total| total == Money::default());
+    if is_free && is_there(usage) { Cost::default() } else { cost }
+}
+
+fn is_sent(cost: &Cost) -> bool {
+    cost.total.is_some()
+}
+
+fn sum(parts: (Option<f64>, Option<f64>)) -> Option<f64> {
+    match parts {
+        (None, None) => None,
+        (input, output) => Some(input.unwrap_or(0.0) + output.unwrap_or(0.0)),
+    }
+}
+
+fn cost_of_object(map: &Map) -> Cost {
+    let first = |keys: &[&str]| keys.iter().find_map(|key| number(map.get(*key)?));
+    let of_prefix = |prefix: &str| {
+        let parts = map.iter().filter(|(key, _)| key.starts_with(prefix)).filter_map(|(_, raw)| number(raw));
+        parts.fold(None, |sum: Option<f64>, part| Some(sum.unwrap_or(0.0) + part))
+    };
+    let (input, output) = (of_prefix("input"), of_prefix("output"));
+    let all_parts = || {
+        let parts: Vec<f64> = map.values().filter_map(|raw| number(raw)).collect();
+        (!parts.is_empty()).then(|| parts.iter().sum())
+    };
+    money(
+        input,
+        output,
+        first(&["total", "total_cost", "response_cost"]).or_else(|| if is_hidden(map) { None } else { all_parts() }),
+    )
+}
+
+/// LiteLLM's `hidden_params` holds much besides the cost; its numbers are not parts of one.
+fn is_hidden(map: &Map) -> bool {
+    map.contains_key("response_cost") || map.contains_key("litellm_call_id") || map.contains_key("model_id")
+}
+
+/// Negative dollars are none.
+fn money(input: Option<f64>, output: Option<f64>, total: Option<f64>) -> Cost {
+    let dollars = |amount: Option<f64>| amount.filter(|amount| *amount >= 0.0).and_then(Money::from_dollars);
+    Cost { input: dollars(input), output: dollars(output), total: dollars(total) }
+}

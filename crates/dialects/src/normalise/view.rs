@@ -1,0 +1,113 @@
+//! The attributes of one span, with every key we know in a slot: one hash look-up per attribute, none per question.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+
+use super::fields::{self, FAMILIES, Family, Field};
+use super::value;
+
+/// Which slot each known key has, and which slots each field looks at, in order.
+struct Index {
+    slots: HashMap<&'static str, u16>,
+    fields: Vec<Vec<u16>>,
+    /// The families whose prefix begins with this byte.
+    families: Vec<Vec<usize>>,
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let mut slots = HashMap::new();
+    let mut slot = |key| {
+        // A few hundred keys; the test below counts them.
+        let next = u16::try_from(slots.len()).unwrap_or(u16::MAX);
+        *slots.entry(key).or_insert(next)
+    };
+    let fields = fields::TABLE.iter().map(|keys| keys.iter().map(|key| slot(*key)).collect()).collect();
+    let mut families = vec![Vec::new(); 256];
+    for (family, prefix) in FAMILIES.iter().enumerate() {
+        families[usize::from(prefix.as_bytes()[0])].push(family);
+    }
+    Index { slots, fields, families }
+});
+
+/// The attributes of one span or resource. Made once and loaded again and again.
+pub(super) struct View<'a> {
+    slots: Vec<Option<&'a AnyValue>>,
+    touched: Vec<u16>,
+    families: u64,
+    attributes: &'a [KeyValue],
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new() -> Self {
+        Self { slots: vec![None; INDEX.slots.len()], touched: Vec::new(), families: 0, attributes: &[] }
+    }
+
+    /// Forgets what was there. Of a key that comes twice, the last value counts.
+    pub(super) fn load(&mut self, attributes: &'a [KeyValue]) {
+        for slot in self.touched.drain(..) {
+            self.slots[usize::from(slot)] = None;
+        }
+        self.families = 0;
+        self.attributes = attributes;
+        for attribute in attributes {
+            if let Some(slot) = INDEX.slots.get(attribute.key.as_str()) {
+                self.slots[usize::from(*slot)] = attribute.value.as_ref().filter(|value| !value::is_empty(value));
+                self.touched.push(*slot);
+            }
+            let Some(first) = attribute.key.as_bytes().first() else { continue };
+            for family in &INDEX.families[usize::from(*first)] {
+                if attribute.key.starts_with(FAMILIES[*family]) {
+                    self.families |= 1 << family;
+                }
+            }
+        }
+    }
+
+    /// The values of the field's keys that are there and not empty, in order of belief.
+    pub(super) fn values(&self, field: Field) -> impl Iterator<Item = &'a AnyValue> {
+        INDEX.fields[field as usize].iter().filter_map(|slot| self.slots[usize::from(*slot)])
+    }
+
+    /// The first that is there and not empty.
+    pub(super) fn first(&self, field: Field) -> Option<&'a AnyValue> {
+        self.values(field).next()
+    }
+
+    /// The first that says something, as short text.
+    pub(super) fn text(&self, field: Field) -> Option<String> {
+        self.values(field).find_map(value::text)
+    }
+
+    /// The first that is a count.
+    pub(super) fn count(&self, field: Field) -> Option<i64> {
+        self.values(field).find_map(value::count)
+    }
+
+    /// The first that is a number.
+    pub(super) fn number(&self, field: Field) -> Option<f64> {
+        self.values(field).find_map(value::number)
+    }
+
+    /// The attributes whose keys begin with the family's prefix, without it, as sent.
+    pub(super) fn family(&self, family: Family) -> impl Iterator<Item = (&'a str, Option<&'a AnyValue>)> {
+        let attributes = if self.families & 1 << family as usize == 0 { &[] } else { self.attributes };
+        attributes.iter().filter_map(move |attribute| {
+            let rest = attribute.key.strip_prefix(FAMILIES[family as usize])?;
+            Some((rest, attribute.value.as_ref()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_a_slot_and_every_family_a_bit() {
+        assert!(INDEX.slots.len() < usize::from(u16::MAX));
+        assert!(FAMILIES.len() <= 64 && FAMILIES.iter().all(|prefix| !prefix.is_empty()));
+        assert!(fields::TABLE.iter().all(|keys| !keys.is_empty()));
+    }
+}

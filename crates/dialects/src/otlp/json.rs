@@ -1,0 +1,251 @@
+//! OTLP/JSON, read straight into the protobuf types, without a tree of JSON values in between.
+//!
+//! Lenient where senders err: ids in hex or base64, integers as numbers or strings, enums by number or name, keys in
+//! camel or snake case, `null` anywhere, unknown keys. serde_json bounds the depth to 128, about 30 levels of attribute values.
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use serde::de::{IgnoredAny, MapAccess};
+use serde_json::value::RawValue;
+
+use super::DecodeError;
+use super::lenient::{Fields, List, Object, Scalar};
+use super::repair::repair;
+
+/// Reads a request.
+pub(super) fn decode(bytes: &[u8]) -> Result<ExportTraceServiceRequest, DecodeError> {
+    let envelope = match serde_json::from_slice::<Object<Envelope>>(bytes) {
+        Ok(Object(envelope)) => envelope,
+        Err(error) => match repair(bytes) {
+            Some(repaired) => serde_json::from_str::<Object<Envelope>>(&repaired).map_err(refuse)?.0,
+            None => return Err(refuse(error)),
+        },
+    };
+    match envelope.other_signal {
+        _ if !envelope.is_object => Err(DecodeError::Json("expected an object with `resourceSpans`".to_owned())),
+        Some(signal) if envelope.request.resource_spans.is_empty() => Err(DecodeError::OtherSignal { signal }),
+        _ => Ok(envelope.request),
+    }
+}
+
+fn refuse(error: serde_json::Error) -> DecodeError {
+    let message = error.to_string();
+    if message.contains("recursion limit") { DecodeError::TooDeep } else { DecodeError::Json(message) }
+}
+
+/// The outermost object.
+struct Envelope {
+    request: ExportTraceServiceRequest,
+    other_signal: Option<&'static str>,
+    is_object: bool,
+}
+
+impl Default for Envelope {
+    fn default() -> Self {
+        Self { request: ExportTraceServiceRequest::default(), other_signal: None, is_object: true }
+    }
+}
+
+impl Fields for Envelope {
+    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "resourceSpans" | "resource_spans" => self.request.resource_spans = list(map)?,
+            "resourceLogs" | "resource_logs" => self.other(map, "logs")?,
+            "resourceMetrics" | "resource_metrics" => self.other(map, "metrics")?,
+            _ => skip(map)?,
+        }
+        Ok(())
+    }
+
+    fn scalar(_: Scalar<'_>) -> Self {
+        Self { is_object: false, ..Self::default() }
+    }
+}
+
+impl Envelope {
+    fn other<'de, A: MapAccess<'de>>(&mut self, map: &mut A, signal: &'static str) -> Result<(), A::Error> {
+        self.other_signal = Some(signal);
+        skip(map)
+    }
+}
+
+fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
+    map.next_value::<IgnoredAny>().map(|_| ())
+}
+fn list<'de, T: Fields, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<T>, A::Error> {
+    map.next_value::<List<T>>().map(|list| list.0)
+}
+fn object<'de, T: Fields, A: MapAccess<'de>>(map: &mut A) -> Result<T, A::Error> {
+    map.next_value::<Object<T>>().map(|object| object.0)
+}
+fn scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Scalar<'de>, A::Error> {
+    map.next_value()
+}
+fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
+    scalar(map).map(Scalar::text)
+}
+fn nanos<'de, A: MapAccess<'de>>(map: &mut A) -> Result<u64, A::Error> {
+    scalar(map).map(|value| value.unsigned().unwrap_or(0))
+}
+fn count<'de, A: MapAccess<'de>>(map: &mut A) -> Result<u32, A::Error> {
+    nanos(map).map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+}
+
+/// A message whose keys each set one field.
+macro_rules! message {
+    ($message:ty { $($($key:literal)|+ => $field:ident = $read:expr;)* }) => {
+        impl Fields for $message {
+            fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+                match key {
+                    $($($key)|+ => self.$field = $read(map)?,)*
+                    _ => skip(map)?,
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+message!(ResourceSpans {
+    "resource" => resource = |map: &mut A| object(map).map(Some);
+    "scopeSpans" | "scope_spans" => scope_spans = list;
+    "schemaUrl" | "schema_url" => schema_url = text;
+});
+
+message!(Resource {
+    "attributes" => attributes = list;
+    "droppedAttributesCount" | "dropped_attributes_count" => dropped_attributes_count = count;
+});
+
+message!(ScopeSpans {
+    "scope" => scope = |map: &mut A| object(map).map(Some);
+    "spans" => spans = list;
+    "schemaUrl" | "schema_url" => schema_url = text;
+});
+
+message!(InstrumentationScope {
+    "name" => name = text;
+    "version" => version = text;
+    "attributes" => attributes = list;
+    "droppedAttributesCount" | "dropped_attributes_count" => dropped_attributes_count = count;
+});
+
+message!(Span {
+    "traceId" | "trace_id" => trace_id = |map: &mut A| scalar(map).map(|value| value.id(16));
+    "spanId" | "span_id" => span_id = |map: &mut A| scalar(map).map(|value| value.id(8));
+    "traceState" | "trace_state" => trace_state = text;
+    "parentSpanId" | "parent_span_id" => parent_span_id = |map: &mut A| scalar(map).map(|value| value.id(8));
+    "flags" => flags = count;
+    "name" => name = text;
+    "kind" => kind = span_kind;
+    "startTimeUnixNano" | "start_time_unix_nano" => start_time_unix_nano = nanos;
+    "endTimeUnixNano" | "end_time_unix_nano" => end_time_unix_nano = nanos;
+    "attributes" => attributes = list;
+    "droppedAttributesCount" | "dropped_attributes_count" => dropped_attributes_count = count;
+    "events" => events = list;
+    "droppedEventsCount" | "dropped_events_count" => dropped_events_count = count;
+    "links" => links = list;
+    "droppedLinksCount" | "dropped_links_count" => dropped_links_count = count;
+    "status" => status = |map: &mut A| object(map).map(Some);
+});
+
+message!(Event {
+    "timeUnixNano" | "time_unix_nano" => time_unix_nano = nanos;
+    "name" => name = text;
+    "attributes" => attributes = list;
+    "droppedAttributesCount" | "dropped_attributes_count" => dropped_attributes_count = count;
+});
+
+message!(Link {
+    "traceId" | "trace_id" => trace_id = |map: &mut A| scalar(map).map(|value| value.id(16));
+    "spanId" | "span_id" => span_id = |map: &mut A| scalar(map).map(|value| value.id(8));
+    "traceState" | "trace_state" => trace_state = text;
+    "attributes" => attributes = list;
+    "droppedAttributesCount" | "dropped_attributes_count" => dropped_attributes_count = count;
+    "flags" => flags = count;
+});
+
+message!(Status {
+    "message" => message = text;
+    "code" => code = status_code;
+});
+
+message!(KeyValue {
+    "key" => key = text;
+    "value" => value = |map: &mut A| object(map).map(Some);
+});
+
+message!(ArrayValue { "values" => values = list; });
+message!(KeyValueList { "values" => values = list; });
+
+fn span_kind<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
+    let name = |name: &str| {
+        let kind = SpanKind::from_str_name(name).or_else(|| SpanKind::from_str_name(&format!("SPAN_KIND_{name}")));
+        kind.map(|kind| kind as i32)
+    };
+    scalar(map).map(|value| value.enumeration(name))
+}
+
+fn status_code<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
+    let name = |name: &str| {
+        let code =
+            StatusCode::from_str_name(name).or_else(|| StatusCode::from_str_name(&format!("STATUS_CODE_{name}")));
+        code.map(|code| code as i32)
+    };
+    scalar(map).map(|value| value.enumeration(name))
+}
+
+impl Fields for AnyValue {
+    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let value = match key {
+            "stringValue" | "string_value" => typed(scalar(map)?, |_| None),
+            "boolValue" | "bool_value" => typed(scalar(map)?, |value| value.bool().map(Value::BoolValue)),
+            "intValue" | "int_value" => typed(scalar(map)?, |value| value.int().map(Value::IntValue)),
+            "doubleValue" | "double_value" => double(map.next_value()?),
+            "bytesValue" | "bytes_value" => typed(scalar(map)?, |value| value.base64().map(Value::BytesValue)),
+            "arrayValue" | "array_value" => Some(Value::ArrayValue(object(map)?)),
+            "kvlistValue" | "kvlist_value" => Some(Value::KvlistValue(object(map)?)),
+            _ => return skip(map),
+        };
+        // `null` beside the one that is set unsets nothing.
+        self.value = value.or_else(|| self.value.take());
+        Ok(())
+    }
+
+    /// `"value": "x"`, without the object around it.
+    fn scalar(value: Scalar<'_>) -> Self {
+        let value = match value {
+            Scalar::Null => None,
+            Scalar::Bool(value) => Some(Value::BoolValue(value)),
+            Scalar::Int(value) => Some(Value::IntValue(value)),
+            Scalar::Float(value) => Some(Value::DoubleValue(value)),
+            other => Some(Value::StringValue(other.text())),
+        };
+        Self { value }
+    }
+}
+
+/// A number, to the last bit: serde_json's own reading of fractions may be off by one.
+fn double(raw: &RawValue) -> Option<Value> {
+    let text = raw.get();
+    match text.parse() {
+        Ok(number) => Some(Value::DoubleValue(number)),
+        Err(_) => {
+            let scalar = serde_json::from_str(text).unwrap_or(Scalar::Null);
+            typed(scalar, |value| value.float().map(Value::DoubleValue))
+        }
+    }
+}
+
+/// The value as its key says, or as text when it is something else.
+fn typed(scalar: Scalar<'_>, read: impl Fn(&Scalar<'_>) -> Option<Value>) -> Option<Value> {
+    match scalar {
+        Scalar::Null => None,
+        scalar => Some(read(&scalar).unwrap_or_else(|| Value::StringValue(scalar.text()))),
+    }
+}

@@ -1,0 +1,237 @@
+//! Whatever arrives, nothing panics and nothing grows without bound.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::trace::v1::span::Event;
+use proptest::prelude::*;
+use prost::Message;
+use serde_json::json;
+use spanlake_dialects::normalise::{EVENTS_DROPPED, EVENTS_MAX, NAME_BYTES_MAX};
+use spanlake_dialects::otlp::{DecodeError, Encoding, decode_traces};
+
+use crate::build::{RECEIVED, normalised, one, only, request, span, text};
+use crate::fixtures;
+
+const ENCODINGS: [Encoding; 2] = [Encoding::Protobuf, Encoding::Json];
+
+fn must_not_panic(encoding: Encoding, bytes: &[u8]) {
+    if let Ok(request) = decode_traces(encoding, bytes) {
+        let first = normalised(&request);
+        assert_eq!(first.spans.len() + first.rejected.len(), request.span_count());
+        assert_eq!(normalised(&request), first);
+        let _ = first.summary();
+    }
+}
+
+fn nested(levels: usize, wrap: impl Fn(AnyValue) -> Value) -> Value {
+    let mut value = text("bottom");
+    for _ in 0..levels {
+        value = wrap(AnyValue { value: Some(value) });
+    }
+    value
+}
+
+fn in_map(value: AnyValue) -> Value {
+    Value::KvlistValue(KeyValueList {
+        values: vec![KeyValue { key: "k".to_owned(), value: Some(value), ..Default::default() }],
+    })
+}
+
+fn in_list(value: AnyValue) -> Value {
+    Value::ArrayValue(ArrayValue { values: vec![value] })
+}
+
+#[test]
+fn twenty_levels_are_kept_and_bottomless_values_are_refused_in_both_encodings() {
+    for wrap in [in_map, in_list] {
+        let proto = request(vec![span(&[("k", nested(20, wrap))])]).into_proto();
+        let json = serde_json::to_vec(&proto).unwrap();
+        for (encoding, bytes) in [(Encoding::Protobuf, proto.encode_to_vec()), (Encoding::Json, json)] {
+            let read = only(decode_traces(encoding, &bytes).unwrap());
+            assert!(read.attributes.contains("bottom"));
+        }
+    }
+    let mut deep = span(&[("k", nested(200, in_map))]);
+    let bytes = request(vec![deep.clone()]).into_proto().encode_to_vec();
+    assert_eq!(decode_traces(Encoding::Protobuf, &bytes), Err(DecodeError::TooDeep));
+    // Not decoded but made by hand, it is cut and not followed.
+    assert!(only(request(vec![deep.clone()])).attributes.contains("null"));
+    deep.attributes.clear();
+    let unit = r#"{"kvlistValue":{"values":[{"key":"k","value":"#;
+    let value = format!("{}{{}}{}", unit.repeat(10_000), "}]}}".repeat(10_000));
+    let body = format!(
+        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"attributes":[{{"key":"k","value":{value}}}]}}]}}]}}]}}"#
+    );
+    assert_eq!(decode_traces(Encoding::Json, body.as_bytes()), Err(DecodeError::TooDeep));
+    // Unknown fields are read over however deep they are.
+    let unknown = format!(r#"{{"new":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    assert!(decode_traces(Encoding::Json, unknown.as_bytes()).is_ok());
+}
+
+#[test]
+fn deep_json_in_an_attribute_stays_text() {
+    let deep = "[".repeat(10_000);
+    let keys = [
+        "gen_ai.input.messages",
+        "gen_ai.system_instructions",
+        "langfuse.observation.usage_details",
+        "metadata",
+        "events",
+    ];
+    let sent: Vec<(&str, Value)> = keys.iter().map(|key| (*key, text(&deep))).collect();
+    assert!(one(&sent).input.is_some());
+}
+
+#[test]
+fn hostile_indexed_keys_are_attributes_and_nothing_else() {
+    let keys = [
+        "gen_ai.prompt.999999999.role",
+        "gen_ai.prompt.-1.role",
+        "gen_ai.prompt.",
+        "gen_ai.prompt.99999999999999999999",
+    ];
+    let sent: Vec<(&str, Value)> = keys.iter().map(|key| (*key, text("x"))).collect();
+    let span = one(&sent);
+    assert_eq!(span.input, None);
+    assert!(keys.iter().all(|key| span.attributes.contains(key)));
+    let both = one(&[("gen_ai.prompt.0", text("leaf")), ("gen_ai.prompt.0.0", text("branch"))]);
+    assert_eq!(both.input.unwrap(), r#"[{"":"leaf","0":"branch"}]"#);
+}
+
+#[test]
+fn twenty_megabytes_stay_whole() {
+    let long = "é\n".repeat(20_000_000 / 3);
+    let span = one(&[("gen_ai.tool.call.result", text(&long)), ("gen_ai.tool.name", text("t"))]);
+    assert_eq!(span.output.unwrap().len(), long.len());
+    assert!(span.attributes.len() > long.len());
+}
+
+#[test]
+fn a_name_that_is_a_payload_is_refused() {
+    let mut long = span(&[]);
+    long.name = "x".repeat(NAME_BYTES_MAX + 1);
+    let normalised = normalised(&request(vec![long]));
+    assert!(normalised.summary().unwrap().contains("65536 bytes"));
+}
+
+#[test]
+fn events_past_the_bound_are_counted() {
+    let mut chatty = span(&[]);
+    let chunk = Event { name: "chunk".to_owned(), time_unix_nano: RECEIVED as u64, ..Default::default() };
+    chatty.events = vec![chunk; EVENTS_MAX + 5];
+    let events = only(request(vec![chatty])).events;
+    let last = events.last().unwrap();
+    assert_eq!(
+        (events.len(), last.name.as_str(), last.attributes.as_str()),
+        (EVENTS_MAX + 1, EVENTS_DROPPED, r#"{"count":5}"#)
+    );
+}
+
+/// Any JSON, with keys and words that mean something.
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let word = prop::sample::select(vec![
+        "resourceSpans",
+        "scopeSpans",
+        "spans",
+        "attributes",
+        "key",
+        "value",
+        "stringValue",
+        "intValue",
+        "arrayValue",
+        "kvlistValue",
+        "values",
+        "traceId",
+        "spanId",
+        "startTimeUnixNano",
+        "status",
+        "code",
+        "events",
+        "name",
+        "x",
+    ]);
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(|value| json!(value)),
+        any::<i64>().prop_map(|value| json!(value)),
+        any::<f64>().prop_map(|value| json!(value)),
+        ".*".prop_map(|value| json!(value)),
+        word.clone().prop_map(|value| json!(value)),
+    ];
+    leaf.prop_recursive(12, 96, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|values| json!(values)),
+            prop::collection::vec((word.clone(), inner), 0..4)
+                .prop_map(|members| members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+        for encoding in ENCODINGS {
+            must_not_panic(encoding, &bytes);
+        }
+    }
+
+    #[test]
+    fn random_json_is_read_or_refused_with_a_sentence(value in any_json()) {
+        let body = json!({"resourceSpans": [{"scopeSpans": [{"spans": [value.clone()]}]}]}).to_string();
+        must_not_panic(Encoding::Json, body.as_bytes());
+        must_not_panic(Encoding::Json, value.to_string().as_bytes());
+    }
+
+    #[test]
+    fn random_values_of_known_keys_never_panic(
+        keys in prop::collection::vec(prop::sample::select(known_keys()), 1..12),
+        values in prop::collection::vec(prop_oneof![".*", "[\\[\\]{}\"':,0-9a-z\\\\]{0,24}"], 12),
+    ) {
+        let sent: Vec<(&str, Value)> =
+            keys.iter().zip(&values).map(|(key, value)| (key.as_str(), text(value))).collect();
+        let span = one(&sent);
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&span.attributes).unwrap().is_object());
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&span.metadata).unwrap().is_object());
+    }
+}
+
+/// Every key that the captures hold.
+fn known_keys() -> Vec<String> {
+    let mut keys: Vec<String> = fixtures::decoded()
+        .flat_map(|(_, request)| request.into_proto().resource_spans)
+        .flat_map(|resource| resource.scope_spans)
+        .flat_map(|scope| scope.spans)
+        .flat_map(|span| span.attributes)
+        .map(|attribute| attribute.key)
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+#[test]
+fn a_capture_cut_anywhere_never_panics() {
+    for (encoding, bytes) in fixtures::captures().into_values().flatten() {
+        // A prime stride cuts at every kind of place.
+        for end in (0..bytes.len()).step_by(bytes.len() / 97 + 1) {
+            must_not_panic(encoding, &bytes[..end]);
+            let other = if encoding == Encoding::Json { Encoding::Protobuf } else { Encoding::Json };
+            must_not_panic(other, &bytes[..end]);
+        }
+    }
+}
+
+#[test]
+fn every_string_cut_at_a_hundred_bytes_is_still_a_span() {
+    for (capture, request) in fixtures::decoded() {
+        let mut proto = request.into_proto();
+        let spans = proto.resource_spans.iter_mut().flat_map(|r| &mut r.scope_spans).flat_map(|s| &mut s.spans);
+        for attribute in spans.flat_map(|span| &mut span.attributes) {
+            if let Some(Value::StringValue(text)) = attribute.value.as_mut().and_then(|value| value.value.as_mut()) {
+                text.truncate(text.floor_char_boundary(100));
+            }
+        }
+        let cut = normalised(&spanlake_dialects::otlp::TracesRequest::from_proto(proto));
+        assert_eq!(cut.rejected, [], "{capture}");
+    }
+}

@@ -1,0 +1,9 @@
+//! What clients send, and what we make of it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are test code")]
+
+mod build;
+mod fixtures;
+mod hostile;
+mod leniency;
+mod rules;

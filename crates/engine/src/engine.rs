@@ -1,0 +1,124 @@
+//! The way in: a snapshot of one tenant's table.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use datafusion::execution::cache::cache_manager::{CacheManagerConfig, FileMetadataCache};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use object_store::ObjectStore;
+use spanlake_catalog::Files;
+use spanlake_model::{Caller, Receipt, Table, TenantId, TimeRange};
+use spanlake_proto::ingest::FreshSource;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::guard::Tripwire;
+use crate::session::{TenantSession, Workshop};
+use crate::snapshot;
+
+/// An object store for each tenant that sees that tenant's files and no others.
+pub trait TenantStores: Send + Sync + 'static {
+    /// The tenant's; paths are those of [`spanlake_catalog::DataFile::path`].
+    fn tenant(&self, tenant: TenantId) -> Arc<dyn ObjectStore>;
+}
+
+/// Which rows a query is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotRequest {
+    /// Of which table.
+    pub table: Table,
+    /// That start in this range.
+    pub range: TimeRange,
+    /// And no earlier than this write.
+    pub after: Option<Receipt>,
+}
+
+/// Plans and runs queries of one tenant at a time.
+pub struct Engine {
+    files: Arc<dyn Files>,
+    fresh: Arc<dyn FreshSource>,
+    stores: Arc<dyn TenantStores>,
+    memory: Arc<dyn MemoryPool>,
+    metadata: Arc<FileMetadataCache>,
+    trespasses: Arc<AtomicU64>,
+    config: Arc<Config>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine over these files and writers.
+    ///
+    /// # Errors
+    /// When DataFusion cannot set up its caches.
+    pub fn new(
+        files: Arc<dyn Files>,
+        fresh: Arc<dyn FreshSource>,
+        stores: Arc<dyn TenantStores>,
+        config: Config,
+    ) -> Result<Self, Error> {
+        let memory = Arc::new(GreedyMemoryPool::new(config.memory_bytes));
+        // Paths begin with the tenant, so this one cache is kept apart by tenant.
+        let caches = CacheManagerConfig::default().with_metadata_cache_limit(config.metadata_cache_bytes);
+        let environment = RuntimeEnvBuilder::new().with_cache_manager(caches).build()?;
+        let metadata = environment.cache_manager.get_file_metadata_cache();
+        let trespasses = Arc::default();
+        Ok(Self { files, fresh, stores, memory, metadata, trespasses, config: Arc::new(config) })
+    }
+
+    /// The caller's tenant's rows as they are now: catalog first, then each registered writer.
+    ///
+    /// # Errors
+    /// [`Error::TooManyFiles`] for a range too wide; [`Error::Writer`] when a writer cannot be reached, since leaving its
+    /// rows out would be a silent lie; [`Error::Catalog`], [`Error::Unsettled`], [`Error::Deadline`].
+    pub async fn snapshot(&self, caller: &Caller, request: &SnapshotRequest) -> Result<TenantSession, Error> {
+        self.snapshot_within(caller, request, self.config.deadline()).await
+    }
+
+    /// As [`Self::snapshot`], with a deadline of its own: for exports, which wait for their reader.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub async fn snapshot_within(
+        &self,
+        caller: &Caller,
+        request: &SnapshotRequest,
+        within: Duration,
+    ) -> Result<TenantSession, Error> {
+        let tenant = caller.tenant();
+        let deadline = Instant::now() + within;
+        let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let taking = snapshot::take(&*self.files, &*self.fresh, &self.config, tenant, request);
+        let late = |_| Error::Deadline { deadline_ms };
+        let rows = timeout_at(deadline, taking).await.map_err(late)??;
+        let workshop = Workshop {
+            config: self.config.clone(),
+            memory: self.memory.clone(),
+            metadata: self.metadata.clone(),
+            store: self.stores.tenant(tenant),
+            tripwire: Tripwire { tenant, trespasses: self.trespasses.clone() },
+            deadline,
+            deadline_ms,
+        };
+        TenantSession::new(workshop, request, rows)
+    }
+
+    /// How often a scan met a row of another tenant. Must stay 0.
+    pub fn trespasses(&self) -> u64 {
+        self.trespasses.load(Ordering::Relaxed)
+    }
+}
+
+impl TenantStores for spanlake_store::Store {
+    fn tenant(&self, tenant: TenantId) -> Arc<dyn ObjectStore> {
+        Self::tenant(self, tenant)
+    }
+}

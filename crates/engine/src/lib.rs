@@ -1,0 +1,42 @@
+//! One tenant's tables, planned and run by DataFusion.
+//!
+//! ```text
+//!   Engine::snapshot(caller, range)
+//!     1. catalog ──► data files, watermarks, writers      (one consistent read)
+//!     2. each writer ──► rows above its watermark         (stale? back to 1)
+//!          │
+//!          ▼
+//!   TenantSession ──► frame() ──► collect / stream        (deadline, memory share, tripwire)
+//!          └ table `spans` = guard(Parquet scan) ∪ guard(fresh batches)
+//! ```
+//!
+//! Invariants
+//! - A session is built from one tenant's file list over an object store that sees that tenant's prefix only. There is no
+//!   tenant predicate to forget; the guard on every scan checks each row's tenant all the same, and fails the query on a
+//!   stranger ([`Engine::trespasses`] counts them).
+//! - Each row is seen once: in a file or in a writer's answer, never in both and never in neither. A writer that cannot be
+//!   reached fails the query; rows are not left out silently.
+//! - A replaced row is never seen: the guard hides the superseded keys, and costs nothing when there are none.
+//! - Every query has a time range, a deadline and a memory share, and dropping its stream stops its work.
+//!
+//! Deliberately absent: SQL from users, functions by name (the registry is empty), a shared catalog, file and URL tables.
+
+mod config;
+mod engine;
+mod error;
+mod guard;
+mod hidden;
+mod memory;
+mod range;
+mod run;
+mod session;
+mod snapshot;
+mod table;
+
+pub use config::Config;
+pub use engine::{Engine, SnapshotRequest, TenantStores};
+pub use error::Error;
+pub use range::starts_in;
+pub use session::TenantSession;
+
+pub use datafusion;

@@ -1,0 +1,149 @@
+//! One query's own world: a DataFusion context that holds one tenant's snapshot and nothing else.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::dataframe::DataFrame;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use object_store::ObjectStore;
+use spanlake_model::{Table, TimeRange};
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::engine::SnapshotRequest;
+use crate::error::Error;
+use crate::guard::Tripwire;
+use crate::hidden::Hidden;
+use crate::memory::QueryPool;
+use crate::range::starts_in;
+use crate::run::{self, Bounds};
+use crate::snapshot::Rows;
+use crate::table::SnapshotTable;
+
+/// Names the tenant's store inside one session, where no other is registered.
+const STORE: &str = "tenant://own";
+
+/// What an engine gives a session.
+pub(crate) struct Workshop {
+    pub(crate) config: Arc<Config>,
+    pub(crate) memory: Arc<dyn MemoryPool>,
+    pub(crate) metadata: Arc<FileMetadataCache>,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) tripwire: Tripwire,
+    pub(crate) deadline: Instant,
+    pub(crate) deadline_ms: u64,
+}
+
+/// One tenant's rows as they were at one instant, ready to be asked. Every frame of a session sees the same rows.
+pub struct TenantSession {
+    context: SessionContext,
+    table: Table,
+    rows: Arc<dyn TableProvider>,
+    range: TimeRange,
+    bounds: Bounds,
+}
+
+impl fmt::Debug for TenantSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantSession").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl TenantSession {
+    pub(crate) fn new(workshop: Workshop, request: &SnapshotRequest, rows: Rows) -> Result<Self, Error> {
+        let Workshop { config, memory, metadata, store, tripwire, deadline, deadline_ms } = workshop;
+        let url = ObjectStoreUrl::parse(STORE)?;
+        let pool = Arc::new(QueryPool::new(memory, config.query_memory_bytes));
+        let state = SessionStateBuilder::new()
+            .with_config(session_config(&config))
+            .with_runtime_env(environment(&url, store.clone(), pool.clone())?)
+            .build();
+        let table = SnapshotTable {
+            schema: spanlake_store::schema::of(request.table),
+            hidden: Arc::new(Hidden::of(&rows.files, &rows.replaced_by_fresh)),
+            files: rows.files,
+            fresh: rows.fresh,
+            tripwire,
+            store: url,
+            reader: Arc::new(CachedParquetFileReaderFactory::new(store, metadata)),
+        };
+        let bounds = Bounds { deadline, deadline_ms, pool };
+        let context = SessionContext::new_with_state(state);
+        Ok(Self { context, table: request.table, rows: Arc::new(table), range: request.range, bounds })
+    }
+
+    /// All rows of the snapshot that start in its range. Plan with DataFusion's expressions from here.
+    ///
+    /// # Errors
+    /// When the plan cannot be made, which is a mistake of ours.
+    pub fn frame(&self) -> Result<DataFrame, Error> {
+        let source = provider_as_source(self.rows.clone());
+        let plan = LogicalPlanBuilder::scan(self.table.as_str(), source, None)?.build()?;
+        let all = DataFrame::new(self.context.state(), plan);
+        Ok(if self.range == TimeRange::all() { all } else { all.filter(starts_in(self.range))? })
+    }
+
+    /// Plans and starts the frame; its batches arrive as they are made, a few ahead of the reader. Dropping the stream
+    /// stops the work. After an error comes the end.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`], or why the plan could not be made.
+    pub async fn stream(&self, frame: DataFrame) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
+        run::start(frame, self.bounds.clone()).await
+    }
+
+    /// All batches of the frame, which the caller has bounded with a limit or an aggregate.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`], [`Error::QueryMemory`], [`Error::SharedMemory`], [`Error::Store`], [`Error::Trespass`].
+    pub async fn collect(&self, frame: DataFrame) -> Result<Vec<RecordBatch>, Error> {
+        self.stream(frame).await?.try_collect().await
+    }
+}
+
+fn session_config(config: &Config) -> SessionConfig {
+    let mut session = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false)
+        .with_target_partitions(config.partitions)
+        .with_batch_size(config.batch_rows)
+        .with_round_robin_repartition(false);
+    let parquet = &mut session.options_mut().execution.parquet;
+    parquet.pushdown_filters = true;
+    parquet.reorder_filters = true;
+    parquet.enable_page_index = true;
+    parquet.bloom_filter_on_read = true;
+    parquet.schema_force_view_types = true;
+    // A page of traces is looked up by its ids.
+    parquet.max_in_list_size = 1_000;
+    session
+}
+
+/// Nothing spills: a query that needs more memory than its share is refused, and says so.
+fn environment(
+    url: &ObjectStoreUrl,
+    store: Arc<dyn ObjectStore>,
+    pool: Arc<QueryPool>,
+) -> Result<Arc<RuntimeEnv>, Error> {
+    let environment = RuntimeEnvBuilder::new()
+        .with_memory_pool(pool)
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+        .build()?;
+    environment.register_object_store(url.as_ref(), store);
+    // DataFusion puts the machine's own files there by default.
+    environment.object_store_registry.deregister_store(ObjectStoreUrl::local_filesystem().as_ref())?;
+    Ok(Arc::new(environment))
+}

@@ -1,0 +1,228 @@
+//! An engine over pieces in memory: files, writers and a store that a test fills by hand.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use spanlake_catalog::{
+    Commit, DataFile, Error, Files, Removed, Replacement, Snapshot, TenantDay, Watermark, Writer, WriterLease,
+};
+use spanlake_engine::{Config, Engine, TenantStores};
+use spanlake_model::{
+    AppId, Caller, Code, Cost, Day, Fault, FileId, KeyId, Kind, Principal, ScopeSet, Span, SpanId, SpanKey, Status,
+    Table, TenantId, TimeRange, Timestamp, TraceId, Usage, WriterId,
+};
+use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
+use spanlake_store::rows::{Origin, Row, encode};
+
+/// 2026-01-02T00:00:00Z, the midnight all tests begin at.
+pub const MIDNIGHT: Timestamp = Timestamp::from_secs(1_767_312_000);
+pub const WRITER: WriterId = WriterId::from_bytes([9; 16]);
+
+pub fn tenant(byte: u8) -> TenantId {
+    TenantId::from_bytes([byte; 16])
+}
+
+pub fn app(byte: u8) -> AppId {
+    AppId::from_bytes([byte; 16])
+}
+
+pub fn caller(tenant_byte: u8, app_byte: u8) -> Caller {
+    let key = Principal::Key(KeyId::from_bytes([1; 16]));
+    Caller::verified(tenant(tenant_byte), app(app_byte), None, ScopeSet::all(), key)
+}
+
+pub fn trace(byte: u8) -> TraceId {
+    TraceId::from_bytes([byte; 16]).unwrap()
+}
+
+pub fn id(byte: u8) -> SpanId {
+    SpanId::from_bytes([byte; 8]).unwrap()
+}
+
+pub fn at(seconds: u64) -> Timestamp {
+    MIDNIGHT.plus(Duration::from_secs(seconds))
+}
+
+/// A finished root span of app 1, one second long.
+pub fn span(trace_byte: u8, span_byte: u8, seconds: u64) -> Span {
+    Span {
+        app_id: app(1),
+        agent_id: None,
+        trace_id: trace(trace_byte),
+        span_id: id(span_byte),
+        parent_span_id: None,
+        name: format!("span {span_byte}"),
+        kind: Kind::new(Kind::SPAN),
+        status: Status::Unset,
+        status_message: None,
+        start: at(seconds),
+        end: Some(at(seconds + 1)),
+        time_to_first_token_ns: None,
+        provider: None,
+        request_model: None,
+        model: None,
+        response_id: None,
+        usage: Usage::default(),
+        cost: Cost::default(),
+        tool_name: None,
+        session_id: None,
+        user_id: None,
+        trace_name: None,
+        environment: None,
+        release: None,
+        version: None,
+        service_name: None,
+        scope_name: None,
+        prompt_name: None,
+        prompt_version: None,
+        tags: vec![],
+        metadata: "{}".into(),
+        attributes: "{}".into(),
+        resource: "{}".into(),
+        events: vec![],
+        links: vec![],
+        input: None,
+        output: None,
+    }
+}
+
+pub fn batch(tenant: TenantId, spans: &[Span]) -> arrow::array::RecordBatch {
+    let row = |span: &Span| Row { span: span.clone(), received_at: span.start, sequence: 1 };
+    encode(Origin { tenant, writer: WRITER }, &spans.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What a writer answers, oldest answer first; the last one stays.
+pub type Answers = Vec<Result<Fresh, Fault>>;
+
+#[derive(Default)]
+pub struct World {
+    store: Arc<InMemory>,
+    snapshot: Mutex<Snapshot>,
+    answers: Mutex<Answers>,
+    pub asked: Mutex<Vec<FreshRequest>>,
+    pub catalog_reads: Mutex<usize>,
+}
+
+impl World {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub fn engine(self: &Arc<Self>, config: Config) -> Engine {
+        Engine::new(self.clone(), self.clone(), self.clone(), config).unwrap()
+    }
+
+    /// Puts a file of these spans, sorted as given, in the list of whoever asks.
+    pub async fn file(&self, owner: TenantId, version: u64, spans: &[Span], superseded: &[SpanKey]) {
+        let rows = batch(owner, spans);
+        let properties =
+            WriterProperties::builder().set_max_row_group_row_count(Some(4)).set_bloom_filter_enabled(true).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).unwrap();
+        writer.write(&rows).unwrap();
+        let bytes = writer.into_inner().unwrap();
+        let number = u8::try_from(self.snapshot.lock().unwrap().files.len()).unwrap();
+        let path = format!("t/{owner}/spans/2026-01-02/{number}.parquet");
+        let starts = || spans.iter().map(|span| span.start);
+        let file = DataFile {
+            id: FileId::from_bytes([number; 16]),
+            tenant: owner,
+            table: Table::Spans,
+            day: Day::of(MIDNIGHT),
+            path: path.clone(),
+            rows: spans.len() as u64,
+            bytes: bytes.len() as u64,
+            min_start: starts().min().unwrap(),
+            max_start: starts().max().unwrap(),
+            version,
+            superseded: superseded.to_vec(),
+        };
+        self.store.put(&Path::from(path), bytes.into()).await.unwrap();
+        self.snapshot.lock().unwrap().files.push(file);
+    }
+
+    /// Takes a file from the store and leaves it in the list.
+    pub async fn lose_file(&self, number: usize) {
+        let path = Path::from(self.snapshot.lock().unwrap().files[number].path.clone());
+        self.store.delete(&path).await.unwrap();
+    }
+
+    /// Registers the writer, whose log is in files up to `watermark`.
+    pub fn writer(&self, watermark: u64, answers: Answers) {
+        let mut snapshot = self.snapshot.lock().unwrap();
+        snapshot.writers = vec![Writer { id: WRITER, address: "here".into() }];
+        snapshot.watermarks = vec![Watermark { writer: WRITER, sequence: watermark }];
+        *self.answers.lock().unwrap() = answers;
+    }
+}
+
+pub fn fresh(owner: TenantId, spans: &[Span], superseded: &[SpanKey]) -> Result<Fresh, Fault> {
+    let batches = vec![batch(owner, spans)];
+    Ok(Fresh::Rows(FreshRows { through_sequence: 9, superseded: superseded.to_vec(), batches }))
+}
+
+impl TenantStores for World {
+    fn tenant(&self, _: TenantId) -> Arc<dyn ObjectStore> {
+        self.store.clone()
+    }
+}
+
+#[async_trait]
+impl FreshSource for World {
+    async fn fresh(&self, address: &str, request: FreshRequest) -> Result<Fresh, Fault> {
+        assert_eq!(address, "here");
+        self.asked.lock().unwrap().push(request);
+        let mut answers = self.answers.lock().unwrap();
+        if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
+    }
+}
+
+fn unused<T>() -> Result<T, Error> {
+    Err(Error::Changed("this catalog only lists files"))
+}
+
+#[async_trait]
+impl Files for World {
+    async fn snapshot(&self, _: TenantId, _: Table, range: TimeRange) -> Result<Snapshot, Error> {
+        *self.catalog_reads.lock().unwrap() += 1;
+        let mut snapshot = self.snapshot.lock().unwrap().clone();
+        snapshot.files.retain(|file| range.touches(file.min_start, file.max_start));
+        Ok(snapshot)
+    }
+    async fn register_writer(&self, _: WriterId, _: &str, _: Timestamp) -> Result<WriterLease, Error> {
+        unused()
+    }
+    async fn retire_writer(&self, _: WriterLease) -> Result<(), Error> {
+        unused()
+    }
+    async fn watermarks(&self, _: WriterId) -> Result<Vec<(TenantId, Table, u64)>, Error> {
+        unused()
+    }
+    async fn commit(&self, _: Commit) -> Result<Option<u64>, Error> {
+        unused()
+    }
+    async fn crowded_days(&self, _: u64, _: u32) -> Result<Vec<TenantDay>, Error> {
+        unused()
+    }
+    async fn day(&self, _: TenantId, _: Table, _: Day) -> Result<Vec<DataFile>, Error> {
+        unused()
+    }
+    async fn replace(&self, _: Replacement) -> Result<(), Error> {
+        unused()
+    }
+    async fn removable(&self, _: Timestamp, _: Duration, _: u32) -> Result<Vec<Removed>, Error> {
+        unused()
+    }
+    async fn forget(&self, _: &[FileId]) -> Result<(), Error> {
+        unused()
+    }
+}
+
+pub fn away() -> Result<Fresh, Fault> {
+    Err(Fault::new(Code::ServiceUnavailable, "gone"))
+}

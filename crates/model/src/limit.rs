@@ -1,0 +1,65 @@
+//! What a tenant may use, and how much.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Something that is counted per tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// Requests to any ingest route.
+    Requests,
+    /// Spans taken in.
+    Spans,
+    /// Bytes taken in, after decompression.
+    Bytes,
+    /// Calls of the export endpoint, over a sliding hour, exactly.
+    Exports,
+}
+
+impl Limit {
+    /// In messages, metrics and Redis keys.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Spans => "spans",
+            Self::Bytes => "bytes",
+            Self::Exports => "exports",
+        }
+    }
+}
+
+/// How much one tenant may use. A bucket holds two seconds' worth, so short bursts pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Ingest requests a second.
+    pub requests_per_second: u32,
+    /// Spans a second.
+    pub spans_per_second: u32,
+    /// Decompressed bytes a second.
+    pub bytes_per_second: u64,
+    /// Exports in any sixty minutes.
+    pub exports_per_hour: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 20_000,
+            spans_per_second: 200_000,
+            bytes_per_second: 512 << 20,
+            exports_per_hour: 10,
+        }
+    }
+}
+
+/// A limit is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the limit on {} is used up; try again in {} s", limit.as_str(), retry_after.as_secs().max(1))]
+pub struct Exhausted {
+    /// Which one.
+    pub limit: Limit,
+    /// When the same request would pass.
+    pub retry_after: Duration,
+}

@@ -1,0 +1,141 @@
+//! [`Auth`] over gRPC, both ends.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use spanlake_model::{AgentId, AppId, Fault, KeyId, Limits, TenantId, Timestamp};
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use super::{Auth, KeyIdentity, PresentedKey, TenantInfo};
+use crate::convert::{Malformed, optional_uuid, uuid};
+use crate::internal::{GrpcService, InternalToken, TrustedChannel, guarded, trusted};
+use crate::pb::auth::v1 as pb;
+use crate::pb::auth::v1::auth_client::AuthClient;
+use crate::pb::auth::v1::auth_server::AuthServer;
+use crate::status::{from_status, to_status};
+
+/// The auth service in another process.
+#[derive(Clone, Debug)]
+pub struct Client(AuthClient<TrustedChannel>);
+
+impl Client {
+    /// Asks the auth service at the end of `channel` (see [`crate::internal::connect`]).
+    pub fn new(channel: Channel, token: &InternalToken) -> Self {
+        Self(AuthClient::new(trusted(channel, token)))
+    }
+}
+
+#[async_trait]
+impl Auth for Client {
+    async fn verify_key(&self, key: &PresentedKey) -> Result<KeyIdentity, Fault> {
+        let request = pb::VerifyKeyRequest { key: key.expose().to_owned() };
+        let answer = self.0.clone().verify_key(request).await.map_err(from_status)?;
+        Ok(identity(answer.into_inner())?)
+    }
+
+    async fn jwks(&self) -> Result<String, Fault> {
+        let answer = self.0.clone().jwks(pb::JwksRequest {}).await.map_err(from_status)?;
+        Ok(answer.into_inner().json)
+    }
+
+    async fn tenant(&self, tenant: TenantId) -> Result<TenantInfo, Fault> {
+        let request = pb::GetTenantRequest { tenant_id: tenant.as_bytes().to_vec() };
+        let answer = self.0.clone().get_tenant(request).await.map_err(from_status)?.into_inner();
+        Ok(TenantInfo {
+            default_app: AppId::from_bytes(uuid(&answer.default_app_id, "tenant.default_app_id")?),
+            limits: Limits {
+                requests_per_second: answer.requests_per_second,
+                spans_per_second: answer.spans_per_second,
+                bytes_per_second: answer.bytes_per_second,
+                exports_per_hour: answer.exports_per_hour,
+            },
+        })
+    }
+
+    async fn has_app(&self, tenant: TenantId, app: AppId) -> Result<bool, Fault> {
+        let request = pb::HasAppRequest { tenant_id: tenant.as_bytes().to_vec(), app_id: app.as_bytes().to_vec() };
+        Ok(self.0.clone().has_app(request).await.map_err(from_status)?.into_inner().found)
+    }
+
+    async fn find_agent(&self, tenant: TenantId, agent: AgentId) -> Result<Option<AppId>, Fault> {
+        let request =
+            pb::FindAgentRequest { tenant_id: tenant.as_bytes().to_vec(), agent_id: agent.as_bytes().to_vec() };
+        let answer = self.0.clone().find_agent(request).await.map_err(from_status)?.into_inner();
+        Ok(optional_uuid(&answer.app_id, "agent.app_id")?.map(AppId::from_bytes))
+    }
+}
+
+fn identity(answer: pb::VerifyKeyResponse) -> Result<KeyIdentity, Malformed> {
+    Ok(KeyIdentity {
+        key: KeyId::from_bytes(uuid(&answer.key_id, "identity.key_id")?),
+        tenant: TenantId::from_bytes(uuid(&answer.tenant_id, "identity.tenant_id")?),
+        app: optional_uuid(&answer.app_id, "identity.app_id")?.map(AppId::from_bytes),
+        agent: optional_uuid(&answer.agent_id, "identity.agent_id")?.map(AgentId::from_bytes),
+        scopes: answer.scopes.parse().map_err(|_| Malformed("identity.scopes"))?,
+        expires_at: answer.expires_at_nanos.map(Timestamp::from_nanos),
+    })
+}
+
+/// The gRPC service that answers with `auth`, to those who show `token`.
+pub fn service(auth: Arc<dyn Auth>, token: InternalToken) -> impl GrpcService {
+    guarded(AuthServer::new(Server(auth)), token)
+}
+
+struct Server(Arc<dyn Auth>);
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// An id in a request.
+fn id(bytes: &[u8], what: &'static str) -> Result<[u8; 16], Status> {
+    uuid(bytes, what).map_err(|error| to_status(&error.into()))
+}
+
+#[async_trait]
+impl pb::auth_server::Auth for Server {
+    async fn verify_key(&self, request: Request<pb::VerifyKeyRequest>) -> Answer<pb::VerifyKeyResponse> {
+        let key = PresentedKey::new(request.into_inner().key);
+        let found = self.0.verify_key(&key).await.map_err(|fault| to_status(&fault))?;
+        Ok(Response::new(pb::VerifyKeyResponse {
+            key_id: found.key.as_bytes().to_vec(),
+            tenant_id: found.tenant.as_bytes().to_vec(),
+            app_id: found.app.map(|app| app.as_bytes().to_vec()).unwrap_or_default(),
+            agent_id: found.agent.map(|agent| agent.as_bytes().to_vec()).unwrap_or_default(),
+            scopes: found.scopes.to_string(),
+            expires_at_nanos: found.expires_at.map(Timestamp::as_nanos),
+        }))
+    }
+
+    async fn jwks(&self, _: Request<pb::JwksRequest>) -> Answer<pb::JwksResponse> {
+        let json = self.0.jwks().await.map_err(|fault| to_status(&fault))?;
+        Ok(Response::new(pb::JwksResponse { json }))
+    }
+
+    async fn get_tenant(&self, request: Request<pb::GetTenantRequest>) -> Answer<pb::GetTenantResponse> {
+        let tenant = TenantId::from_bytes(id(&request.get_ref().tenant_id, "tenant_id")?);
+        let info = self.0.tenant(tenant).await.map_err(|fault| to_status(&fault))?;
+        Ok(Response::new(pb::GetTenantResponse {
+            default_app_id: info.default_app.as_bytes().to_vec(),
+            requests_per_second: info.limits.requests_per_second,
+            spans_per_second: info.limits.spans_per_second,
+            bytes_per_second: info.limits.bytes_per_second,
+            exports_per_hour: info.limits.exports_per_hour,
+        }))
+    }
+
+    async fn has_app(&self, request: Request<pb::HasAppRequest>) -> Answer<pb::HasAppResponse> {
+        let request = request.into_inner();
+        let tenant = TenantId::from_bytes(id(&request.tenant_id, "tenant_id")?);
+        let app = AppId::from_bytes(id(&request.app_id, "app_id")?);
+        let found = self.0.has_app(tenant, app).await.map_err(|fault| to_status(&fault))?;
+        Ok(Response::new(pb::HasAppResponse { found }))
+    }
+
+    async fn find_agent(&self, request: Request<pb::FindAgentRequest>) -> Answer<pb::FindAgentResponse> {
+        let request = request.into_inner();
+        let tenant = TenantId::from_bytes(id(&request.tenant_id, "tenant_id")?);
+        let agent = AgentId::from_bytes(id(&request.agent_id, "agent_id")?);
+        let app = self.0.find_agent(tenant, agent).await.map_err(|fault| to_status(&fault))?;
+        Ok(Response::new(pb::FindAgentResponse { app_id: app.map(|app| app.as_bytes().to_vec()).unwrap_or_default() }))
+    }
+}

@@ -1,0 +1,81 @@
+//! [`Export`] over gRPC, both ends.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use spanlake_model::{Caller, Fault};
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use super::{Export, ExportRequest};
+use crate::convert::{Malformed, required, to_usize};
+use crate::internal::{GrpcService, InternalToken, MESSAGE_BYTES_MAX, TrustedChannel, guarded, trusted};
+use crate::pb::export::v1 as pb;
+use crate::pb::export::v1::export_client::ExportClient;
+use crate::pb::export::v1::export_server::ExportServer;
+use crate::status::{from_status, to_status};
+
+/// The export service in another process.
+#[derive(Clone, Debug)]
+pub struct Client(ExportClient<TrustedChannel>);
+
+impl Client {
+    /// Asks the export service at the end of `channel` (see [`crate::internal::connect`]).
+    pub fn new(channel: Channel, token: &InternalToken) -> Self {
+        Self(ExportClient::new(trusted(channel, token)).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    }
+}
+
+#[async_trait]
+impl Export for Client {
+    async fn export(
+        &self,
+        caller: &Caller,
+        request: ExportRequest,
+    ) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault> {
+        let request = pb::StreamRequest {
+            caller: Some(caller.into()),
+            range: Some(request.range.into()),
+            filter: Some(request.filter.into()),
+            cursor: request.cursor.unwrap_or_default(),
+            limit: request.limit as u64,
+            lightweight: request.lightweight,
+        };
+        let chunks = self.0.clone().stream(request).await.map_err(from_status)?.into_inner();
+        Ok(chunks.map_ok(|chunk| Bytes::from(chunk.data)).map_err(from_status).boxed())
+    }
+}
+
+/// The gRPC service that answers with `export`, to those who show `token`.
+pub fn service(export: Arc<dyn Export>, token: InternalToken) -> impl GrpcService {
+    guarded(ExportServer::new(Server(export)), token)
+}
+
+struct Server(Arc<dyn Export>);
+
+#[async_trait]
+impl pb::export_server::Export for Server {
+    type StreamStream = BoxStream<'static, Result<pb::Chunk, Status>>;
+
+    async fn stream(&self, request: Request<pb::StreamRequest>) -> Result<Response<Self::StreamStream>, Status> {
+        let (caller, request) = read(request.into_inner()).map_err(|error| to_status(&error.into()))?;
+        let lines = self.0.export(&caller, request).await.map_err(|fault| to_status(&fault))?;
+        let chunks = lines.map_ok(|data| pb::Chunk { data: data.into() }).map_err(|fault| to_status(&fault));
+        Ok(Response::new(chunks.boxed()))
+    }
+}
+
+fn read(request: pb::StreamRequest) -> Result<(Caller, ExportRequest), Malformed> {
+    let caller = required(request.caller, "export.caller")?;
+    let request = ExportRequest {
+        range: required(request.range, "export.range")?,
+        filter: required(request.filter, "export.filter")?,
+        cursor: Some(request.cursor).filter(|cursor| !cursor.is_empty()),
+        limit: to_usize(request.limit, "export.limit")?,
+        lightweight: request.lightweight,
+    };
+    Ok((caller, request))
+}

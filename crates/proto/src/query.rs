@@ -1,0 +1,48 @@
+//! What export asks of query: spans in full, as record batches.
+
+mod flight;
+
+use std::fmt;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use spanlake_model::{Caller, Fault, Position, SpanFilter, TimeRange};
+
+pub use flight::{FlightClient, flight_service};
+
+/// Which spans, newest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScanRequest {
+    /// Started in this range.
+    pub range: TimeRange,
+    /// And like this.
+    pub filter: SpanFilter,
+    /// Strictly after this place in the order.
+    pub after: Option<Position>,
+    /// At most this many.
+    pub limit: usize,
+    /// Leave `input` and `output` null, unread.
+    pub without_io: bool,
+}
+
+/// The answer to a scan: one snapshot, streamed.
+pub struct Scan {
+    /// How many rows match in the range, ignoring `after` and `limit`.
+    pub total: u64,
+    /// The rows in order, in `store::schema` of spans.
+    pub batches: BoxStream<'static, Result<RecordBatch, Fault>>,
+}
+
+impl fmt::Debug for Scan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scan").field("total", &self.total).finish_non_exhaustive()
+    }
+}
+
+/// Reads spans of the caller's app. Dropping the stream stops the query.
+#[async_trait]
+pub trait SpanSource: Send + Sync + 'static {
+    /// Plans the scan and starts it.
+    async fn scan(&self, caller: &Caller, request: ScanRequest) -> Result<Scan, Fault>;
+}

@@ -1,0 +1,249 @@
+//! Data files: immutable Parquet, one tenant, one table, one UTC day.
+//!
+//! Rows are sorted by app, start minute, trace id, span id, so that time prunes, a trace lies together and a resent span
+//! lies beside itself. Input and output are the last columns: a list that does not ask for them never reads them.
+
+mod reader;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use spanlake_model::{Day, FileId, SpanKey, Table, TenantId, Timestamp};
+
+use crate::rows::span_keys;
+use crate::schema;
+
+/// Settings of data files.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Rows in a row group at most.
+    pub row_group_rows_max: usize,
+    /// Bytes in a row group at most, before compression.
+    pub row_group_bytes_max: usize,
+    /// Bytes in a page, before compression.
+    pub page_bytes: usize,
+    /// zstd level.
+    pub zstd_level: i32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { row_group_rows_max: 131_072, row_group_bytes_max: 128 << 20, page_bytes: 256 << 10, zstd_level: 1 }
+    }
+}
+
+/// Why a data file cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Rows that do not fit together: a mistake of ours.
+    #[error("rows could not be sorted")]
+    Rows(#[from] ArrowError),
+    /// The file is broken, or could not be made.
+    #[error("a data file could not be encoded or decoded")]
+    Parquet(#[from] ParquetError),
+    /// It does not hold what its table has.
+    #[error("a data file does not hold its table's rows")]
+    Columns(#[from] crate::rows::DecodeError),
+    /// The store refuses or is away.
+    #[error("the store failed")]
+    Store(#[from] object_store::Error),
+}
+
+/// Which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which table.
+    pub table: Table,
+    /// The day all rows start on.
+    pub day: Day,
+    /// Never used twice.
+    pub file: FileId,
+}
+
+impl Name {
+    /// `t/<tenant>/<table>/<day>/<file>.parquet`.
+    pub fn path(&self) -> String {
+        format!("t/{}/{}/{}/{}.parquet", self.tenant, self.table.as_str(), self.day, self.file)
+    }
+}
+
+/// A file as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Rows.
+    pub rows: u64,
+    /// Size.
+    pub bytes: u64,
+    /// Start of the first row in time.
+    pub min_start: Timestamp,
+    /// Start of the last row in time.
+    pub max_start: Timestamp,
+}
+
+/// Rows sorted as data files have them, apart by day.
+///
+/// # Errors
+/// When the batches do not have the table's columns.
+pub fn sort(table: Table, batches: &[RecordBatch]) -> Result<Vec<(Day, RecordBatch)>, Error> {
+    let all = concat_batches(&schema::of(table), batches)?;
+    let minutes = all.column_by_name("start_minute").ok_or_else(missing)?.as_primitive::<Int32Type>();
+    let day = |row: u32| Day(minutes.value(row as usize).div_euclid(24 * 60));
+    let order = order(&all)?;
+    let mut days: Vec<_> = order.iter().map(|row| day(*row)).collect();
+    days.sort_unstable();
+    days.dedup();
+    days.into_iter()
+        .map(|wanted| {
+            let rows: UInt32Array = order.iter().copied().filter(|row| day(*row) == wanted).collect();
+            Ok((wanted, take_record_batch(&all, &rows)?))
+        })
+        .collect()
+}
+
+fn missing() -> Error {
+    Error::Rows(ArrowError::SchemaError("a sort column is missing".into()))
+}
+
+/// Row numbers in the order of the sort key.
+fn order(batch: &RecordBatch) -> Result<Vec<u32>, Error> {
+    let keys = ["app_id", "start_minute", "trace_id", "span_id"]
+        .map(|name| batch.column_by_name(name).cloned().ok_or_else(missing))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let fields = keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
+    let rows = RowConverter::new(fields)?.convert_columns(&keys)?;
+    let mut order: Vec<u32> = (0..u32::try_from(batch.num_rows()).unwrap_or(u32::MAX)).collect();
+    order.sort_unstable_by_key(|row| rows.row(*row as usize));
+    Ok(order)
+}
+
+/// Encodes one day's sorted rows. Takes a while: keep it off the async threads.
+///
+/// # Errors
+/// When the rows do not have the table's columns, or there are none.
+pub fn encode(name: &Name, rows: &RecordBatch, config: &Config) -> Result<(Vec<u8>, Written), Error> {
+    let starts = rows.column_by_name("start_time").ok_or_else(missing)?.as_primitive::<TimestampMicrosecondType>();
+    let min = arrow::compute::min(starts).ok_or_else(missing)?;
+    let max = arrow::compute::max(starts).ok_or_else(missing)?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties(name, rows.num_rows(), config)))?;
+    writer.write(rows)?;
+    let bytes = writer.into_inner()?;
+    let written = Written {
+        rows: rows.num_rows() as u64,
+        bytes: bytes.len() as u64,
+        min_start: Timestamp::from_micros(min),
+        // The column is cut to microseconds; the row may begin up to 999 ns later.
+        max_start: Timestamp::from_nanos(Timestamp::from_micros(max).as_nanos().saturating_add(999)),
+    };
+    Ok((bytes, written))
+}
+
+/// Puts an encoded file into its tenant's store; durable when it answers.
+///
+/// # Errors
+/// When the store refuses, or a file of that name is there already.
+pub async fn put(store: &dyn ObjectStore, name: &Name, bytes: Vec<u8>) -> Result<(), Error> {
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    store.put_opts(&Path::from(name.path()), PutPayload::from(bytes), options).await?;
+    Ok(())
+}
+
+/// Deletes a file from its tenant's store; one that is gone already is fine.
+///
+/// # Errors
+/// When the store refuses or is away.
+pub async fn delete(store: &dyn ObjectStore, path: &str) -> Result<(), Error> {
+    match store.delete(&Path::from(path)).await {
+        Err(object_store::Error::NotFound { .. }) => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Long, unlike text: no dictionary, no statistics.
+const LONG: [&str; 7] = ["metadata", "attributes", "resource", "events", "links", "input", "output"];
+/// Looked up one by one: a bloom filter each.
+const LOOKED_UP: [&str; 4] = ["trace_id", "span_id", "session_id", "user_id"];
+
+fn properties(name: &Name, rows: usize, config: &Config) -> WriterProperties {
+    let level = ZstdLevel::try_new(config.zstd_level).unwrap_or_default();
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(config.row_group_rows_max))
+        .set_max_row_group_bytes(Some(config.row_group_bytes_max))
+        .set_data_page_size_limit(config.page_bytes)
+        .set_data_page_row_count_limit(8_192)
+        .set_created_by(format!("spanlake {}", env!("CARGO_PKG_VERSION")))
+        .set_key_value_metadata(Some(vec![
+            KeyValue::new("spanlake.format_version".into(), schema::FORMAT_VERSION.to_string()),
+            KeyValue::new("spanlake.tenant".into(), name.tenant.to_string()),
+            KeyValue::new("spanlake.table".into(), name.table.as_str().to_string()),
+            KeyValue::new("spanlake.day".into(), name.day.to_string()),
+        ]));
+    for column in LONG {
+        let column = ColumnPath::from(column);
+        properties = properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_statistics_enabled(column, EnabledStatistics::None);
+    }
+    for column in ["trace_id", "span_id", "parent_span_id"] {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
+    }
+    for column in LOOKED_UP {
+        let column = ColumnPath::from(column);
+        properties = properties
+            .set_column_bloom_filter_enabled(column.clone(), true)
+            .set_column_bloom_filter_fpp(column.clone(), 0.01)
+            .set_column_bloom_filter_max_ndv(column, rows.clamp(1, config.row_group_rows_max) as u64);
+    }
+    properties.build()
+}
+
+/// The keys of a span file, each with whether its span had ended.
+///
+/// # Errors
+/// When the file is gone, broken, or no span file.
+pub async fn keys(store: Arc<dyn ObjectStore>, path: &str) -> Result<Vec<(SpanKey, bool)>, Error> {
+    let mut batches = read(store, path, Some(&["app_id", "trace_id", "span_id", "end_time"])).await?;
+    let mut keys = Vec::new();
+    while let Some(batch) = batches.try_next().await? {
+        let ended = batch.column_by_name("end_time").ok_or_else(missing)?;
+        let finished = (0..batch.num_rows()).map(|row| ended.is_valid(row));
+        keys.extend(span_keys(&batch)?.into_iter().zip(finished));
+    }
+    Ok(keys)
+}
+
+/// The rows of a file in their order, all columns or those named.
+///
+/// # Errors
+/// When the file is gone or broken.
+pub async fn read(
+    store: Arc<dyn ObjectStore>,
+    path: &str,
+    columns: Option<&[&str]>,
+) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
+    let reader = reader::ObjectReader { store, path: Path::from(path) };
+    let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
+    let mask = match columns {
+        Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
+        None => ProjectionMask::all(),
+    };
+    Ok(builder.with_projection(mask).with_batch_size(8_192).build()?.map_err(Error::from).boxed())
+}

@@ -1,0 +1,145 @@
+//! The write-ahead log: acknowledged means it is in here and durable.
+//!
+//! ```text
+//!   append ─► queue (bounded) ─► one thread: number ─ write ─ fdatasync ─ apply in order ─► each append's receipt
+//!                                            └── all that wait share one sync
+//! ```
+//!
+//! Segments are files `<first sequence>.log` in one folder, which one process holds at a time. A frame carries its
+//! length, a CRC-32C and its sequence. Broken bytes at the very end of the newest segment are a write that never
+//! finished and are cut; anywhere else they are damage: skipped, counted, and a copy of the segment kept aside.
+//!
+//! Invariants
+//! - Sequences rise by one, from 1, over all restarts.
+//! - `apply` runs in sequence order, after the sync and before the receipt.
+//! - After a failed sync nothing is acknowledged again by this process: what the kernel did with the bytes is unknown.
+//! - A failed write (a full disk) leaves no trace: the file is cut back, the append is refused, the next may succeed.
+
+mod folder;
+mod frame;
+mod segment;
+mod thread;
+
+pub use folder::{FolderError, LogFolder};
+pub use frame::{Encoding, Frame};
+pub use segment::{Damage, Recovered};
+
+use std::sync::Arc;
+
+use spanlake_model::{TenantId, WriterId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::disk::Disk;
+
+/// Settings of the log.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// A segment is closed at this size.
+    pub segment_bytes_max: u64,
+    /// Appends that may wait for the disk; more are refused with "unavailable".
+    pub queue_max: usize,
+    /// Bytes one sync may cover.
+    pub batch_bytes_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { segment_bytes_max: 64 << 20, queue_max: 1_024, batch_bytes_max: 8 << 20 }
+    }
+}
+
+/// Why a frame was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// As many appends wait as may.
+    #[error("the log's queue is full")]
+    Busy,
+    /// The disk did not take it; nothing of it stays.
+    #[error("the log could not be written")]
+    Write(#[source] Arc<std::io::Error>),
+    /// A sync failed, now or before: this process acknowledges nothing any more.
+    #[error("the log failed to sync and has stopped")]
+    Stopped,
+}
+
+/// An append on its way: the frame but for its sequence, and what to apply once it is durable.
+struct Append<P> {
+    tenant: TenantId,
+    sealed: frame::Sealed,
+    payload: P,
+    done: oneshot::Sender<Result<u64, AppendError>>,
+}
+
+enum Command<P> {
+    Append(Box<Append<P>>),
+    /// Remove closed segments whose every tenant is at or below its watermark.
+    Trim(Vec<(TenantId, u64)>),
+}
+
+/// A handle on the running log. Dropping the last one ends its thread after what is queued.
+pub struct Log<P> {
+    queue: mpsc::Sender<Command<P>>,
+}
+
+impl<P> Clone for Log<P> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<P: Send + 'static> Log<P> {
+    /// Starts the log after [`LogFolder::recover`]. `apply` is called on the log's thread with each durable frame's
+    /// sequence and payload, in order; it must be quick, everyone waits for it.
+    ///
+    /// # Errors
+    /// When the thread or the first segment cannot be made.
+    pub fn start(
+        folder: LogFolder,
+        recovered: Recovered,
+        config: Config,
+        apply: impl FnMut(u64, P) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (queue, commands) = mpsc::channel(config.queue_max);
+        thread::spawn(folder, recovered, config, commands, apply)?;
+        Ok(Self { queue })
+    }
+
+    /// Appends a frame and waits until it is durable and applied; answers its sequence.
+    ///
+    /// Once this is called the frame may become durable even if the future is dropped.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; after any of them the frame is not in the log, except that [`AppendError::Stopped`] cannot know.
+    pub async fn append(&self, frame: Frame, payload: P) -> Result<u64, AppendError> {
+        let (done, receipt) = oneshot::channel();
+        let append = Append { tenant: frame.tenant, sealed: frame.seal(), payload, done };
+        let command = Command::Append(Box::new(append));
+        self.queue.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AppendError::Busy,
+            mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
+        })?;
+        receipt.await.unwrap_or(Err(AppendError::Stopped))
+    }
+
+    /// Removes closed segments that are wholly in data files: every tenant in them is at or below its watermark here.
+    pub async fn trim(&self, watermarks: Vec<(TenantId, u64)>) {
+        // A log that has stopped trims at its next start.
+        let _ = self.queue.send(Command::Trim(watermarks)).await;
+    }
+}
+
+/// Opens the log's folder for this process alone.
+///
+/// # Errors
+/// See [`FolderError`].
+pub fn open(
+    path: &std::path::Path,
+    disk: Arc<dyn Disk>,
+    new_writer: impl FnOnce() -> WriterId,
+) -> Result<LogFolder, FolderError> {
+    LogFolder::open(path, disk, new_writer)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The log's one thread: everything that touches the disk after start.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use spanlake_model::TenantId;
+use tokio::sync::mpsc;
+
+use super::folder::LogFolder;
+use super::segment::{self, Closed, Recovered};
+use super::{Append, AppendError, Command, Config};
+use crate::disk::DiskFile;
+
+pub(super) fn spawn<P: Send + 'static>(
+    folder: LogFolder,
+    recovered: Recovered,
+    config: Config,
+    commands: mpsc::Receiver<Command<P>>,
+    apply: impl FnMut(u64, P) + Send + 'static,
+) -> io::Result<()> {
+    let next = recovered.last_sequence + 1;
+    let open = Open::create(&folder, next)?;
+    let writer = Writer { folder, config, next, open, closed: recovered.closed, stopped: false };
+    std::thread::Builder::new().name("log".into()).spawn(move || writer.run(commands, apply))?;
+    Ok(())
+}
+
+/// The segment being written.
+struct Open {
+    segment: Closed,
+    file: Box<dyn DiskFile>,
+    /// Bytes in it that are sound.
+    length: u64,
+}
+
+impl Open {
+    fn create(folder: &LogFolder, first_sequence: u64) -> io::Result<Self> {
+        let path = folder.path.join(segment::name(first_sequence));
+        // A segment of this name holds no frame: it was made by a start that took nothing in, or its header was torn.
+        folder.disk.remove(&path)?;
+        let mut file = folder.disk.create(&path)?;
+        let header = segment::header(folder.writer(), first_sequence);
+        file.append(&header)?;
+        file.sync()?;
+        folder.disk.sync_dir(&folder.path)?;
+        Ok(Self { segment: Closed { path, last: HashMap::new() }, file, length: header.len() as u64 })
+    }
+}
+
+struct Writer {
+    folder: LogFolder,
+    config: Config,
+    next: u64,
+    open: Open,
+    closed: Vec<Closed>,
+    /// Set for good by a failed sync.
+    stopped: bool,
+}
+
+impl Writer {
+    fn run<P>(mut self, mut commands: mpsc::Receiver<Command<P>>, mut apply: impl FnMut(u64, P)) {
+        while let Some(command) = commands.blocking_recv() {
+            let mut batch = Batch::default();
+            let mut trims = batch.take(command);
+            // Whoever queued up during the last sync shares the next one.
+            while batch.bytes() < self.config.batch_bytes_max
+                && let Ok(command) = commands.try_recv()
+            {
+                trims.extend(batch.take(command));
+            }
+            self.commit(batch, &mut apply);
+            trims.into_iter().for_each(|watermarks| self.trim(&watermarks));
+        }
+    }
+
+    /// Writes and syncs a batch, applies it in order, and answers everyone in it.
+    fn commit<P>(&mut self, batch: Batch<P>, apply: &mut impl FnMut(u64, P)) {
+        if batch.appends.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write(&batch) {
+            batch.refuse(&error);
+            return;
+        }
+        for append in batch.appends {
+            self.open.segment.last.insert(append.tenant, self.next);
+            apply(self.next, append.payload);
+            // The client may have gone; its frame is durable all the same.
+            let _ = append.done.send(Ok(self.next));
+            self.next += 1;
+        }
+    }
+
+    fn write<P>(&mut self, batch: &Batch<P>) -> Result<(), AppendError> {
+        if self.stopped {
+            return Err(AppendError::Stopped);
+        }
+        self.roll().map_err(refused)?;
+        let mut bytes = Vec::with_capacity(batch.bytes() + 64);
+        for (append, sequence) in batch.appends.iter().zip(self.next..) {
+            append.sealed.place(sequence, &mut bytes);
+        }
+        if let Err(error) = self.open.file.append(&bytes) {
+            return Err(self.undo(error));
+        }
+        if let Err(error) = self.open.file.sync() {
+            return Err(self.stop(&error));
+        }
+        self.open.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Closes a full segment and opens the next.
+    fn roll(&mut self) -> io::Result<()> {
+        if self.open.length < self.config.segment_bytes_max || self.open.segment.last.is_empty() {
+            return Ok(());
+        }
+        let next = Open::create(&self.folder, self.next)?;
+        let full = std::mem::replace(&mut self.open, next);
+        self.closed.push(full.segment);
+        Ok(())
+    }
+
+    /// Takes back a write that did not go through, as when the disk is full.
+    fn undo(&mut self, error: io::Error) -> AppendError {
+        match self.open.file.cut(self.open.length) {
+            Ok(()) => refused(error),
+            Err(worse) => self.stop(&worse),
+        }
+    }
+
+    fn stop(&mut self, error: &io::Error) -> AppendError {
+        self.stopped = true;
+        tracing::error!(error = %error, "the log has stopped: restart this process; everything acknowledged is safe");
+        AppendError::Stopped
+    }
+
+    /// Removes closed segments of which every tenant's last frame is at or below its watermark.
+    fn trim(&mut self, watermarks: &[(TenantId, u64)]) {
+        let watermarks: HashMap<_, _> = watermarks.iter().copied().collect();
+        let done = |segment: &Closed| {
+            segment.last.iter().all(|(tenant, last)| watermarks.get(tenant).is_some_and(|mark| mark >= last))
+        };
+        let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.closed).into_iter().partition(done);
+        self.closed = kept;
+        for segment in gone {
+            // What cannot be removed now is tried again at the next start.
+            if let Err(error) = self.folder.disk.remove(&segment.path) {
+                tracing::warn!(error = %error, "a log segment that is no longer needed could not be removed");
+            }
+        }
+        let _ = self.folder.disk.sync_dir(&self.folder.path);
+    }
+}
+
+fn refused(error: io::Error) -> AppendError {
+    tracing::warn!(error = %error, "the log could not be written; clients are told to try again");
+    AppendError::Write(Arc::new(error))
+}
+
+/// Appends that share one sync.
+struct Batch<P> {
+    appends: Vec<Append<P>>,
+    bytes: usize,
+}
+
+impl<P> Default for Batch<P> {
+    fn default() -> Self {
+        Self { appends: Vec::new(), bytes: 0 }
+    }
+}
+
+impl<P> Batch<P> {
+    /// Takes an append in; hands a trim back, to be done after.
+    fn take(&mut self, command: Command<P>) -> Vec<Vec<(TenantId, u64)>> {
+        match command {
+            Command::Append(append) => {
+                self.bytes += append.sealed.len();
+                self.appends.push(*append);
+                Vec::new()
+            }
+            Command::Trim(watermarks) => vec![watermarks],
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn refuse(self, error: &AppendError) {
+        for append in self.appends {
+            let _ = append.done.send(Err(error.clone()));
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Rows that are durable in the log and not yet in a data file.
+//!
+//! ```text
+//!   apply (log's thread, in order) ─► active chunk ──freeze──► frozen chunk ──flush──► data file
+//!   fresh (queries) ◄──────────────── both, each key once ◄───┘                └─► landed: forgotten here
+//! ```
+//!
+//! A key is a row once: sent again it replaces itself, unless it had ended and the newcomer has not. When the older row
+//! lies in a frozen chunk or a data file, the key joins the active chunk's *superseded keys*, which hide older rows of
+//! files and travel with the chunk into its file.
+//!
+//! Invariants
+//! - `through` is the last frame applied; everything up to `landed` is in data files.
+//! - A row is in exactly one of: active, frozen, files at or below `landed`.
+
+mod chunk;
+mod days;
+
+pub use chunk::Prepared;
+pub use days::DayKeys;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::RecordBatch;
+use spanlake_model::{Day, SpanKey, Table, TenantId, Timestamp};
+
+use chunk::{Chunk, Older};
+
+/// A frame's rows with the keys of files that they may meet.
+pub struct Pending {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which table.
+    pub table: Table,
+    /// The rows.
+    pub prepared: Prepared,
+    /// For each day among the rows, the keys in that day's files.
+    pub days: HashMap<Day, Arc<DayKeys>>,
+}
+
+/// What a query is told.
+#[derive(Debug)]
+pub enum Snapshot {
+    /// Rows above the watermark asked for.
+    Rows {
+        /// The last frame among them.
+        through: u64,
+        /// Keys whose rows in files are replaced.
+        superseded: Vec<SpanKey>,
+        /// The rows.
+        batches: Vec<RecordBatch>,
+    },
+    /// Files have overtaken the watermark asked for.
+    Stale,
+}
+
+/// A chunk on its way into files; it stays visible until [`Memtables::landed`].
+#[derive(Debug)]
+pub struct Frozen {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which table.
+    pub table: Table,
+    /// The watermark once it is in files.
+    pub sequence: u64,
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
+    /// Keys whose rows in older files are replaced.
+    pub superseded: Vec<SpanKey>,
+    /// Its keys, with their days and whether each had ended.
+    pub keys: Vec<(Day, SpanKey, bool)>,
+}
+
+/// When a chunk is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Bytes at which a chunk is full.
+    pub bytes: u64,
+    /// Chunks opened before this are old enough.
+    pub opened_before: Timestamp,
+}
+
+#[derive(Default)]
+struct TenantRows {
+    active: Chunk,
+    /// Oldest first; one at a time in practice.
+    frozen: Vec<Chunk>,
+    /// The watermark of what has landed.
+    landed: u64,
+}
+
+type Tables = HashMap<(TenantId, Table), Arc<Mutex<TenantRows>>>;
+
+/// All tenants' rows. One writer's.
+#[derive(Default)]
+pub struct Memtables {
+    tables: Mutex<Tables>,
+    bytes: AtomicU64,
+    through: AtomicU64,
+}
+
+/// A panic elsewhere leaves rows as they were before it or after; both are sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Memtables {
+    /// None yet, but told what is in files already.
+    pub fn new(watermarks: impl IntoIterator<Item = (TenantId, Table, u64)>) -> Self {
+        let this = Self::default();
+        for (tenant, table, sequence) in watermarks {
+            lock(&this.rows(tenant, table)).landed = sequence;
+        }
+        this
+    }
+
+    fn rows(&self, tenant: TenantId, table: Table) -> Arc<Mutex<TenantRows>> {
+        lock(&self.tables).entry((tenant, table)).or_default().clone()
+    }
+
+    /// Takes a durable frame's rows in. Frames come in the order of their sequences.
+    pub fn apply(&self, sequence: u64, now: Timestamp, pending: Pending) {
+        let rows = self.rows(pending.tenant, pending.table);
+        let added = lock(&rows).apply(sequence, now, pending.prepared, &pending.days);
+        self.bytes.fetch_add(added, Ordering::Relaxed);
+        self.through.fetch_max(sequence, Ordering::Release);
+    }
+
+    /// The last frame applied.
+    pub fn through(&self) -> u64 {
+        self.through.load(Ordering::Acquire)
+    }
+
+    /// Frames up to here are known of, though none was applied: what a restart found in files already.
+    pub fn reached(&self, sequence: u64) {
+        self.through.fetch_max(sequence, Ordering::Release);
+    }
+
+    /// Tables with a chunk that is on its way.
+    pub fn waiting(&self) -> Vec<(TenantId, Table)> {
+        let tables: Vec<_> = lock(&self.tables).iter().map(|(key, rows)| (*key, rows.clone())).collect();
+        tables.into_iter().filter(|(_, rows)| !lock(rows).frozen.is_empty()).map(|(key, _)| key).collect()
+    }
+
+    /// Bytes held, about.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// What is in files of a tenant's table.
+    pub fn watermark(&self, tenant: TenantId, table: Table) -> u64 {
+        lock(&self.rows(tenant, table)).landed
+    }
+
+    /// Rows above `after`, each key once.
+    pub fn fresh(&self, tenant: TenantId, table: Table, after: u64) -> Snapshot {
+        // Read before the rows: a frame applied between the two is answered for by the next query.
+        let through = self.through();
+        let Some(rows) = lock(&self.tables).get(&(tenant, table)).cloned() else {
+            return Snapshot::Rows { through, superseded: Vec::new(), batches: Vec::new() };
+        };
+        let views = {
+            let rows = lock(&rows);
+            if after < rows.landed {
+                return Snapshot::Stale;
+            }
+            rows.chunks().filter(|chunk| chunk.last_sequence() > after).map(Chunk::view).collect::<Vec<_>>()
+        };
+        // Outside the lock: filtering copies.
+        let superseded = views.iter().flat_map(|view| view.superseded.iter().copied()).collect();
+        let batches = views.iter().flat_map(chunk::View::live).collect();
+        Snapshot::Rows { through, superseded, batches }
+    }
+
+    /// Tables whose active chunk is due, fullest first.
+    pub fn due(&self, due: Due) -> Vec<(TenantId, Table)> {
+        let tables: Vec<_> = lock(&self.tables).iter().map(|(key, rows)| (*key, rows.clone())).collect();
+        let mut due: Vec<_> = tables
+            .into_iter()
+            .filter_map(|(key, rows)| {
+                let rows = lock(&rows);
+                let chunk = &rows.active;
+                let is_due = !chunk.is_empty() && (chunk.bytes() >= due.bytes || chunk.opened_at() < due.opened_before);
+                is_due.then_some((chunk.bytes(), key))
+            })
+            .collect();
+        due.sort_unstable_by(|one, two| two.cmp(one));
+        due.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Closes the active chunk and hands it out for flushing; `None` when there is nothing, or one is on its way already.
+    /// When a flush failed, the same chunk is handed out again by [`Self::refreeze`].
+    pub fn freeze(&self, tenant: TenantId, table: Table) -> Option<Frozen> {
+        let rows = self.rows(tenant, table);
+        let mut rows = lock(&rows);
+        if !rows.frozen.is_empty() || rows.active.is_empty() {
+            return None;
+        }
+        let chunk = std::mem::take(&mut rows.active);
+        let frozen = chunk.frozen(tenant, table);
+        rows.frozen.push(chunk);
+        Some(frozen)
+    }
+
+    /// The chunk that is on its way, as it is now: for trying a failed flush again.
+    pub fn refreeze(&self, tenant: TenantId, table: Table) -> Option<Frozen> {
+        let rows = self.rows(tenant, table);
+        let rows = lock(&rows);
+        rows.frozen.first().map(|chunk| chunk.frozen(tenant, table))
+    }
+
+    /// The frozen chunk is in files and the catalog says so. Its keys join the days' keys that are `known`.
+    pub fn landed(&self, frozen: &Frozen, known: &HashMap<Day, Arc<DayKeys>>) {
+        let rows = self.rows(frozen.tenant, frozen.table);
+        let mut rows = lock(&rows);
+        for (day, key, finished) in &frozen.keys {
+            if let Some(keys) = known.get(day) {
+                keys.insert(*key, *finished);
+            }
+        }
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut rows.frozen).into_iter().partition(|chunk| chunk.last_sequence() <= frozen.sequence);
+        rows.frozen = kept;
+        rows.landed = rows.landed.max(frozen.sequence);
+        let freed: u64 = gone.iter().map(Chunk::bytes).sum();
+        self.bytes.fetch_sub(freed, Ordering::Relaxed);
+    }
+
+    /// What of each tenant is in files, for trimming the log. A tenant with nothing waiting is done with all it sent.
+    pub fn watermarks(&self) -> Vec<(TenantId, u64)> {
+        let through = self.through();
+        let tables: Vec<_> = lock(&self.tables).iter().map(|(key, rows)| (*key, rows.clone())).collect();
+        tables
+            .into_iter()
+            .map(|((tenant, _), rows)| {
+                let rows = lock(&rows);
+                let idle = rows.frozen.is_empty() && rows.active.is_empty();
+                (tenant, if idle { through.max(rows.landed) } else { rows.landed })
+            })
+            .collect()
+    }
+}
+
+impl TenantRows {
+    fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        self.frozen.iter().chain(std::iter::once(&self.active))
+    }
+
+    fn apply(&mut self, sequence: u64, now: Timestamp, prepared: Prepared, days: &HashMap<Day, Arc<DayKeys>>) -> u64 {
+        let before = self.active.bytes();
+        let first = self.active.open(sequence, now);
+        for (row, (key, day, finished)) in (first..).zip(prepared.keys.iter().copied()) {
+            let older = self.older(key, day, days);
+            let won = self.active.place(key, day, row, finished, older);
+            if won && older != Older::None {
+                self.frozen.iter_mut().for_each(|chunk| chunk.hide(key));
+            }
+        }
+        self.active.push(prepared, sequence);
+        self.active.bytes() - before
+    }
+
+    /// Where an older row with this key lies: here, else in the newest frozen chunk or file that has it.
+    fn older(&self, key: SpanKey, day: Day, days: &HashMap<Day, Arc<DayKeys>>) -> Older {
+        if self.active.holds(key) {
+            return Older::Here;
+        }
+        let frozen = self.frozen.iter().rev().find_map(|chunk| chunk.finished(key));
+        match frozen.or_else(|| days.get(&day)?.finished(key)) {
+            Some(finished) => Older::Elsewhere { finished },
+            None => Older::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Some frames' rows of one tenant's table.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use spanlake_model::{Day, SpanKey, Table, TenantId, Timestamp};
+
+use super::Frozen;
+use crate::rows::{Origin, Row, encode};
+
+/// A frame's rows, ready but for their sequence. Made off the log's thread, because it takes a while.
+#[derive(Debug)]
+pub struct Prepared {
+    batch: RecordBatch,
+    /// Per row: its key, its day, whether it has ended.
+    pub(super) keys: Vec<(SpanKey, Day, bool)>,
+}
+
+impl Prepared {
+    /// The rows of one frame.
+    pub fn new(origin: Origin, rows: &[Row]) -> Self {
+        let keys = rows.iter().map(|row| (row.span.key(), Day::of(row.span.start), row.span.is_finished())).collect();
+        Self { batch: encode(origin, rows), keys }
+    }
+    /// The days among the rows.
+    pub fn days(&self) -> HashSet<Day> {
+        self.keys.iter().map(|(_, day, _)| *day).collect()
+    }
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> u64 {
+        (self.batch.get_array_memory_size() + self.keys.len() * KEY_BYTES) as u64
+    }
+}
+
+/// A key's place in the index, with what a hash map needs around it.
+const KEY_BYTES: usize = 96;
+/// Frames of a span or two would make thousands of tiny batches; that many are put together.
+const SMALL_BATCHES_MAX: usize = 64;
+const SMALL_ROWS_MAX: usize = 4_096;
+
+/// Where an older row with a key lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Older {
+    /// Nowhere.
+    None,
+    /// In this chunk.
+    Here,
+    /// In a frozen chunk or a file.
+    Elsewhere { finished: bool },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    row: u32,
+    day: Day,
+    finished: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// In order; the first row of each is the sum of the rows before it.
+    batches: Vec<RecordBatch>,
+    rows: u32,
+    index: HashMap<SpanKey, Place>,
+    /// Rows that lost to another of their key.
+    dead: HashSet<u32>,
+    superseded: Vec<SpanKey>,
+    bytes: u64,
+    last_sequence: u64,
+    opened_at: Timestamp,
+}
+
+impl Chunk {
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+    pub(super) fn opened_at(&self) -> Timestamp {
+        self.opened_at
+    }
+    pub(super) fn holds(&self, key: SpanKey) -> bool {
+        self.index.contains_key(&key)
+    }
+
+    /// Whether the key's row here had ended; `None` when there is none.
+    pub(super) fn finished(&self, key: SpanKey) -> Option<bool> {
+        self.index.get(&key).map(|place| place.finished)
+    }
+
+    /// Makes ready for a frame's rows; answers the number its first row will have.
+    pub(super) fn open(&mut self, sequence: u64, now: Timestamp) -> u32 {
+        if self.batches.is_empty() {
+            self.opened_at = now;
+        }
+        self.last_sequence = sequence;
+        self.rows
+    }
+
+    /// Decides between a row and an older one with its key; answers whether the newcomer won.
+    pub(super) fn place(&mut self, key: SpanKey, day: Day, row: u32, finished: bool, older: Older) -> bool {
+        let loses = match older {
+            Older::None => false,
+            Older::Here => self.index.get(&key).is_some_and(|place| place.finished && !finished),
+            Older::Elsewhere { finished: was } => was && !finished,
+        };
+        if loses {
+            self.dead.insert(row);
+            return false;
+        }
+        if let Some(replaced) = self.index.insert(key, Place { row, day, finished }) {
+            self.dead.insert(replaced.row);
+        }
+        if matches!(older, Older::Elsewhere { .. }) {
+            self.superseded.push(key);
+        }
+        true
+    }
+
+    /// Adds the rows that were placed.
+    pub(super) fn push(&mut self, prepared: Prepared, sequence: u64) {
+        self.bytes += prepared.bytes();
+        self.rows += u32::try_from(prepared.batch.num_rows()).expect("a request holds far fewer than 4 billion spans");
+        self.batches.push(numbered(&prepared.batch, sequence));
+        self.put_small_ones_together();
+    }
+
+    fn put_small_ones_together(&mut self) {
+        let Some(first) = self.batches.len().checked_sub(SMALL_BATCHES_MAX) else { return };
+        let tail = &self.batches[first..];
+        if tail.iter().map(RecordBatch::num_rows).sum::<usize>() > SMALL_ROWS_MAX {
+            return;
+        }
+        // Batches of one schema always fit; if they did not, they would stay apart and nothing be lost.
+        if let Ok(together) = concat_batches(&tail[0].schema(), tail) {
+            self.batches.truncate(first);
+            self.batches.push(together);
+        }
+    }
+
+    /// What a query may read, cheap to make.
+    pub(super) fn view(&self) -> View {
+        View { batches: self.batches.clone(), dead: self.dead.clone(), superseded: self.superseded.clone() }
+    }
+
+    /// What a flush needs.
+    pub(super) fn frozen(&self, tenant: TenantId, table: Table) -> Frozen {
+        let view = self.view();
+        Frozen {
+            tenant,
+            table,
+            sequence: self.last_sequence,
+            batches: view.live().collect(),
+            keys: self.index.iter().map(|(key, place)| (place.day, *key, place.finished)).collect(),
+            superseded: view.superseded,
+        }
+    }
+
+    /// Hides a row for queries, because a newer one has come since this chunk was frozen.
+    pub(super) fn hide(&mut self, key: SpanKey) {
+        if let Some(place) = self.index.get(&key) {
+            self.dead.insert(place.row);
+        }
+    }
+}
+
+fn numbered(batch: &RecordBatch, sequence: u64) -> RecordBatch {
+    let at = batch.schema().index_of("sequence").expect("every table numbers its rows");
+    let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+    let mut columns = batch.columns().to_vec();
+    columns[at] = Arc::new(Int64Array::from_value(sequence, batch.num_rows())) as ArrayRef;
+    RecordBatch::try_new(batch.schema(), columns).expect("one column gave way to another of its type and length")
+}
+
+/// A chunk at one instant.
+pub(super) struct View {
+    batches: Vec<RecordBatch>,
+    dead: HashSet<u32>,
+    pub(super) superseded: Vec<SpanKey>,
+}
+
+impl View {
+    /// The batches without dead rows.
+    pub(super) fn live(&self) -> impl Iterator<Item = RecordBatch> {
+        let mut first = 0;
+        self.batches.iter().filter_map(move |batch| {
+            let rows = u32::try_from(batch.num_rows()).expect("counted when it was pushed");
+            let range = first..first + rows;
+            first += rows;
+            if self.dead.is_empty() || !range.clone().any(|row| self.dead.contains(&row)) {
+                return Some(batch.clone());
+            }
+            let live: BooleanArray = range.map(|row| Some(!self.dead.contains(&row))).collect();
+            let batch = filter_record_batch(batch, &live).expect("the mask is as long as the batch");
+            (batch.num_rows() > 0).then_some(batch)
+        })
+    }
+}

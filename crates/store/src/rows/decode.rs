@@ -1,0 +1,225 @@
+//! Arrow to model.
+
+use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch, StringViewArray};
+use arrow::datatypes::{ArrowPrimitiveType, Decimal128Type, Int8Type, Int16Type, Int64Type, TimestampMicrosecondType};
+use spanlake_model::{AgentId, AppId, Cost, Kind, Money, Span, SpanId, SpanKey, Status, Timestamp, TraceId, Usage};
+
+use super::json;
+
+/// A batch that is not of [`crate::schema::spans`], or holds what we never write.
+#[derive(Debug, thiserror::Error)]
+#[error("column {column} of a span batch cannot be read: {why}")]
+pub struct DecodeError {
+    column: &'static str,
+    why: String,
+}
+
+/// The spans of a batch that has every column of [`crate::schema::spans`], in their order.
+///
+/// # Errors
+/// When a column is missing, of another type, or holds what we never write.
+pub fn decode(batch: &RecordBatch) -> Result<Vec<Span>, DecodeError> {
+    let columns = Columns::of(batch)?;
+    (0..batch.num_rows()).map(|row| columns.span(row)).collect()
+}
+
+/// The keys of a batch's rows, in their order; needs `app_id`, `trace_id` and `span_id` only.
+///
+/// # Errors
+/// As [`decode`].
+pub fn span_keys(batch: &RecordBatch) -> Result<Vec<SpanKey>, DecodeError> {
+    let (apps, traces, spans) = (ids(batch, "app_id")?, ids(batch, "trace_id")?, ids(batch, "span_id")?);
+    (0..batch.num_rows())
+        .map(|row| {
+            Ok(SpanKey {
+                app_id: AppId::from_bytes(id16("app_id", apps, row)?),
+                trace_id: TraceId::from_slice(traces.value(row)).map_err(|why| broken("trace_id", why))?,
+                span_id: SpanId::from_slice(spans.value(row)).map_err(|why| broken("span_id", why))?,
+            })
+        })
+        .collect()
+}
+
+fn broken(column: &'static str, why: impl ToString) -> DecodeError {
+    DecodeError { column, why: why.to_string() }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a dyn Array, DecodeError> {
+    batch.column_by_name(name).map(AsRef::as_ref).ok_or_else(|| broken(name, "it is missing"))
+}
+
+fn ids<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a FixedSizeBinaryArray, DecodeError> {
+    column(batch, name)?.as_fixed_size_binary_opt().ok_or_else(|| broken(name, "it is no id"))
+}
+
+fn texts<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a StringViewArray, DecodeError> {
+    column(batch, name)?.as_string_view_opt().ok_or_else(|| broken(name, "it is no text"))
+}
+
+fn numbers<'a, T: ArrowPrimitiveType>(
+    batch: &'a RecordBatch,
+    name: &'static str,
+) -> Result<&'a arrow::array::PrimitiveArray<T>, DecodeError> {
+    column(batch, name)?.as_primitive_opt().ok_or_else(|| broken(name, "it is of another type"))
+}
+
+fn id16(column: &'static str, array: &FixedSizeBinaryArray, row: usize) -> Result<[u8; 16], DecodeError> {
+    array.value(row).try_into().map_err(|_| broken(column, "it is not 16 bytes"))
+}
+
+macro_rules! columns {
+    ($($field:ident: $reader:ident $(<$kind:ty>)? => $array:ty,)*) => {
+        /// One batch's columns, looked up once.
+        struct Columns<'a> { $($field: &'a $array,)* tags: &'a arrow::array::ListArray }
+
+        impl<'a> Columns<'a> {
+            fn of(batch: &'a RecordBatch) -> Result<Self, DecodeError> {
+                let tags = column(batch, "tags")?.as_list_opt().ok_or_else(|| broken("tags", "it is no list"))?;
+                Ok(Self { $($field: $reader $(::<$kind>)? (batch, stringify!($field))?,)* tags })
+            }
+        }
+    };
+}
+
+type Numbers<T> = arrow::array::PrimitiveArray<T>;
+
+columns! {
+    app_id: ids => FixedSizeBinaryArray,
+    agent_id: ids => FixedSizeBinaryArray,
+    trace_id: ids => FixedSizeBinaryArray,
+    span_id: ids => FixedSizeBinaryArray,
+    parent_span_id: ids => FixedSizeBinaryArray,
+    start_time: numbers<TimestampMicrosecondType> => Numbers<TimestampMicrosecondType>,
+    start_nanos: numbers<Int16Type> => Numbers<Int16Type>,
+    duration_ns: numbers<Int64Type> => Numbers<Int64Type>,
+    status: numbers<Int8Type> => Numbers<Int8Type>,
+    input_tokens: numbers<Int64Type> => Numbers<Int64Type>,
+    output_tokens: numbers<Int64Type> => Numbers<Int64Type>,
+    total_tokens: numbers<Int64Type> => Numbers<Int64Type>,
+    cached_input_tokens: numbers<Int64Type> => Numbers<Int64Type>,
+    cache_write_tokens: numbers<Int64Type> => Numbers<Int64Type>,
+    reasoning_tokens: numbers<Int64Type> => Numbers<Int64Type>,
+    time_to_first_token_ns: numbers<Int64Type> => Numbers<Int64Type>,
+    cost: numbers<Decimal128Type> => Numbers<Decimal128Type>,
+    input_cost: numbers<Decimal128Type> => Numbers<Decimal128Type>,
+    output_cost: numbers<Decimal128Type> => Numbers<Decimal128Type>,
+    name: texts => StringViewArray,
+    kind: texts => StringViewArray,
+    status_message: texts => StringViewArray,
+    provider: texts => StringViewArray,
+    request_model: texts => StringViewArray,
+    model: texts => StringViewArray,
+    response_id: texts => StringViewArray,
+    tool_name: texts => StringViewArray,
+    session_id: texts => StringViewArray,
+    user_id: texts => StringViewArray,
+    trace_name: texts => StringViewArray,
+    environment: texts => StringViewArray,
+    release: texts => StringViewArray,
+    version: texts => StringViewArray,
+    service_name: texts => StringViewArray,
+    scope_name: texts => StringViewArray,
+    prompt_name: texts => StringViewArray,
+    prompt_version: texts => StringViewArray,
+    metadata: texts => StringViewArray,
+    attributes: texts => StringViewArray,
+    resource: texts => StringViewArray,
+    events: texts => StringViewArray,
+    links: texts => StringViewArray,
+    input: texts => StringViewArray,
+    output: texts => StringViewArray,
+}
+
+fn text(array: &StringViewArray, row: usize) -> Option<String> {
+    array.is_valid(row).then(|| array.value(row).to_string())
+}
+
+fn number<T: ArrowPrimitiveType>(array: &Numbers<T>, row: usize) -> Option<T::Native> {
+    array.is_valid(row).then(|| array.value(row))
+}
+
+impl Columns<'_> {
+    fn span(&self, row: usize) -> Result<Span, DecodeError> {
+        let micros = Timestamp::from_micros(self.start_time.value(row));
+        let start = Timestamp::from_nanos(micros.as_nanos().saturating_add(i64::from(self.start_nanos.value(row))));
+        let end = number(self.duration_ns, row).map(|nanos| start.as_nanos().saturating_add(nanos));
+        Ok(Span {
+            app_id: AppId::from_bytes(id16("app_id", self.app_id, row)?),
+            agent_id: self.agent(row)?,
+            trace_id: TraceId::from_slice(self.trace_id.value(row)).map_err(|why| broken("trace_id", why))?,
+            span_id: SpanId::from_slice(self.span_id.value(row)).map_err(|why| broken("span_id", why))?,
+            parent_span_id: self.parent(row)?,
+            name: self.name.value(row).to_string(),
+            kind: Kind::new(self.kind.value(row)),
+            status: Status::from_i8(self.status.value(row)),
+            status_message: text(self.status_message, row),
+            start,
+            end: end.map(Timestamp::from_nanos),
+            time_to_first_token_ns: number(self.time_to_first_token_ns, row),
+            provider: text(self.provider, row),
+            request_model: text(self.request_model, row),
+            model: text(self.model, row),
+            response_id: text(self.response_id, row),
+            usage: self.usage(row),
+            cost: self.cost(row),
+            tool_name: text(self.tool_name, row),
+            session_id: text(self.session_id, row),
+            user_id: text(self.user_id, row),
+            trace_name: text(self.trace_name, row),
+            environment: text(self.environment, row),
+            release: text(self.release, row),
+            version: text(self.version, row),
+            service_name: text(self.service_name, row),
+            scope_name: text(self.scope_name, row),
+            prompt_name: text(self.prompt_name, row),
+            prompt_version: text(self.prompt_version, row),
+            tags: self.tags(row)?,
+            metadata: self.metadata.value(row).to_string(),
+            attributes: self.attributes.value(row).to_string(),
+            resource: self.resource.value(row).to_string(),
+            events: json::events(self.events.value(row)).map_err(|why| broken("events", why))?,
+            links: json::links(self.links.value(row)).map_err(|why| broken("links", why))?,
+            input: text(self.input, row),
+            output: text(self.output, row),
+        })
+    }
+
+    fn agent(&self, row: usize) -> Result<Option<AgentId>, DecodeError> {
+        if self.agent_id.is_null(row) {
+            return Ok(None);
+        }
+        Ok(Some(AgentId::from_bytes(id16("agent_id", self.agent_id, row)?)))
+    }
+
+    fn parent(&self, row: usize) -> Result<Option<SpanId>, DecodeError> {
+        if self.parent_span_id.is_null(row) {
+            return Ok(None);
+        }
+        SpanId::from_slice(self.parent_span_id.value(row)).map(Some).map_err(|why| broken("parent_span_id", why))
+    }
+
+    fn usage(&self, row: usize) -> Usage {
+        Usage {
+            input: number(self.input_tokens, row),
+            output: number(self.output_tokens, row),
+            total: number(self.total_tokens, row),
+            cache_read: number(self.cached_input_tokens, row),
+            cache_write: number(self.cache_write_tokens, row),
+            reasoning: number(self.reasoning_tokens, row),
+        }
+    }
+
+    fn cost(&self, row: usize) -> Cost {
+        Cost {
+            input: number(self.input_cost, row).map(Money::from_pico),
+            output: number(self.output_cost, row).map(Money::from_pico),
+            total: number(self.cost, row).map(Money::from_pico),
+        }
+    }
+
+    fn tags(&self, row: usize) -> Result<Vec<String>, DecodeError> {
+        let values = self.tags.value(row);
+        let values = values.as_string_view_opt().ok_or_else(|| broken("tags", "they are no text"))?;
+        Ok(values.iter().flatten().map(str::to_string).collect())
+    }
+}

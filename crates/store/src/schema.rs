@@ -1,0 +1,130 @@
+//! The columns of each table.
+//!
+//! Types that every warehouse reads: strings as `Utf8View` (never an Arrow dictionary), ids as `FixedSizeBinary`,
+//! microsecond UTC timestamps, signed integers, decimals for money, a list for tags. Every column has a Parquet field
+//! id, given once and never reused, so that readers find a column by id whatever it is called later.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+use spanlake_model::{Money, Table};
+
+/// The version written into every data file. A reader takes this one and all before it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The columns of a table.
+pub fn of(table: Table) -> SchemaRef {
+    match table {
+        Table::Spans => spans(),
+    }
+}
+
+/// One row a span.
+pub fn spans() -> SchemaRef {
+    static SPANS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(span_fields())));
+    SPANS.clone()
+}
+
+const ID16: DataType = DataType::FixedSizeBinary(16);
+const ID8: DataType = DataType::FixedSizeBinary(8);
+const TEXT: DataType = DataType::Utf8View;
+const COUNT: DataType = DataType::Int64;
+const MONEY: DataType = DataType::Decimal128(Money::PRECISION, Money::SCALE);
+
+/// Microseconds, UTC.
+pub fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn span_fields() -> Fields {
+    let required = [
+        (1, "tenant_id", ID16),
+        (2, "app_id", ID16),
+        (4, "trace_id", ID16),
+        (5, "span_id", ID8),
+        (7, "start_time", timestamp()),
+        (8, "start_nanos", DataType::Int16),
+        (11, "start_minute", DataType::Int32),
+        (12, "name", TEXT),
+        (13, "kind", TEXT),
+        (14, "status", DataType::Int8),
+        (16, "is_root", DataType::Boolean),
+        (42, "tags", tags()),
+        (44, "metadata", TEXT),
+        (45, "attributes", TEXT),
+        (46, "resource", TEXT),
+        (47, "events", TEXT),
+        (48, "links", TEXT),
+        (53, "received_at", timestamp()),
+        (54, "sequence", COUNT),
+        (55, "writer_id", ID16),
+    ];
+    let optional = [
+        (3, "agent_id", ID16),
+        (6, "parent_span_id", ID8),
+        (9, "end_time", timestamp()),
+        (10, "duration_ns", COUNT),
+        (15, "status_message", TEXT),
+        (17, "provider", TEXT),
+        (18, "request_model", TEXT),
+        (19, "model", TEXT),
+        (20, "response_id", TEXT),
+        (21, "input_tokens", COUNT),
+        (22, "output_tokens", COUNT),
+        (23, "total_tokens", COUNT),
+        (24, "cached_input_tokens", COUNT),
+        (25, "cache_write_tokens", COUNT),
+        (26, "reasoning_tokens", COUNT),
+        (27, "cost", MONEY),
+        (28, "input_cost", MONEY),
+        (29, "output_cost", MONEY),
+        (30, "time_to_first_token_ns", COUNT),
+        (31, "tool_name", TEXT),
+        (32, "session_id", TEXT),
+        (33, "user_id", TEXT),
+        (34, "trace_name", TEXT),
+        (35, "environment", TEXT),
+        (36, "release", TEXT),
+        (37, "version", TEXT),
+        (38, "service_name", TEXT),
+        (39, "scope_name", TEXT),
+        (40, "prompt_name", TEXT),
+        (41, "prompt_version", TEXT),
+        (49, "input_preview", TEXT),
+        (50, "output_preview", TEXT),
+        (51, "input", TEXT),
+        (52, "output", TEXT),
+    ];
+    let mut columns: Vec<_> = required
+        .into_iter()
+        .map(|(id, name, kind)| (id, name, kind, false))
+        .chain(optional.into_iter().map(|(id, name, kind)| (id, name, kind, true)))
+        .collect();
+    columns.sort_by_key(|(id, ..)| *id);
+    columns.into_iter().map(|(id, name, kind, nullable)| field(id, name, kind, nullable)).collect()
+}
+
+fn tags() -> DataType {
+    DataType::List(Arc::new(field(43, "item", TEXT, false)))
+}
+
+fn field(id: u32, name: &str, kind: DataType, nullable: bool) -> Field {
+    let metadata = HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_string(), id.to_string())]);
+    Field::new(name, kind, nullable).with_metadata(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_id_or_name_stands_twice() {
+        let schema = spans();
+        let ids: std::collections::BTreeSet<_> =
+            schema.fields().iter().map(|field| field.metadata()[PARQUET_FIELD_ID_META_KEY].clone()).collect();
+        let names: std::collections::BTreeSet<_> = schema.fields().iter().map(|field| field.name()).collect();
+        assert_eq!((ids.len(), names.len()), (54, 54));
+    }
+}

@@ -1,0 +1,67 @@
+//! A generator of realistic agent traces, and the readers that check that they arrived.
+//!
+//! ```text
+//! send   ─▶ OTLP (protobuf, JSON, gRPC) ─▶ server     prints rates and latencies; notes acknowledged ids in a ledger
+//! verify ─▶ ledger ─▶ GET /v1/traces/{id}             prints what is missing or there twice
+//! probe  ─▶ write one trace, read it at once          prints how long until it was visible
+//! ```
+//! Invariants: everything in a trace but its ids and times comes from a seed; no two batches share an id; every run ends, by
+//! time or by count; no other machine is talked to unless asked for; standard output carries one JSON report and nothing else.
+
+mod batch;
+mod cli;
+mod client;
+mod clock;
+mod ledger;
+mod locate;
+mod population;
+mod probe;
+mod random;
+mod report;
+mod send;
+mod target;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trace;
+mod verify;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "spanlake-load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well; the report is printed either way.
+async fn run(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Send(args) => {
+            let report = send::run(&args).await?;
+            report::print(&report)?;
+            Ok(report.is_clean())
+        }
+        Command::Verify(args) => {
+            let report = verify::run(&args).await?;
+            report::print(&report)?;
+            Ok(report.is_clean())
+        }
+        Command::Probe(args) => {
+            let report = probe::run(&args).await?;
+            report::print(&report)?;
+            Ok(report.is_clean())
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The HTTP routes. One endpoint, one file.
+//!
+//! Who may: signing up, logging in, refreshing and logging out need no credential. `GET /v1/me` takes any. Apps and
+//! agents are read with `read` and made with `admin`. Everything about keys needs `admin`: their list says who holds what.
+
+mod agents;
+mod api_keys;
+mod apps;
+mod jwks;
+mod login;
+mod logout;
+mod me;
+mod page;
+mod refresh;
+mod session;
+mod signup;
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use http::header::CACHE_CONTROL;
+use spanlake_access::Gate;
+use spanlake_transport::Api;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::service::Service;
+
+/// What every handler has.
+#[derive(Clone)]
+struct Deps {
+    service: Arc<Service>,
+    gate: Gate,
+}
+
+/// For answers that hold a secret.
+const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
+
+/// The routes of the service. `gate` verifies who calls them, and is told at once of keys that are revoked here.
+pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
+    OpenApiRouter::new()
+        .routes(routes!(signup::sign_up))
+        .routes(routes!(login::log_in))
+        .routes(routes!(refresh::refresh))
+        .routes(routes!(logout::log_out))
+        .routes(routes!(me::me))
+        .routes(routes!(apps::list::list, apps::create::create))
+        .routes(routes!(agents::list::list, agents::create::create))
+        .routes(routes!(api_keys::list::list, api_keys::create::create))
+        .routes(routes!(api_keys::revoke::revoke))
+        .routes(routes!(jwks::jwks))
+        .with_state(Deps { service, gate })
+}

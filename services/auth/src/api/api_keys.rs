@@ -1,0 +1,53 @@
+//! `/v1/api-keys`
+
+pub(super) mod create;
+pub(super) mod list;
+pub(super) mod revoke;
+
+use serde::Serialize;
+use spanlake_access::key::{self, Kind};
+use spanlake_model::Scope;
+use utoipa::ToSchema;
+
+/// A key, without its secret.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ApiKey {
+    id: String,
+    name: String,
+    /// `workspace` or `agent`.
+    kind: &'static str,
+    /// How the key begins: its kind and its public id.
+    key_prefix: String,
+    /// How it ends.
+    last4: String,
+    scopes: Vec<&'static str>,
+    /// The app it is pinned to; null for a key of the whole tenant.
+    app_id: Option<String>,
+    /// The agent it is bound to.
+    agent_id: Option<String>,
+    created_at: String,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+    /// To the minute or so.
+    last_used_at: Option<String>,
+}
+
+impl From<spanlake_catalog::ApiKey> for ApiKey {
+    fn from(row: spanlake_catalog::ApiKey) -> Self {
+        let kind = if row.agent.is_some() { Kind::Agent } else { Kind::Workspace };
+        Self {
+            id: row.id.to_string(),
+            name: row.name,
+            kind: kind.as_str(),
+            key_prefix: key::public_part(kind, row.id),
+            last4: row.last4,
+            scopes: row.scopes.iter().map(Scope::as_str).collect(),
+            app_id: row.app.map(|app| app.to_string()),
+            agent_id: row.agent.map(|agent| agent.to_string()),
+            created_at: row.created_at.to_string(),
+            expires_at: row.expires_at.map(|at| at.to_string()),
+            revoked_at: row.revoked_at.map(|at| at.to_string()),
+            last_used_at: row.last_used_at.map(|at| at.to_string()),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `POST /v1/signup`
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use spanlake_transport::extract::Body;
+use spanlake_transport::response::{Created, ErrorResponse};
+use utoipa::ToSchema;
+
+use super::session::Session;
+use super::{Deps, NO_STORE};
+use crate::service::SignedUp;
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignUp {
+    /// The owner's address.
+    email: String,
+    /// At least 8 characters.
+    #[schema(format = Password, min_length = 8)]
+    password: String,
+    /// What the account is called.
+    tenant_name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Account {
+    tenant: Named,
+    /// The first app; it is meant when no app is named.
+    app: Named,
+    member: Member,
+    #[serde(flatten)]
+    session: Session,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Named {
+    id: String,
+    name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Member {
+    id: String,
+    email: String,
+    role: &'static str,
+}
+
+/// Make an account, and log its owner in.
+#[utoipa::path(
+    post, path = "/v1/signup", tag = "auth", operation_id = "signUp",
+    request_body = SignUp,
+    responses((status = 201, description = "The account and the owner's tokens.", body = Created<Account>), ErrorResponse),
+)]
+pub(super) async fn sign_up(
+    State(deps): State<Deps>,
+    Body(body): Body<SignUp>,
+) -> Result<impl IntoResponse, ErrorResponse> {
+    let signed_up = deps.service.sign_up(&body.email, body.password, &body.tenant_name).await?;
+    Ok((NO_STORE, Created(Account::from(signed_up))))
+}
+
+impl From<SignedUp> for Account {
+    fn from(SignedUp { account, tokens }: SignedUp) -> Self {
+        Self {
+            tenant: Named { id: account.tenant.id.to_string(), name: account.tenant.name },
+            app: Named { id: account.app.id.to_string(), name: account.app.name },
+            member: Member {
+                id: account.owner.id.to_string(),
+                email: account.owner.email,
+                role: account.owner.role.as_str(),
+            },
+            session: tokens.into(),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Sessions: one login, and the refresh tokens that follow from it.
+//!
+//! Each refresh token works once and is replaced. One that is used again is in two hands, and nobody can tell which of
+//! the two is the thief's: the whole family of tokens ends (RFC 9700, 4.14.2).
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use spanlake_catalog::{Member, RefreshToken};
+use spanlake_model::{Code, Fault, Timestamp};
+
+use super::Service;
+use crate::error::Error;
+
+/// What a client gets when a session begins or goes on.
+pub(crate) struct Tokens {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    /// How long `access` is good for.
+    pub(crate) expires_in: Duration,
+}
+
+impl Service {
+    /// The one place where a session begins. Whoever calls it has proved who they are.
+    pub(super) async fn begin_session(&self, member: &Member) -> Result<Tokens, Error> {
+        let family = Family { began_at: self.clock.now(), id: self.random_text::<16>() };
+        self.continue_session(member, &family).await
+    }
+
+    async fn continue_session(&self, member: &Member, family: &Family) -> Result<Tokens, Error> {
+        let access = self.issuer.issue(member.tenant, member.id, member.role, &*self.clock, &*self.entropy)?;
+        let refresh = self.random_text::<32>();
+        let idle_end = self.clock.now().plus(self.config.refresh_token);
+        let session_end = family.began_at.plus(self.config.session);
+        self.accounts
+            .add_refresh_token(RefreshToken {
+                hash: hash(&refresh),
+                family: family.to_string(),
+                tenant: member.tenant,
+                member: member.id,
+                expires_at: idle_end.min(session_end),
+                used_at: None,
+            })
+            .await?;
+        Ok(Tokens { access, refresh, expires_in: self.issuer.lifetime() })
+    }
+
+    /// Exchanges a refresh token for its successor. The role is read again: a change of it shows here at the latest.
+    pub(crate) async fn refresh(&self, token: &str) -> Result<Tokens, Error> {
+        let (hash, now) = (hash(token), self.clock.now());
+        let used = self.accounts.use_refresh_token(&hash, now).await?.ok_or_else(over)?;
+        if used.used_at.is_some() {
+            self.accounts.drop_family(&used.family).await?;
+            tracing::warn!(tenant.id = %used.tenant, member.id = %used.member, "a refresh token was used twice");
+            return Err(over().into());
+        }
+        let family = Family::parse(&used.family).filter(|_| now < used.expires_at).ok_or_else(over)?;
+        let member = self.accounts.member(used.tenant, used.member).await?.ok_or_else(over)?;
+        let tokens = self.continue_session(&member, &family).await?;
+        // Had the token been used again meanwhile, its family was dropped before the successor joined it.
+        if self.accounts.use_refresh_token(&hash, now).await?.is_none() {
+            self.accounts.drop_family(&used.family).await?;
+            return Err(over().into());
+        }
+        Ok(tokens)
+    }
+
+    /// Ends the session that a refresh token belongs to. An unknown token is over already.
+    pub(crate) async fn log_out(&self, token: &str) -> Result<(), Error> {
+        if let Some(used) = self.accounts.use_refresh_token(&hash(token), self.clock.now()).await? {
+            self.accounts.drop_family(&used.family).await?;
+        }
+        Ok(())
+    }
+
+    fn random_text<const N: usize>(&self) -> String {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+/// All refresh tokens of one login. Its text, `<seconds since the epoch>.<random>`, carries when that was, so that a
+/// session ends however often it is refreshed.
+struct Family {
+    began_at: Timestamp,
+    id: String,
+}
+
+impl Family {
+    fn parse(text: &str) -> Option<Self> {
+        let (began_at, id) = text.split_once('.')?;
+        Some(Self { began_at: Timestamp::from_secs(began_at.parse().ok()?), id: id.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Family {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.began_at.as_secs(), self.id)
+    }
+}
+
+/// 256 random bits need no salt and no slow hash.
+fn hash(token: &str) -> Vec<u8> {
+    Sha256::digest(token).to_vec()
+}
+
+fn over() -> Fault {
+    Fault::new(Code::Unauthenticated, "The refresh token is not valid any more; log in again.")
+}

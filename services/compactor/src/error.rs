@@ -1,0 +1,47 @@
+//! Why the compactor could not.
+
+use spanlake_model::{Day, Fault, TenantId};
+use spanlake_store::file;
+
+/// Why the compactor could not.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The catalog could not.
+    #[error(transparent)]
+    Catalog(#[from] spanlake_catalog::Error),
+    /// A data file could not be read, written or deleted.
+    #[error(transparent)]
+    File(#[from] file::Error),
+    /// Files of a day hold rows of another: nothing was merged.
+    #[error("files of tenant {tenant} and day {day} hold rows of another day")]
+    StrayRows {
+        /// Whose files.
+        tenant: TenantId,
+        /// The day they should be of.
+        day: Day,
+    },
+    /// A task was cut off.
+    #[error("a task was cut off")]
+    Cut(#[from] tokio::task::JoinError),
+    /// A look left work undone; each failure has been logged.
+    #[error("{failures} of the compactor's steps failed")]
+    Incomplete {
+        /// How many.
+        failures: u64,
+    },
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Catalog(error) => error.into(),
+            Error::File(file::Error::Store(_)) | Error::Cut(_) => {
+                Self::unavailable("The compactor cannot work right now; what it left is as it was. Try again.")
+            }
+            Error::Incomplete { .. } => Self::unavailable(
+                "Some of the work could not be done and is left as it was; the log says why. Try again.",
+            ),
+            Error::File(_) | Error::StrayRows { .. } => Self::internal(),
+        }
+    }
+}

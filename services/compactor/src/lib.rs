@@ -1,0 +1,28 @@
+//! Merges small files and sweeps up what nobody needs.
+//!
+//! ```text
+//!   catalog: crowded days ─► choose neighbours ─► read, drop dead rows, sort, encode ─► store: put
+//!                                                                                         │
+//!   catalog: inputs replaced by the output, if all of them still live ◄───────────────────┘
+//!   catalog: replaced long enough ago ─► store: delete ─► catalog: forget
+//! ```
+//!
+//! Invariants
+//! - What a query sees is the same before, during and after a merge: each row once, the last one sent.
+//! - A merge stays within one tenant, one table, one day, and within a bound on what it reads.
+//! - Losing a race is harmless: the catalog takes a merge only while every input lives, and what was written for
+//!   nothing is deleted at once.
+//! - A file is deleted only when the catalog has called it replaced for longer than any reader may hold it.
+//!
+//! Absent on purpose: HTTP routes. Others ask for a look over gRPC: [`spanlake_proto::compactor::service`].
+
+mod choose;
+mod config;
+mod error;
+mod merge;
+mod service;
+mod sweep;
+
+pub use config::Config;
+pub use error::Error;
+pub use service::Service;

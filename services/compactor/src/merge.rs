@@ -1,0 +1,151 @@
+//! One merge: what of its inputs lives on.
+//!
+//! The hiding rule (`catalog::DataFile`): a row is dead when its key stands in the superseded keys of a live file of a
+//! higher version, or of rows in memory. A merge must not change which rows are dead. Why it does not:
+//!
+//! *Versions are intervals.* The inputs are neighbours among the day's live files, and the output has the version of the
+//! highest. So no live file lies between an input and the output, and none can come to: the catalog gives versions in the
+//! order of commits, one tenant's table at a time, so what is committed during the merge is higher than all that was
+//! listed; and another merge that reached across would have one of our inputs as its own, and then only one of the two is
+//! taken. To any other file the output is therefore higher or lower exactly as each of its inputs was.
+//! - *A file that was skipped between small ones* (it is large) ends the run: small files on its two sides are never
+//!   put together. If they were, older rows would rise above its superseded keys, and older superseded keys above its rows.
+//! - *A file committed during the merge* is higher than every input and than the output: its keys hide our rows as before,
+//!   whether or not the merge has seen them.
+//! - *Rows in memory* hide rows of every file. Flushed, they are the case above.
+//!
+//! *Dropped rows* were dead by the superseded keys of a live file, read in one statement. Dead rows stay dead: the row that
+//! replaced one is in a file already, moves only into merges, and is dropped only for a newer one.
+//!
+//! *Dropped superseded keys.* A key of an input matters for rows in lower files only. Rows of inputs it hid are dropped here;
+//! so it is carried on when a lower live file remains, and not otherwise: no lower file can come to be but by merging
+//! lower files. When no row is left there is no file to carry keys, and no need: a file that lists a key holds its row (or
+//! rows in memory do), so if that row is dead, a higher file lists the key again and hides what the dropped entry hid.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use futures::TryStreamExt;
+use spanlake_catalog::DataFile;
+use spanlake_model::{Day, FileId, SpanKey, Table, TenantId};
+use spanlake_store::rows::span_keys;
+use spanlake_store::{Store, file};
+
+use crate::error::Error;
+
+/// A file not yet in the store.
+pub(crate) type Encoded = (file::Name, Vec<u8>, file::Written);
+
+/// Neighbouring files of one day, to become one.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    pub(crate) tenant: TenantId,
+    pub(crate) table: Table,
+    pub(crate) day: Day,
+    pub(crate) inputs: Vec<DataFile>,
+    /// The output's.
+    version: u64,
+    /// For each replaced key the version below which its rows are dead.
+    dead_below: HashMap<SpanKey, u64>,
+    /// The output's.
+    superseded: Vec<SpanKey>,
+}
+
+impl Merge {
+    /// The merge of the files in `run`, out of all live files of one day in the order of their versions; `None` when the run is empty.
+    pub(crate) fn of(mut files: Vec<DataFile>, run: Range<usize>) -> Option<Self> {
+        let dead_below = dead_below(&files);
+        let is_lowest = run.start == 0;
+        let inputs: Vec<_> = files.drain(run).collect();
+        let highest = inputs.last()?;
+        let (tenant, table, day, version) = (highest.tenant, highest.table, highest.day, highest.version);
+        let superseded = if is_lowest { Vec::new() } else { all_superseded(&inputs) };
+        Some(Self { tenant, table, day, inputs, version, dead_below, superseded })
+    }
+
+    /// The ids of the inputs.
+    pub(crate) fn input_ids(&self) -> Vec<FileId> {
+        self.inputs.iter().map(|input| input.id).collect()
+    }
+
+    /// Reads the inputs and encodes what lives on; `None` when nothing does. Decoding and encoding take long: block on this
+    /// where that is allowed.
+    pub(crate) async fn encode(
+        &self,
+        store: &Store,
+        output: FileId,
+        config: &file::Config,
+    ) -> Result<Option<Encoded>, Error> {
+        let store = store.tenant(self.tenant);
+        let mut batches = Vec::new();
+        for input in &self.inputs {
+            let mut rows = file::read(store.clone(), &input.path, None).await?;
+            while let Some(batch) = rows.try_next().await? {
+                batches.push(self.live(input.version, batch)?);
+            }
+        }
+        let days = file::sort(self.table, &batches)?;
+        drop(batches);
+        let [(day, rows)] = days.as_slice() else {
+            return if days.is_empty() { Ok(None) } else { Err(self.stray_rows()) };
+        };
+        if *day != self.day {
+            return Err(self.stray_rows());
+        }
+        let name = file::Name { tenant: self.tenant, table: self.table, day: self.day, file: output };
+        let (bytes, written) = file::encode(&name, rows, config)?;
+        Ok(Some((name, bytes, written)))
+    }
+
+    /// The output as the catalog is to know it.
+    pub(crate) fn output(&self, name: &file::Name, written: &file::Written) -> DataFile {
+        DataFile {
+            id: name.file,
+            tenant: name.tenant,
+            table: name.table,
+            day: name.day,
+            path: name.path(),
+            rows: written.rows,
+            bytes: written.bytes,
+            min_start: written.min_start,
+            max_start: written.max_start,
+            version: self.version,
+            superseded: self.superseded.clone(),
+        }
+    }
+
+    /// The rows of a file of this version that are not dead.
+    fn live(&self, version: u64, batch: RecordBatch) -> Result<RecordBatch, Error> {
+        if self.dead_below.is_empty() {
+            return Ok(batch);
+        }
+        let is_dead = |key| self.dead_below.get(key).is_some_and(|below| *below > version);
+        let keys = span_keys(&batch).map_err(file::Error::from)?;
+        let live: BooleanArray = keys.iter().map(|key| Some(!is_dead(key))).collect();
+        Ok(filter_record_batch(&batch, &live).map_err(file::Error::from)?)
+    }
+
+    fn stray_rows(&self) -> Error {
+        Error::StrayRows { tenant: self.tenant, day: self.day }
+    }
+}
+
+fn dead_below(files: &[DataFile]) -> HashMap<SpanKey, u64> {
+    let mut dead_below = HashMap::new();
+    for file in files {
+        for key in &file.superseded {
+            let below = dead_below.entry(*key).or_insert(file.version);
+            *below = file.version.max(*below);
+        }
+    }
+    dead_below
+}
+
+fn all_superseded(inputs: &[DataFile]) -> Vec<SpanKey> {
+    let mut keys: Vec<_> = inputs.iter().flat_map(|input| input.superseded.iter().copied()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}

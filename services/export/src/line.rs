@@ -1,0 +1,118 @@
+//! One span as one line of JSON.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use spanlake_model::{Money, Span, SpanId, TraceId};
+
+/// The fields of AgentMark's export in its order, then their companions. Absent is null.
+#[derive(Serialize)]
+struct Line<'a> {
+    trace_id: TraceId,
+    span_name: &'a str,
+    r#type: &'static str,
+    model: Option<&'a str>,
+    /// Milliseconds; null while the span runs.
+    latency_ms: Option<f64>,
+    timestamp: String,
+    input: Option<Payload<'a>>,
+    output: Option<Payload<'a>>,
+    metadata: Payload<'a>,
+    span_id: SpanId,
+    parent_span_id: Option<SpanId>,
+    kind: &'a str,
+    status: &'static str,
+    user_id: Option<&'a str>,
+    session_id: Option<&'a str>,
+    tags: &'a [String],
+    input_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    cost: Option<f64>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Payload<'a> {
+    Json(Cow<'a, RawValue>),
+    Text(&'a str),
+}
+
+impl<'a> Payload<'a> {
+    /// Objects, arrays and strings that hold as JSON are it. Everything else is text: a model that answers `42` or
+    /// `null` has said a word. Line breaks between JSON tokens become spaces, since a line of ours is one line.
+    fn of(text: &'a str) -> Self {
+        if !text.trim_start().starts_with(['{', '[', '"']) {
+            return Self::Text(text);
+        }
+        match serde_json::from_str::<&RawValue>(text) {
+            Err(_) => Self::Text(text),
+            Ok(raw) if !raw.get().contains(['\n', '\r']) => Self::Json(Cow::Borrowed(raw)),
+            Ok(raw) => match RawValue::from_string(raw.get().replace(['\n', '\r'], " ")) {
+                Ok(one_line) => Self::Json(Cow::Owned(one_line)),
+                Err(_) => Self::Text(text),
+            },
+        }
+    }
+}
+
+/// Appends the span's line, its end included.
+///
+/// # Errors
+/// When it cannot be written as JSON, which no span that was read from the store can cause.
+pub(crate) fn write(span: &Span, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let line = Line {
+        trace_id: span.trace_id,
+        span_name: &span.name,
+        r#type: span.kind.coarse().as_str(),
+        model: span.model.as_deref(),
+        latency_ms: span.end.map(|end| end.since(span.start).as_secs_f64() * 1e3),
+        timestamp: span.start.to_string(),
+        input: span.input.as_deref().map(Payload::of),
+        output: span.output.as_deref().map(Payload::of),
+        metadata: Payload::of(&span.metadata),
+        span_id: span.span_id,
+        parent_span_id: span.parent_span_id,
+        kind: span.kind.as_str(),
+        status: span.status.as_str(),
+        user_id: span.user_id.as_deref(),
+        session_id: span.session_id.as_deref(),
+        tags: &span.tags,
+        input_tokens: span.usage.input,
+        output_tokens: span.usage.output,
+        cost: span.cost.total.map(Money::as_dollars),
+    };
+    serde_json::to_writer(&mut *lines, &line)?;
+    lines.push(b'\n');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> String {
+        serde_json::to_string(&Payload::of(text)).unwrap()
+    }
+
+    #[test]
+    fn a_payload_is_json_when_it_holds_json_and_text_otherwise() {
+        assert_eq!(json(r#" [{"role":"user"}] "#), r#"[{"role":"user"}]"#);
+        assert_eq!(json(r#""hello""#), r#""hello""#);
+        for text in ["hello", "{not json", "42", "true", "null", ""] {
+            assert_eq!(json(text), serde_json::to_string(text).unwrap(), "{text}");
+        }
+    }
+
+    #[test]
+    fn pretty_json_still_fits_on_one_line() {
+        let line = json("{\r\n  \"a\": \"b\\nc\"\n}");
+        assert!(!line.contains(['\n', '\r']));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), serde_json::json!({"a": "b\nc"}));
+    }
+
+    #[test]
+    fn numbers_keep_every_digit() {
+        assert_eq!(json("[12345678901234567890123, 1.10]"), "[12345678901234567890123, 1.10]");
+    }
+}

@@ -1,0 +1,256 @@
+//! A list of spans that can be scanned, one tenant with a key, and the routes before them.
+
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response, StatusCode};
+use futures::{StreamExt, stream};
+use serde_json::Value;
+use spanlake_access::key::{self, Kind as KeyKind};
+use spanlake_access::{Gate, MemoryLimiter};
+use spanlake_export::{Config, Service, routes};
+use spanlake_model::{
+    AgentId, AppId, Caller, Clock, Code, Cost, Entropy, Fault, KeyId, Kind, Limits, Money, Position, Scope, ScopeSet,
+    Span, SpanFilter, SpanId, Status, TenantId, Timestamp, TraceId, Usage, WriterId,
+};
+use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
+use spanlake_proto::query::{Scan, ScanRequest, SpanSource};
+use spanlake_store::rows::{Origin, Row, encode};
+use tokio::sync::Notify;
+use tower::ServiceExt;
+
+const TENANT: TenantId = TenantId::from_bytes([1; 16]);
+pub(crate) const APP: AppId = AppId::from_bytes([2; 16]);
+
+/// Stands at noon until moved.
+pub(crate) struct Noon(Mutex<Timestamp>);
+
+impl Noon {
+    pub(crate) fn set(&self, time: &str) {
+        *self.0.lock().unwrap() = at(time);
+    }
+}
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+pub(crate) fn at(time: &str) -> Timestamp {
+    Timestamp::parse(time).unwrap()
+}
+
+struct Fixed;
+
+impl Entropy for Fixed {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+/// A span; `number` makes its ids.
+pub(crate) fn span(number: u128, start: &str) -> Span {
+    let start = at(start);
+    Span {
+        app_id: APP,
+        agent_id: None,
+        trace_id: TraceId::from_bytes(number.to_be_bytes()).unwrap(),
+        span_id: SpanId::from_bytes([9; 8]).unwrap(),
+        parent_span_id: SpanId::from_bytes([8; 8]),
+        name: format!("chat {number}"),
+        kind: Kind::new(Kind::LLM),
+        status: Status::Ok,
+        status_message: None,
+        start,
+        end: Some(Timestamp::from_nanos(start.as_nanos() + 812_500_000)),
+        time_to_first_token_ns: None,
+        provider: None,
+        request_model: Some("gpt-4o".into()),
+        model: Some("gpt-4o".into()),
+        response_id: None,
+        usage: Usage { input: Some(10), output: Some(4), ..Usage::default() },
+        cost: Cost { total: Money::from_dollars(0.25), ..Cost::default() },
+        tool_name: None,
+        session_id: Some("s".into()),
+        user_id: Some("u".into()),
+        trace_name: None,
+        environment: None,
+        release: None,
+        version: None,
+        service_name: None,
+        scope_name: None,
+        prompt_name: None,
+        prompt_version: None,
+        tags: vec!["beta".into()],
+        metadata: r#"{"env":"prod"}"#.into(),
+        attributes: "{}".into(),
+        resource: "{}".into(),
+        events: vec![],
+        links: vec![],
+        input: Some(r#"[{"role":"user","content":"hi"}]"#.into()),
+        output: Some("hello".into()),
+    }
+}
+
+/// Scans a list as the query service would; breaks off after `breaks_after` rows, once it may.
+#[derive(Default)]
+pub(crate) struct List {
+    pub(crate) spans: Vec<Span>,
+    pub(crate) breaks_after: Option<usize>,
+    /// Told when the break may come.
+    pub(crate) cut: Arc<Notify>,
+    /// What was asked, in order.
+    pub(crate) asked: Mutex<Vec<ScanRequest>>,
+}
+
+fn matches(filter: &SpanFilter, span: &Span) -> bool {
+    let same = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
+    filter.name_contains.as_ref().is_none_or(|part| span.name.contains(part))
+        && filter.status.is_none_or(|status| span.status == status)
+        && filter.coarse_type.is_none_or(|coarse| span.kind.coarse() == coarse)
+        && filter.tag.as_ref().is_none_or(|tag| span.tags.contains(tag))
+        && filter.metadata.as_ref().is_none_or(|(key, value)| span.metadata.contains(&format!("\"{key}\":\"{value}\"")))
+        && same(&filter.model, &span.model)
+        && same(&filter.user_id, &span.user_id)
+}
+
+fn position(span: &Span) -> Position {
+    Position { start: span.start, trace_id: span.trace_id, span_id: span.span_id }
+}
+
+fn batch(spans: &[Span], without_io: bool) -> RecordBatch {
+    let row = |span: &Span| {
+        let mut span = span.clone();
+        if without_io {
+            (span.input, span.output) = (None, None);
+        }
+        Row { span, received_at: Timestamp::from_secs(0), sequence: 1 }
+    };
+    let rows: Vec<_> = spans.iter().map(row).collect();
+    encode(Origin { tenant: TENANT, writer: WriterId::from_bytes([5; 16]) }, &rows)
+}
+
+#[async_trait]
+impl SpanSource for List {
+    async fn scan(&self, caller: &Caller, request: ScanRequest) -> Result<Scan, Fault> {
+        assert_eq!((caller.tenant(), caller.app()), (TENANT, APP));
+        self.asked.lock().unwrap().push(request.clone());
+        let mut found: Vec<_> = self.spans.iter().filter(|span| request.range.contains(span.start)).cloned().collect();
+        found.retain(|span| matches(&request.filter, span));
+        let total = found.len() as u64;
+        found.sort_by_key(|span| std::cmp::Reverse(position(span)));
+        found.retain(|span| request.after.is_none_or(|after| position(span) < after));
+        found.truncate(self.breaks_after.unwrap_or(usize::MAX).min(request.limit));
+        let batches: Vec<_> = found.chunks(700).map(|spans| Ok(batch(spans, request.without_io))).collect();
+        let cut = self.breaks_after.map(|_| Arc::clone(&self.cut));
+        let end = stream::iter(cut).then(|cut| async move {
+            cut.notified().await;
+            Err(Fault::new(Code::Timeout, "The query ran out of time."))
+        });
+        Ok(Scan { total, batches: stream::iter(batches).chain(end).boxed() })
+    }
+}
+
+/// Knows one tenant, and two keys: `full` may do everything, `reader` may not export.
+struct Book {
+    full: String,
+    reader: String,
+}
+
+#[async_trait]
+impl Auth for Book {
+    async fn verify_key(&self, key: &PresentedKey) -> Result<KeyIdentity, Fault> {
+        let (id, scopes) = match key.expose() {
+            text if text == self.full => (1, ScopeSet::all()),
+            text if text == self.reader => (2, [Scope::Read].into_iter().collect()),
+            _ => return Err(spanlake_access::gate::refused_key()),
+        };
+        let key = KeyId::from_bytes([id; 16]);
+        Ok(KeyIdentity { key, tenant: TENANT, app: None, agent: None, scopes, expires_at: None })
+    }
+    async fn jwks(&self) -> Result<String, Fault> {
+        Ok(r#"{"keys":[]}"#.to_owned())
+    }
+    async fn tenant(&self, _tenant: TenantId) -> Result<TenantInfo, Fault> {
+        Ok(TenantInfo { default_app: APP, limits: Limits::default() })
+    }
+    async fn has_app(&self, tenant: TenantId, app: AppId) -> Result<bool, Fault> {
+        Ok((tenant, app) == (TENANT, APP))
+    }
+    async fn find_agent(&self, _tenant: TenantId, _agent: AgentId) -> Result<Option<AppId>, Fault> {
+        Ok(None)
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) router: Router,
+    pub(crate) list: Arc<List>,
+    pub(crate) clock: Arc<Noon>,
+    pub(crate) key: String,
+    pub(crate) reader: String,
+}
+
+pub(crate) fn world(list: List) -> World {
+    let key = |id| key::generate(KeyKind::Workspace, KeyId::from_bytes([id; 16]), &Fixed);
+    let (key, reader) = (key(1), key(2));
+    let list = Arc::new(list);
+    let clock = Arc::new(Noon(Mutex::new(at("2026-04-10T12:00:00Z"))));
+    let auth = Arc::new(Book { full: key.clone(), reader: reader.clone() });
+    let limiter = Arc::new(MemoryLimiter::new(clock.clone(), 10));
+    let gate = Gate::new(auth, limiter, clock.clone(), spanlake_access::Config::default());
+    let service = Arc::new(Service::new(list.clone(), clock.clone(), Config::default()));
+    let (router, _) = routes(service, gate).split_for_parts();
+    World { router, list, clock, key, reader }
+}
+
+pub(crate) struct Page {
+    pub(crate) rows: Vec<Value>,
+    pub(crate) meta: Value,
+}
+
+impl Page {
+    pub(crate) fn trace_ids(&self) -> Vec<u128> {
+        let id = |row: &Value| u128::from_str_radix(row["trace_id"].as_str().unwrap(), 16).unwrap();
+        self.rows.iter().map(id).collect()
+    }
+    pub(crate) fn cursor(&self) -> Option<&str> {
+        self.meta["next_cursor"].as_str()
+    }
+}
+
+impl World {
+    pub(crate) async fn send(&self, query: &str, key: Option<&str>) -> Response<Body> {
+        let mut request = Request::get(format!("/v1/traces/export{query}"));
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    pub(crate) async fn text(&self, query: &str) -> String {
+        let response = self.send(query, Some(&self.key)).await;
+        let status = response.status();
+        assert_eq!(response.headers()["content-type"], "application/x-ndjson", "{status}");
+        String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap()
+    }
+
+    pub(crate) async fn page(&self, query: &str) -> Page {
+        let text = self.text(query).await;
+        assert!(text.ends_with('\n'));
+        let mut rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let meta = rows.pop().unwrap()["_export_meta"].take();
+        Page { rows, meta }
+    }
+
+    /// Status and error of a request that is refused.
+    pub(crate) async fn refusal(&self, query: &str, key: Option<&str>) -> (StatusCode, Value) {
+        let response = self.send(query, key).await;
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice::<Value>(&body).unwrap()["error"].take())
+    }
+}

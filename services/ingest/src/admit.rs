@@ -1,0 +1,214 @@
+//! From a request to rows: who, how much, what.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use spanlake_access::Gate;
+use spanlake_dialects::{Context, Normalised, normalise, otlp};
+use spanlake_model::{AgentId, Caller, Clock, Code, Day, Fault, Limit, Receipt, Table, Timestamp};
+use spanlake_store::log::{Encoding, Frame};
+use spanlake_store::memtable::Prepared;
+use spanlake_store::rows::{Origin, Row};
+
+use crate::error::Error;
+use crate::writer::{DAYS_MAX, Writer};
+
+/// Where a request came in: what it must say about its agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Naming an agent is optional.
+    Open,
+    /// AgentOS: a workspace key must name the agent on the resource.
+    AgentNamed,
+}
+
+/// A request whose caller is verified and whose body is whole and decompressed.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// How it is spelled.
+    pub encoding: otlp::Encoding,
+    /// Where it came in.
+    pub door: Door,
+    /// Its bytes.
+    pub body: Bytes,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// Proof of the write; none when nothing was to be written.
+    pub receipt: Option<Receipt>,
+    /// Spans refused.
+    pub rejected: u64,
+    /// Why, when some were.
+    pub message: Option<String>,
+}
+
+/// Who the spans of each resource belong to.
+struct Agents {
+    /// The agent of an agent key.
+    bound: Option<AgentId>,
+    /// Named in the request, and found or refused.
+    named: HashMap<String, Result<AgentId, Fault>>,
+    door: Door,
+}
+
+pub(crate) async fn accept(
+    gate: &Gate,
+    writer: &Writer,
+    clock: &Arc<dyn Clock>,
+    caller: &Caller,
+    incoming: Incoming,
+) -> Result<Accepted, Fault> {
+    let room = writer.reserve(incoming.body.len() as u64).map_err(refuse)?;
+    let Incoming { encoding, door, body } = incoming;
+    let bytes = body.len();
+    let request = decode(encoding, body.clone()).await?;
+    let spans = request.span_count() as u64;
+    gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64), (Limit::Spans, spans)]).await?;
+    let agents = Agents::find(gate, caller, &request, door).await?;
+    let (received_at, origin) = (clock.now(), Origin { tenant: caller.tenant(), writer: writer.id() });
+    let context = Context::new(caller.app(), received_at);
+    let admitted = off_thread(bytes, move || admit(&request, &context, &agents, origin)).await??;
+    drop(room);
+    let Some(prepared) = admitted.prepared else { return Ok(admitted.accepted) };
+    let frame = Frame {
+        sequence: 0,
+        tenant: caller.tenant(),
+        app: caller.app(),
+        agent: caller.agent(),
+        received_at,
+        encoding: match encoding {
+            otlp::Encoding::Protobuf => Encoding::OtlpProtobuf,
+            otlp::Encoding::Json => Encoding::OtlpJson,
+        },
+        rejected: admitted.rejected,
+        body,
+    };
+    let receipt = writer.append(Table::Spans, frame, prepared).await.map_err(refuse)?;
+    Ok(Accepted { receipt: Some(receipt), ..admitted.accepted })
+}
+
+/// Logs why we could not, and tells the client to send again.
+fn refuse(error: Error) -> Fault {
+    tracing::warn!(error = &error as &dyn std::error::Error, "refused telemetry");
+    error.into()
+}
+
+/// About half a millisecond of work; more leaves the async threads.
+const INLINE_BYTES_MAX: usize = 16 << 10;
+
+async fn off_thread<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    if bytes <= INLINE_BYTES_MAX {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| refuse(error.into()))
+}
+
+async fn decode(encoding: otlp::Encoding, body: Bytes) -> Result<otlp::TracesRequest, Fault> {
+    let decoded = off_thread(body.len(), move || otlp::decode_traces(encoding, &body)).await?;
+    decoded.map_err(Fault::from)
+}
+
+impl Agents {
+    async fn find(gate: &Gate, caller: &Caller, request: &otlp::TracesRequest, door: Door) -> Result<Self, Fault> {
+        let mut named = HashMap::new();
+        for name in request.named_agents() {
+            let verdict = find(gate, caller, name).await;
+            if let Err(fault) = &verdict
+                && !matches!(fault.code, Code::Forbidden | Code::InvalidOtlpPayload)
+            {
+                return Err(fault.clone());
+            }
+            named.insert(name.to_string(), verdict);
+        }
+        Ok(Self { bound: caller.agent(), named, door })
+    }
+
+    fn verdict(&self, name: Option<&str>) -> Result<Option<AgentId>, Fault> {
+        match (name, self.bound, self.door) {
+            (Some(name), ..) => self.named.get(name).cloned().unwrap_or_else(|| Err(unknown(name))).map(Some),
+            (None, Some(bound), _) => Ok(Some(bound)),
+            (None, None, Door::Open) => Ok(None),
+            (None, None, Door::AgentNamed) => Err(Fault::new(
+                Code::InvalidOtlpPayload,
+                "a workspace key must name the agent here: set the resource attribute agentos.agent_id, for example with OTEL_RESOURCE_ATTRIBUTES=agentos.agent_id=<uuid>",
+            )),
+        }
+    }
+}
+
+/// The agent a resource names, if the caller may write for it.
+async fn find(gate: &Gate, caller: &Caller, name: &str) -> Result<AgentId, Fault> {
+    let agent: AgentId = name.parse().map_err(|_| unknown(name))?;
+    if let Some(bound) = caller.agent() {
+        let message = format!("this key belongs to agent {bound} and may not write for agent {agent}");
+        return if bound == agent { Ok(agent) } else { Err(Fault::new(Code::Forbidden, message)) };
+    }
+    match gate.agent_app(caller, agent).await? {
+        Some(app) if app == caller.app() => Ok(agent),
+        Some(app) => {
+            let message = format!("agent {agent} belongs to app {app}; name it in the header X-Spanlake-App-Id");
+            Err(Fault::new(Code::InvalidOtlpPayload, message))
+        }
+        None => Err(unknown(name)),
+    }
+}
+
+fn unknown(name: &str) -> Fault {
+    let shown: String = name.chars().take(64).collect();
+    Fault::new(Code::InvalidOtlpPayload, format!("agentos.agent_id '{shown}' is no agent of this tenant"))
+}
+
+struct Admitted {
+    /// None when no span was left.
+    prepared: Option<Prepared>,
+    rejected: Vec<u32>,
+    accepted: Accepted,
+}
+
+fn admit(request: &otlp::TracesRequest, context: &Context, agents: &Agents, origin: Origin) -> Result<Admitted, Fault> {
+    let mut refused = None;
+    let mut attribute = |name: Option<&str>| {
+        agents.verdict(name).map_err(|fault| {
+            let message = fault.message.to_string();
+            refused.get_or_insert(fault);
+            message
+        })
+    };
+    let mut normalised = normalise(request, context, &mut attribute);
+    bound_days(&mut normalised);
+    // When not one span is left because of whom it names, the request as a whole is refused, with that as its reason.
+    if normalised.spans.is_empty()
+        && let Some(fault) = refused
+    {
+        return Err(fault);
+    }
+    let accepted =
+        Accepted { receipt: None, rejected: normalised.rejected.len() as u64, message: normalised.summary() };
+    let mut rejected: Vec<_> = normalised.rejected.iter().map(|span| span.ordinal).collect();
+    rejected.sort_unstable();
+    let prepared = prepare(normalised, context.received, origin);
+    Ok(Admitted { prepared, rejected, accepted })
+}
+
+fn prepare(normalised: Normalised, received_at: Timestamp, origin: Origin) -> Option<Prepared> {
+    let row = |span| Row { span, received_at, sequence: 0 };
+    let rows: Vec<_> = normalised.spans.into_iter().map(|(_, span)| row(span)).collect();
+    (!rows.is_empty()).then(|| Prepared::new(origin, &rows))
+}
+
+/// Every day becomes a file: spans of further days than [`DAYS_MAX`] are refused, in the order of the request.
+fn bound_days(normalised: &mut Normalised) {
+    let mut days = HashSet::new();
+    let (kept, over): (Vec<_>, Vec<_>) = std::mem::take(&mut normalised.spans).into_iter().partition(|(_, span)| {
+        let day = Day::of(span.start);
+        days.contains(&day) || (days.len() < DAYS_MAX && days.insert(day))
+    });
+    normalised.spans = kept;
+    normalised.rejected.extend(over.into_iter().map(|(ordinal, _)| spanlake_dialects::Rejected {
+        ordinal,
+        reason: format!("one request may hold spans of {DAYS_MAX} days; send the rest in another"),
+    }));
+}

@@ -1,0 +1,41 @@
+//! Settings of ingest.
+
+use serde::{Deserialize, Serialize};
+use spanlake_store::{file, log};
+
+/// Settings of ingest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Bytes of one request after decompression; a larger one is refused with 413.
+    pub request_bytes_max: usize,
+    /// Bytes of memtables and of requests on their way into them; above it requests are refused with 503 until a flush has made room.
+    pub memory_bytes_max: u64,
+    /// A tenant's memtable is flushed at this size.
+    pub flush_bytes: u64,
+    /// A tenant's memtable is flushed at this age, in seconds.
+    pub flush_age_s: u64,
+    /// How often to look for memtables that are due, in milliseconds.
+    pub flush_check_ms: u64,
+    /// Keys of data files kept in memory to recognise spans that are sent again, about 24 bytes each.
+    pub known_keys_max: usize,
+    /// The write-ahead log.
+    pub log: log::Config,
+    /// Data files.
+    pub file: file::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            request_bytes_max: 64 << 20,
+            memory_bytes_max: 1 << 30,
+            flush_bytes: 64 << 20,
+            flush_age_s: 300,
+            flush_check_ms: 500,
+            known_keys_max: 20_000_000,
+            log: log::Config::default(),
+            file: file::Config::default(),
+        }
+    }
+}

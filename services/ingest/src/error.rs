@@ -1,0 +1,47 @@
+//! Why ingest could not.
+
+use std::time::Duration;
+
+use spanlake_model::{Code, Fault};
+use spanlake_store::{file, log};
+
+/// Why ingest could not.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log's folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] log::FolderError),
+    /// The log could not be started.
+    #[error("the log could not be started")]
+    Start(#[source] std::io::Error),
+    /// The log did not take a frame.
+    #[error(transparent)]
+    Append(#[from] log::AppendError),
+    /// The catalog could not.
+    #[error(transparent)]
+    Catalog(#[from] spanlake_catalog::Error),
+    /// A data file could not be written or read.
+    #[error(transparent)]
+    File(#[from] file::Error),
+    /// Memory is full until a flush makes room.
+    #[error("memtables are full")]
+    Full,
+    /// This process may not write any more: another has taken its log over, or the log has stopped.
+    #[error("this writer has stopped")]
+    Stopped,
+    /// A task was cut off.
+    #[error("a task was cut off")]
+    Cut(#[from] tokio::task::JoinError),
+}
+
+impl From<Error> for Fault {
+    /// Every one of these passes, so that no client ever drops its data: 503, never 500.
+    fn from(error: Error) -> Self {
+        let wait = match error {
+            Error::Full | Error::Append(log::AppendError::Busy) => Duration::from_secs(1),
+            _ => Duration::from_secs(5),
+        };
+        let message = "Telemetry cannot be taken in right now; nothing of this request was kept. Send it again.";
+        Self::new(Code::ServiceUnavailable, message).retry_after(wait)
+    }
+}

@@ -1,0 +1,134 @@
+//! OTLP over gRPC: `opentelemetry.proto.collector.trace.v1.TraceService/Export`.
+//!
+//! The message is taken as bytes and decoded by us, so that the log keeps it as it came, an undecodable one is
+//! INVALID_ARGUMENT (tonic would say INTERNAL) and an oversize one RESOURCE_EXHAUSTED without a retry
+//! (tonic would say OUT_OF_RANGE, which clients send again for ever).
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use bytes::{Buf, BufMut, Bytes};
+use futures::future::BoxFuture;
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+use prost::Message;
+use spanlake_dialects::otlp::Encoding;
+use spanlake_model::{Code, Fault, Scope};
+use spanlake_proto::status::to_status;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::{Grpc, UnaryService};
+use tonic::{Code as GrpcCode, Status};
+
+use crate::admit::{Accepted, Door, Incoming};
+use crate::http::RECEIPT;
+use crate::service::Service;
+
+/// The route of the trace service, to be served on a listener that speaks HTTP/2.
+pub fn routes(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/opentelemetry.proto.collector.trace.v1.TraceService/Export", post(export))
+        .fallback(unimplemented_method)
+        .with_state(service)
+}
+
+async fn unimplemented_method() -> Response {
+    Status::unimplemented("only the OTLP trace service is served here").into_http()
+}
+
+async fn export(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+    let limit = service.config.request_bytes_max;
+    let mut grpc = Grpc::new(BytesCodec)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .max_decoding_message_size(limit)
+        .max_encoding_message_size(4 << 20);
+    let response = grpc.unary(Export(service), request).await;
+    repaired(response.map(axum::body::Body::new))
+}
+
+/// OTLP clients send OUT_OF_RANGE again; a message that is too large never fits.
+fn repaired(mut response: Response) -> Response {
+    let too_large = (GrpcCode::OutOfRange as i32).to_string();
+    if response.headers().get("grpc-status").is_some_and(|status| status == too_large.as_str()) {
+        let fault =
+            Fault::new(Code::PayloadTooLarge, "One request may hold 64 MiB at most by default; send smaller batches.");
+        let status: Status = to_status(&fault);
+        response = status.into_http();
+    }
+    response
+}
+
+struct Export(Arc<Service>);
+
+impl UnaryService<Bytes> for Export {
+    type Response = Bytes;
+    type Future = BoxFuture<'static, Result<tonic::Response<Bytes>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
+        let service = self.0.clone();
+        Box::pin(async move {
+            let (metadata, _, body) = request.into_parts();
+            let headers = metadata.into_headers();
+            match take(&service, &headers, body).await {
+                Ok(accepted) => Ok(answer(&accepted)),
+                Err(fault) => Err(to_status(&fault)),
+            }
+        })
+    }
+}
+
+async fn take(service: &Service, headers: &http::HeaderMap, body: Bytes) -> Result<Accepted, Fault> {
+    let caller = service.gate.admit_headers(headers, None, Scope::Ingest).await?;
+    service.accept(&caller, Incoming { encoding: Encoding::Protobuf, door: Door::Open, body }).await
+}
+
+fn answer(accepted: &Accepted) -> tonic::Response<Bytes> {
+    let partial_success = accepted.message.as_ref().map(|message| ExportTracePartialSuccess {
+        rejected_spans: i64::try_from(accepted.rejected).unwrap_or(i64::MAX),
+        error_message: message.clone(),
+    });
+    let mut response = tonic::Response::new(ExportTraceServiceResponse { partial_success }.encode_to_vec().into());
+    if let Some(receipt) = accepted.receipt.and_then(|receipt| receipt.to_string().parse().ok()) {
+        response.metadata_mut().insert(RECEIPT, receipt);
+    }
+    response
+}
+
+/// Messages as bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct BytesCodec;
+
+impl Codec for BytesCodec {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        into.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining())))
+    }
+}

@@ -1,0 +1,135 @@
+//! OTLP over HTTP, at each of the three paths that SDKs know.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use spanlake_dialects::otlp::Encoding;
+use spanlake_model::{Code, Fault, Scope};
+use spanlake_transport::{Api, body, response};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::admit::{Accepted, Door, Incoming};
+use crate::service::Service;
+
+/// Proof of a write; `?after=` of a read honours it.
+pub const RECEIPT: &str = "x-spanlake-receipt";
+
+/// The routes of ingest.
+pub fn routes(service: Arc<Service>) -> Api {
+    OpenApiRouter::new()
+        .routes(routes!(traces))
+        .routes(routes!(agentos_traces))
+        .routes(routes!(langfuse_traces))
+        .with_state(service)
+}
+
+/// Take in spans (OTLP/HTTP).
+///
+/// An OpenTelemetry `ExportTraceServiceRequest` in protobuf or JSON, plain, gzip or zstd. A success means that the spans
+/// are durable and visible to the next read. Spans that make no sense are refused one by one, as a partial success.
+#[utoipa::path(
+    post, path = "/v1/traces", tag = "ingest",
+    request_body(content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json"))),
+    responses(
+        (status = 200, description = "An ExportTraceServiceResponse, in the encoding of the request", headers(
+            ("X-Spanlake-Receipt" = String, description = "Give it to a read as `after`, to be sure it includes this write"))),
+        (status = 400, description = "Not OTLP traces; a google.rpc.Status says why"),
+        (status = 401, description = "No credential, or one that does not verify"),
+        (status = 403, description = "The key lacks the scope `ingest`, or names another agent than its own"),
+        (status = 413, description = "More bytes than one request may hold, after decompression"),
+        (status = 415, description = "Neither protobuf nor JSON, or an encoding that is not gzip or zstd"),
+        (status = 429, description = "A limit is used up; Retry-After says for how long"),
+        (status = 503, description = "Cannot be taken in right now; send it again after Retry-After"),
+    ))]
+async fn traces(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
+    receive(&service, parts, body, Door::Open).await
+}
+
+/// Take in spans (OTLP/HTTP, the path of AgentOS).
+///
+/// As `POST /v1/traces`; a workspace key names the agent with the resource attribute `agentos.agent_id`.
+#[utoipa::path(
+    post, path = "/api/ingest/v1/traces", tag = "ingest",
+    request_body(content((serde_json::Value = "application/json"), (Vec<u8> = "application/x-protobuf"))),
+    responses((status = 200, description = "As POST /v1/traces"), (status = 400, description = "As POST /v1/traces, or no agent is named")))]
+async fn agentos_traces(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
+    receive(&service, parts, body, Door::AgentNamed).await
+}
+
+/// Take in spans (OTLP/HTTP, the path of Langfuse).
+///
+/// As `POST /v1/traces`.
+#[utoipa::path(
+    post, path = "/api/public/otel/v1/traces", tag = "ingest",
+    request_body(content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json"))),
+    responses((status = 200, description = "As POST /v1/traces")))]
+async fn langfuse_traces(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
+    receive(&service, parts, body, Door::Open).await
+}
+
+async fn receive(service: &Service, parts: Parts, body: Body, door: Door) -> Response {
+    let encoding = encoding(&parts.headers);
+    let outcome = take(service, &parts, body, encoding, door).await;
+    // A request in no encoding of ours is answered in the one that people can read.
+    answer(encoding.unwrap_or(Encoding::Json), outcome)
+}
+
+async fn take(
+    service: &Service,
+    parts: &Parts,
+    body: Body,
+    encoding: Option<Encoding>,
+    door: Door,
+) -> Result<Accepted, Fault> {
+    let caller = service.gate.admit(parts, Scope::Ingest).await?;
+    let encoding = encoding.ok_or_else(unsupported)?;
+    let limits = body::Limits::bytes(service.config.request_bytes_max);
+    let body: Bytes = body::read(&parts.headers, body, limits).await?;
+    service.accept(&caller, Incoming { encoding, door, body }).await
+}
+
+fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+    Encoding::from_content_type(headers.get(CONTENT_TYPE)?.to_str().ok()?)
+}
+
+fn unsupported() -> Fault {
+    Fault::new(Code::UnsupportedMediaType, "Send OTLP with Content-Type application/x-protobuf or application/json.")
+}
+
+fn answer(encoding: Encoding, outcome: Result<Accepted, Fault>) -> Response {
+    match outcome {
+        Ok(accepted) => success(encoding, &accepted),
+        Err(fault) => refusal(encoding, &fault),
+    }
+}
+
+fn success(encoding: Encoding, accepted: &Accepted) -> Response {
+    let body = match &accepted.message {
+        Some(message) => encoding.encode_partial(accepted.rejected, message),
+        None => encoding.encode_success(),
+    };
+    let mut response = typed(encoding, StatusCode::OK, body);
+    if let Some(receipt) = &accepted.receipt
+        && let Ok(value) = HeaderValue::try_from(receipt.to_string())
+    {
+        response.headers_mut().insert(RECEIPT, value);
+    }
+    response
+}
+
+fn refusal(encoding: Encoding, fault: &Fault) -> Response {
+    let code = spanlake_proto::status::to_status(fault).code() as i32;
+    let body = encoding.encode_status(code, &fault.message);
+    response::own(typed(encoding, response::status(fault), body), fault)
+}
+
+fn typed(encoding: Encoding, status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(CONTENT_TYPE, encoding.content_type())], body).into_response()
+}

@@ -1,0 +1,103 @@
+//! The log read again at start: what was acknowledged and is in no file yet.
+
+use spanlake_catalog::WriterLease;
+use spanlake_dialects::{Context, normalise, otlp};
+use spanlake_model::{AgentId, Clock, Table, Timestamp};
+use spanlake_store::log::{self, Frame, LogFolder, Recovered};
+use spanlake_store::memtable::{Due, Memtables, Pending, Prepared};
+use spanlake_store::rows::{Origin, Row};
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::flush::Flusher;
+use crate::keys::KeyIndex;
+
+/// Frames read ahead of their replay.
+const AHEAD: usize = 16;
+
+/// Puts every frame above its tenant's watermark into the memtables, in order, flushing when they grow full.
+pub(crate) async fn replay(
+    folder: LogFolder,
+    lease: WriterLease,
+    memtables: &Memtables,
+    keys: &KeyIndex,
+    flusher: &Flusher,
+    config: &Config,
+) -> Result<(LogFolder, Recovered), Error> {
+    let (frames, mut read) = mpsc::channel(AHEAD);
+    let reading = tokio::task::spawn_blocking(move || {
+        // A receiver that is gone has failed and says so itself.
+        let recovered = folder.recover(|frame| drop(frames.blocking_send(frame)));
+        recovered.map(|recovered| (folder, recovered))
+    });
+    let due = Due { bytes: config.flush_bytes, opened_before: Timestamp::from_nanos(i64::MIN) };
+    let mut replayed = 0;
+    while let Some(frame) = read.recv().await {
+        if frame.sequence <= memtables.watermark(frame.tenant, Table::Spans) {
+            continue;
+        }
+        replayed += 1;
+        apply(frame, lease, memtables, keys, flusher.clock.as_ref()).await?;
+        flusher.flush_due(lease, memtables, keys, due).await?;
+    }
+    let (folder, recovered) = reading.await??;
+    report(&recovered, replayed);
+    Ok((folder, recovered))
+}
+
+async fn apply(
+    frame: Frame,
+    lease: WriterLease,
+    memtables: &Memtables,
+    keys: &KeyIndex,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
+    let (sequence, tenant, table) = (frame.sequence, frame.tenant, Table::Spans);
+    let origin = Origin { tenant, writer: lease.writer };
+    let prepared = tokio::task::spawn_blocking(move || rows(&frame).map(|rows| Prepared::new(origin, &rows))).await?;
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            // It was read once, before it was acknowledged: only another version of this program can get here.
+            tracing::error!(frame.sequence = sequence, tenant.id = %tenant, error = %error, "a frame cannot be read any more and is left out");
+            return Ok(());
+        }
+    };
+    let days = keys.ensure(tenant, table, prepared.days()).await?;
+    memtables.apply(sequence, clock.now(), Pending { tenant, table, prepared, days });
+    Ok(())
+}
+
+/// A frame's spans as they were admitted: the same bytes, the same time, the same refusals.
+fn rows(frame: &Frame) -> Result<Vec<Row>, otlp::DecodeError> {
+    let encoding = match frame.encoding {
+        log::Encoding::OtlpProtobuf => otlp::Encoding::Protobuf,
+        log::Encoding::OtlpJson => otlp::Encoding::Json,
+    };
+    let request = otlp::decode_traces(encoding, &frame.body)?;
+    let context = Context::new(frame.app, frame.received_at);
+    // Admission has checked the agents; the refused are in `rejected`.
+    let named = |agent: Option<&str>| Ok(frame.agent.or_else(|| agent?.parse::<AgentId>().ok()));
+    let spans = normalise(&request, &context, &mut { named }).spans;
+    let kept = spans.into_iter().filter(|(ordinal, _)| frame.rejected.binary_search(ordinal).is_err());
+    let row = |span| Row { span, received_at: frame.received_at, sequence: frame.sequence };
+    Ok(kept.map(|(_, span)| row(span)).collect())
+}
+
+fn report(recovered: &Recovered, frames: u64) {
+    for damage in &recovered.damage {
+        tracing::error!(
+            log.copy = %damage.path.display(),
+            log.offset = damage.offset,
+            "a frame of the log is damaged ({}) and is left out; the segment is kept for rescue",
+            damage.why
+        );
+    }
+    tracing::info!(
+        replay.frames = frames,
+        log.last_sequence = recovered.last_sequence,
+        log.torn_bytes = recovered.torn_bytes,
+        "replayed the log"
+    );
+}

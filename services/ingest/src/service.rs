@@ -1,0 +1,176 @@
+//! The ingest service: started, running, drained.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use spanlake_access::Gate;
+use spanlake_catalog::Files;
+use spanlake_model::{Caller, Clock, Entropy, Fault, Timestamp, WriterId};
+use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
+use spanlake_store::disk::Disk;
+use spanlake_store::memtable::{Due, Memtables, Snapshot};
+use spanlake_store::{Store, log};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::admit::{self, Accepted, Incoming};
+use crate::config::Config;
+use crate::error::Error;
+use crate::flush::Flusher;
+use crate::keys::KeyIndex;
+use crate::replay::replay;
+use crate::writer::Writer;
+
+/// What the service is made of.
+pub struct Parts {
+    /// Who is calling.
+    pub gate: Gate,
+    /// Data files and watermarks.
+    pub files: Arc<dyn Files>,
+    /// Where data files go.
+    pub store: Store,
+    /// Where the log lies.
+    pub disk: Arc<dyn Disk>,
+    /// The log's folder; one process at a time.
+    pub log_folder: PathBuf,
+    /// Where other processes reach this writer's fresh rows; empty in standalone.
+    pub address: String,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// Settings.
+    pub config: Config,
+}
+
+/// Takes telemetry in and answers for what is not in files yet.
+pub struct Service {
+    pub(crate) gate: Gate,
+    pub(crate) config: Config,
+    files: Arc<dyn Files>,
+    clock: Arc<dyn Clock>,
+    writer: Writer,
+    flusher: Flusher,
+    /// One flush at a time: a chunk must not be written by two.
+    flushing: Mutex<()>,
+}
+
+/// Longest wait of a read for a write it has a receipt of.
+const REACH_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Service {
+    /// Takes the log's folder, replays it, and is ready to take more.
+    ///
+    /// # Errors
+    /// When the folder is in use or unreadable, or the catalog or store is away.
+    pub async fn start(parts: Parts) -> Result<Arc<Self>, Error> {
+        let Parts { gate, files, store, disk, log_folder, address, clock, entropy, config } = parts;
+        let folder = log::open(&log_folder, disk, || WriterId::generate(clock.as_ref(), entropy.as_ref()))?;
+        let lease = files.register_writer(folder.writer(), &address, clock.now()).await?;
+        let memtables = Arc::new(Memtables::new(files.watermarks(lease.writer).await?));
+        let keys = KeyIndex::new(files.clone(), store.clone(), config.known_keys_max);
+        let file = config.file.clone();
+        let flusher = Flusher { files: files.clone(), store, clock: clock.clone(), entropy, config: file };
+        let (folder, recovered) = replay(folder, lease, &memtables, &keys, &flusher, &config).await?;
+        let writer = Writer::start(lease, folder, recovered, memtables, keys, clock.clone(), &config)?;
+        Ok(Arc::new(Self { gate, config, files, clock, writer, flusher, flushing: Mutex::new(()) }))
+    }
+
+    /// Takes a request in: when this answers, its spans are durable and visible.
+    ///
+    /// # Errors
+    /// `invalid_otlp_payload`, `forbidden` (an agent that is not the key's), `rate_limited`, `payload_too_large`,
+    /// `service_unavailable`; after any of them nothing of the request was kept.
+    pub async fn accept(&self, caller: &Caller, incoming: Incoming) -> Result<Accepted, Fault> {
+        admit::accept(&self.gate, &self.writer, &self.clock, caller, incoming).await
+    }
+
+    /// Flushes what is due until `shutdown`.
+    pub async fn run_flusher(&self, shutdown: CancellationToken) {
+        let mut ticks = tokio::time::interval(Duration::from_millis(self.config.flush_check_ms.max(1)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.log_failure(self.flush_due(self.due()).await);
+        }
+    }
+
+    fn due(&self) -> Due {
+        let age = Duration::from_secs(self.config.flush_age_s);
+        let bytes = if self.writer.is_under_pressure() { 1 } else { self.config.flush_bytes };
+        Due { bytes, opened_before: self.clock.now().minus(age) }
+    }
+
+    async fn flush_due(&self, due: Due) -> Result<(), Error> {
+        let _one = self.flushing.lock().await;
+        self.flusher.flush_due(self.writer.lease, &self.writer.memtables, &self.writer.keys, due).await?;
+        self.writer.log.trim(self.writer.memtables.watermarks()).await;
+        Ok(())
+    }
+
+    /// Puts everything into data files now.
+    ///
+    /// # Errors
+    /// When the store or the catalog refuses; what was not flushed stays visible and in the log.
+    pub async fn flush(&self) -> Result<(), Error> {
+        {
+            let _one = self.flushing.lock().await;
+            self.flusher.flush_all(self.writer.lease, &self.writer.memtables, &self.writer.keys).await?;
+        }
+        self.flush_due(Due { bytes: u64::MAX, opened_before: Timestamp::from_nanos(i64::MIN) }).await
+    }
+
+    fn log_failure(&self, outcome: Result<(), Error>) {
+        match outcome {
+            Ok(()) => {}
+            Err(Error::Catalog(error @ spanlake_catalog::Error::Fenced { .. })) => {
+                self.writer.stop();
+                tracing::error!(error = %error, "another process has taken this writer over; nothing more is taken in here");
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "could not flush; the rows stay in memory and in the log");
+            }
+        }
+    }
+
+    /// After the listeners have closed: flushes everything and gives the lease back.
+    ///
+    /// # Errors
+    /// When something could not be flushed; it is in the log and comes back with the next start.
+    pub async fn drain(&self) -> Result<(), Error> {
+        self.flush().await?;
+        self.files.retire_writer(self.writer.lease).await?;
+        Ok(())
+    }
+
+    async fn reach(&self, sequence: u64) -> Result<(), Fault> {
+        let mut through = self.writer.through.clone();
+        let reached = tokio::time::timeout(REACH_TIMEOUT, through.wait_for(|through| *through >= sequence)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Fault::unavailable("The write named by `after` is not visible yet; try again.")),
+        }
+    }
+}
+
+#[async_trait]
+impl FreshSource for Service {
+    async fn fresh(&self, _address: &str, request: FreshRequest) -> Result<Fresh, Fault> {
+        if request.writer != self.writer.id() {
+            return Err(Fault::unavailable("This process is not the writer that was asked for; try again."));
+        }
+        self.reach(request.reach_sequence).await?;
+        let memtables = self.writer.memtables.clone();
+        // Dropping replaced rows copies; a chunk may hold tens of megabytes.
+        let read = move || memtables.fresh(request.tenant, request.table, request.after_sequence);
+        let snapshot = tokio::task::spawn_blocking(read).await.map_err(|error| Fault::from(Error::from(error)))?;
+        Ok(match snapshot {
+            Snapshot::Stale => Fresh::Stale,
+            Snapshot::Rows { through, superseded, batches } => {
+                Fresh::Rows(FreshRows { through_sequence: through, superseded, batches })
+            }
+        })
+    }
+}

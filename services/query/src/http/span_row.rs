@@ -1,0 +1,180 @@
+//! A span in API.md's words.
+
+use serde::Serialize;
+use spanlake_model::{Event, Link, Span};
+use utoipa::ToSchema;
+
+use super::json::Json;
+
+/// A span without what is large: input, output, attributes, events and links are in the whole span. `scores` are not
+/// shown yet.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SpanSkeleton)]
+pub(super) struct SpanRow {
+    /// 16 lower-case hex digits.
+    id: String,
+    trace_id: String,
+    /// The span that caused it; null for a root.
+    parent_id: Option<String>,
+    name: String,
+    /// `llm`, `tool`, `agent`, … or the sender's own word.
+    kind: String,
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "GENERATION")]
+    coarse_type: &'static str,
+    #[schema(value_type = String, example = "OK")]
+    status: &'static str,
+    status_message: Option<String>,
+    start: String,
+    /// Null while it runs.
+    end: Option<String>,
+    latency_ms: Option<f64>,
+    time_to_first_token_ms: Option<f64>,
+    provider: Option<String>,
+    model: Option<String>,
+    input_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    total_tokens: Option<i64>,
+    cached_input_tokens: Option<i64>,
+    cache_write_tokens: Option<i64>,
+    reasoning_tokens: Option<i64>,
+    /// Dollars.
+    cost: Option<f64>,
+    input_cost: Option<f64>,
+    output_cost: Option<f64>,
+    tool_name: Option<String>,
+    session_id: Option<String>,
+    user_id: Option<String>,
+    agent_id: Option<String>,
+    app_id: String,
+    environment: Option<String>,
+    release: Option<String>,
+    tags: Vec<String>,
+    metadata: Json,
+    prompt_name: Option<String>,
+    prompt_version: Option<String>,
+}
+
+/// What went in and came out: JSON when it was JSON, else text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Io {
+    input: Option<Json>,
+    output: Option<Json>,
+}
+
+/// A span of a trace; `input` and `output` are there when they were asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SpanNode {
+    #[serde(flatten)]
+    row: SpanRow,
+    #[serde(flatten)]
+    io: Option<Io>,
+}
+
+/// The whole span.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Span)]
+pub(super) struct SpanDetail {
+    #[serde(flatten)]
+    row: SpanRow,
+    /// Every attribute as sent.
+    attributes: Json,
+    events: Vec<EventRow>,
+    links: Vec<LinkRow>,
+    #[serde(flatten)]
+    io: Io,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SpanEvent)]
+struct EventRow {
+    name: String,
+    time: String,
+    attributes: Json,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SpanLink)]
+struct LinkRow {
+    trace_id: String,
+    span_id: String,
+    attributes: Json,
+}
+
+impl From<Span> for SpanRow {
+    fn from(span: Span) -> Self {
+        let millis = |nanos: u128| nanos as f64 / 1e6;
+        Self {
+            id: span.span_id.to_string(),
+            trace_id: span.trace_id.to_string(),
+            parent_id: span.parent_span_id.map(|id| id.to_string()),
+            coarse_type: span.kind.coarse().as_str(),
+            kind: span.kind.as_str().to_owned(),
+            name: span.name,
+            status: span.status.as_str(),
+            status_message: span.status_message,
+            start: span.start.to_string(),
+            end: span.end.map(|end| end.to_string()),
+            latency_ms: span.end.map(|end| millis(end.since(span.start).as_nanos())),
+            time_to_first_token_ms: span.time_to_first_token_ns.map(|nanos| nanos as f64 / 1e6),
+            provider: span.provider,
+            model: span.model,
+            input_tokens: span.usage.input,
+            output_tokens: span.usage.output,
+            total_tokens: span.usage.total,
+            cached_input_tokens: span.usage.cache_read,
+            cache_write_tokens: span.usage.cache_write,
+            reasoning_tokens: span.usage.reasoning,
+            cost: span.cost.total.map(|cost| cost.as_dollars()),
+            input_cost: span.cost.input.map(|cost| cost.as_dollars()),
+            output_cost: span.cost.output.map(|cost| cost.as_dollars()),
+            tool_name: span.tool_name,
+            session_id: span.session_id,
+            user_id: span.user_id,
+            agent_id: span.agent_id.map(|id| id.to_string()),
+            app_id: span.app_id.to_string(),
+            environment: span.environment,
+            release: span.release,
+            tags: span.tags,
+            metadata: Json::of(span.metadata),
+            prompt_name: span.prompt_name,
+            prompt_version: span.prompt_version,
+        }
+    }
+}
+
+impl Io {
+    fn taken(span: &mut Span) -> Self {
+        Self { input: span.input.take().map(Json::of), output: span.output.take().map(Json::of) }
+    }
+}
+
+impl SpanNode {
+    pub(super) fn new(mut span: Span, with_io: bool) -> Self {
+        let io = with_io.then(|| Io::taken(&mut span));
+        Self { row: span.into(), io }
+    }
+}
+
+impl From<Span> for SpanDetail {
+    fn from(mut span: Span) -> Self {
+        let io = Io::taken(&mut span);
+        let attributes = Json::of(std::mem::take(&mut span.attributes));
+        let events = std::mem::take(&mut span.events).into_iter().map(EventRow::from).collect();
+        let links = std::mem::take(&mut span.links).into_iter().map(LinkRow::from).collect();
+        Self { row: span.into(), attributes, events, links, io }
+    }
+}
+
+impl From<Event> for EventRow {
+    fn from(event: Event) -> Self {
+        Self { name: event.name, time: event.time.to_string(), attributes: Json::of(event.attributes) }
+    }
+}
+
+impl From<Link> for LinkRow {
+    fn from(link: Link) -> Self {
+        let attributes = Json::of(link.attributes);
+        Self { trace_id: link.trace_id.to_string(), span_id: link.span_id.to_string(), attributes }
+    }
+}

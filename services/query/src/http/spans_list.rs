@@ -1,0 +1,139 @@
+//! `GET /v1/spans`.
+
+use axum::extract::State;
+use axum::http::request::Parts;
+use serde::{Deserialize, Serialize};
+use spanlake_model::{Caller, Fault, Position, Span, SpanFilter, SpanId, Timestamp, TraceId};
+use spanlake_transport::extract::Query;
+use spanlake_transport::response::{ErrorResponse, Page};
+use utoipa::IntoParams;
+
+use super::span_row::SpanRow;
+use super::{Face, cursor, params};
+use crate::error::Error;
+use crate::read::columns::own;
+use crate::read::filter::matches;
+use crate::read::order::{Edge, Order, place};
+use crate::read::spans::{Columns, collect};
+
+/// Which spans, and how many.
+#[derive(Debug, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Params {
+    /// Rows a page; at most 1,000. 50 unless given.
+    #[serde(skip_serializing)]
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    #[serde(skip_serializing)]
+    cursor: Option<String>,
+    /// First instant, RFC 3339 or a date. 30 days before the end unless given.
+    start_date: Option<String>,
+    /// First instant after the range. Now unless given. At most 400 days after the start.
+    end_date: Option<String>,
+    /// `start_time`, which is the only one.
+    sort_by: Option<String>,
+    /// `desc` (unless given) or `asc`.
+    sort_order: Option<String>,
+    /// Of this trace.
+    trace_id: Option<String>,
+    /// `llm`, `tool`, `agent`, … or the sender's own word.
+    kind: Option<String>,
+    /// `GENERATION`, `SPAN` or `EVENT`.
+    #[serde(rename = "type")]
+    coarse_type: Option<String>,
+    /// `OK`, `ERROR` or `UNSET`.
+    status: Option<String>,
+    /// Of this end user.
+    user_id: Option<String>,
+    /// Of this session.
+    session_id: Option<String>,
+    /// Of this model, asked for or answering.
+    model: Option<String>,
+    /// With exactly this name.
+    name: Option<String>,
+    /// With this tag.
+    tag: Option<String>,
+    /// From this environment.
+    environment: Option<String>,
+    /// Attributed to this agent.
+    agent_id: Option<String>,
+    /// A receipt (`X-Spanlake-Receipt`): the answer includes that write.
+    #[serde(skip_serializing)]
+    after: Option<String>,
+}
+
+/// Where a span stands in the list.
+#[derive(Debug, Serialize, Deserialize)]
+struct Place(Timestamp, TraceId, SpanId);
+
+/// Spans, newest first.
+#[utoipa::path(
+    get, path = "/v1/spans", tag = "query", operation_id = "list_spans", params(Params),
+    responses((status = 200, description = "One page of spans.", body = Page<SpanRow>), ErrorResponse),
+)]
+pub(super) async fn list(
+    State(face): State<Face>,
+    parts: Parts,
+    params: Result<Query<Params>, ErrorResponse>,
+) -> Result<Page<SpanRow>, ErrorResponse> {
+    let caller = face.reader(&parts).await?;
+    let Query(params) = params?;
+    Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
+}
+
+async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<SpanRow>, Error> {
+    let binding = cursor::Binding::of(caller, "spans", &params);
+    let limit = params::limit(params.limit, 50)?;
+    let mut range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
+    let mut from = None;
+    if let Some(text) = &params.cursor {
+        let (first, Place(start, trace_id, span_id)) = cursor::open(&binding, text)?;
+        (range, from) = (first, Some(Position { start, trace_id, span_id }));
+    }
+    let after = params::parsed("after", params.after.as_deref())?;
+    let (filter, order) = (params.filter()?, params.order()?);
+    let session = face.service.session(caller, range, after).await?;
+    let mut frame = session.frame()?.filter(own(caller).and(matches(&filter)))?;
+    if let Some(place) = &from {
+        frame = frame.filter(order.after(place, Edge::Excluded))?;
+    }
+    let frame = frame.sort(order.sort())?.limit(0, Some(limit.saturating_add(1)))?;
+    let mut spans = collect(&session, Columns::Skeleton.of(frame)?).await?;
+    let has_more = spans.len() > limit;
+    spans.truncate(limit);
+    let last = spans.last().filter(|_| has_more);
+    let next_cursor = last.map(|span| cursor::seal(&binding, range, &Place::of(span)));
+    Ok(Page { data: spans.into_iter().map(SpanRow::from).collect(), limit, next_cursor, total: None })
+}
+
+impl Place {
+    fn of(span: &Span) -> Self {
+        let Position { start, trace_id, span_id } = place(span);
+        Self(start, trace_id, span_id)
+    }
+}
+
+impl Params {
+    fn order(&self) -> Result<Order, Fault> {
+        params::one_of("sort_by", self.sort_by.as_deref(), &[("start_time", ())])?;
+        params::order(self.sort_order.as_deref())
+    }
+
+    fn filter(&self) -> Result<SpanFilter, Fault> {
+        Ok(SpanFilter {
+            trace_id: params::parsed("trace_id", self.trace_id.as_deref())?,
+            name: self.name.clone(),
+            coarse_type: params::coarse_type(self.coarse_type.as_deref())?,
+            kind: self.kind.clone(),
+            status: params::status(self.status.as_deref())?,
+            model: self.model.clone(),
+            user_id: self.user_id.clone(),
+            session_id: self.session_id.clone(),
+            environment: self.environment.clone(),
+            tag: self.tag.clone(),
+            agent_id: params::parsed("agent_id", self.agent_id.as_deref())?,
+            ..SpanFilter::default()
+        })
+    }
+}

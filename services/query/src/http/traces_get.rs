@@ -1,0 +1,141 @@
+//! `GET /v1/traces/{id}`.
+
+use axum::Json as Body;
+use axum::extract::State;
+use axum::http::request::Parts;
+use serde::{Deserialize, Serialize};
+use spanlake_model::{Caller, Fault, Position, Receipt, SpanId, Timestamp, TraceId};
+use spanlake_transport::extract::{Path, Query};
+use spanlake_transport::response::ErrorResponse;
+use utoipa::{IntoParams, ToSchema};
+
+use super::json::Json;
+use super::span_row::SpanNode;
+use super::trace_row::TraceRow;
+use super::{Face, cursor, params};
+use crate::error::Error;
+use crate::read::columns::{is_trace, own};
+use crate::read::order::{Edge, Order, place};
+use crate::read::spans::{Columns, collect};
+use crate::read::traces::describe;
+
+/// How much of the trace.
+#[derive(Debug, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Params {
+    /// `io` adds input and output to each span.
+    fields: Option<String>,
+    /// Spans a page; at most 1,000, and 1,000 unless given.
+    #[serde(skip_serializing)]
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    #[serde(skip_serializing)]
+    cursor: Option<String>,
+    /// A receipt (`X-Spanlake-Receipt`): the answer includes that write.
+    #[serde(skip_serializing)]
+    after: Option<String>,
+}
+
+/// A trace with one page of its spans. `scores` are not shown yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TraceDetail {
+    #[serde(flatten)]
+    row: TraceRow,
+    /// The root's, else that of the earliest span that has any.
+    metadata: Json,
+    /// By start, then span id; parents are named by `parent_id`.
+    spans: Vec<SpanNode>,
+}
+
+/// The trace, and where its next spans are.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TraceWithSpans)]
+pub(super) struct Answer {
+    data: TraceDetail,
+    pagination: SpanPages,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct SpanPages {
+    /// How many spans were asked for.
+    limit: usize,
+    /// Send it back as `cursor` for the spans that follow; null when there are none.
+    next_cursor: Option<String>,
+}
+
+/// Where a span stands in its trace. The trace is named by the path.
+#[derive(Debug, Serialize, Deserialize)]
+struct Place(Timestamp, SpanId);
+
+/// What was asked for, read.
+struct Wanted {
+    trace: TraceId,
+    columns: Columns,
+    limit: usize,
+    after: Option<Position>,
+    receipt: Option<Receipt>,
+}
+
+/// A trace with its spans.
+///
+/// A huge trace comes in pages of spans; each page repeats the trace's own row.
+#[utoipa::path(
+    get, path = "/v1/traces/{id}", tag = "query", operation_id = "get_trace",
+    params(("id" = String, Path, description = "32 hex digits."), Params),
+    responses((status = 200, description = "The trace.", body = Answer), ErrorResponse),
+)]
+pub(super) async fn get(
+    State(face): State<Face>,
+    parts: Parts,
+    id: Result<Path<TraceId>, ErrorResponse>,
+    params: Result<Query<Params>, ErrorResponse>,
+) -> Result<Body<Answer>, ErrorResponse> {
+    let caller = face.reader(&parts).await?;
+    let (Path(trace), Query(params)) = (id?, params?);
+    Ok(Body(answer(&face, &caller, trace, params).await.map_err(Fault::from)?))
+}
+
+async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) -> Result<Answer, Error> {
+    let binding = cursor::Binding::of(caller, &format!("trace {trace}"), &params);
+    let mut range = params::whole_range(face.service.now());
+    let mut wanted = Wanted {
+        trace,
+        columns: params::one_of("fields", params.fields.as_deref(), &[("io", Columns::SkeletonWithIo)])?
+            .unwrap_or(Columns::Skeleton),
+        limit: params::limit(params.limit, 1_000)?,
+        after: None,
+        receipt: params::parsed("after", params.after.as_deref())?,
+    };
+    if let Some(text) = &params.cursor {
+        let (first, Place(start, span_id)) = cursor::open(&binding, text)?;
+        (range, wanted.after) = (first, Some(Position { start, trace_id: trace, span_id }));
+    }
+    let session = face.service.session(caller, range, wanted.receipt).await?;
+    let found = describe(&session, caller, &[trace]).await?.pop();
+    let mut trace = found.ok_or_else(|| Fault::not_found("trace"))?;
+    let mut spans = read_spans(&session, caller, &wanted).await?;
+    let has_more = spans.len() > wanted.limit;
+    spans.truncate(wanted.limit);
+    let last = spans.last().map(place).filter(|_| has_more);
+    let next_cursor = last.map(|last| cursor::seal(&binding, range, &Place(last.start, last.span_id)));
+    let with_io = wanted.columns == Columns::SkeletonWithIo;
+    let metadata = Json::of(std::mem::take(&mut trace.metadata));
+    let spans = spans.into_iter().map(|span| SpanNode::new(span, with_io)).collect();
+    let data = TraceDetail { row: trace.into(), metadata, spans };
+    Ok(Answer { data, pagination: SpanPages { limit: wanted.limit, next_cursor } })
+}
+
+async fn read_spans(
+    session: &spanlake_engine::TenantSession,
+    caller: &Caller,
+    wanted: &Wanted,
+) -> Result<Vec<spanlake_model::Span>, Error> {
+    let order = Order::OldestFirst;
+    let mut frame = session.frame()?.filter(own(caller).and(is_trace(wanted.trace)))?;
+    if let Some(place) = &wanted.after {
+        frame = frame.filter(order.after(place, Edge::Excluded))?;
+    }
+    let frame = frame.sort(order.sort())?.limit(0, Some(wanted.limit.saturating_add(1)))?;
+    collect(session, wanted.columns.of(frame)?).await
+}

@@ -1,0 +1,127 @@
+//! `GET /v1/traces`.
+
+use axum::extract::State;
+use axum::http::request::Parts;
+use serde::{Deserialize, Serialize};
+use spanlake_model::{Caller, Fault, SpanFilter};
+use spanlake_transport::extract::Query;
+use spanlake_transport::response::{ErrorResponse, Page};
+use utoipa::IntoParams;
+
+use super::trace_row::TraceRow;
+use super::{Face, cursor, params};
+use crate::error::Error;
+use crate::read::traces::{SortBy, TraceQuery, choose, describe};
+
+/// Which traces, and how many. A trace is listed by when its first span began.
+#[derive(Debug, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Params {
+    /// Rows a page; at most 1,000. 50 unless given.
+    #[serde(skip_serializing)]
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    #[serde(skip_serializing)]
+    cursor: Option<String>,
+    /// First instant, RFC 3339 or a date. 30 days before the end unless given.
+    start_date: Option<String>,
+    /// First instant after the range. Now unless given. At most 400 days after the start.
+    end_date: Option<String>,
+    /// `start_time` (unless given), `latency`, `cost`, `tokens`, `name` or `status`.
+    sort_by: Option<String>,
+    /// `desc` (unless given) or `asc`.
+    sort_order: Option<String>,
+    /// `OK`, `ERROR` or `UNSET`: the trace's own.
+    status: Option<String>,
+    /// With a span of this end user.
+    user_id: Option<String>,
+    /// With a span of this session.
+    session_id: Option<String>,
+    /// With a span of this model, asked for or answering.
+    model: Option<String>,
+    /// With exactly this name.
+    name: Option<String>,
+    /// With a span that has this tag.
+    tag: Option<String>,
+    /// With a span from this environment.
+    environment: Option<String>,
+    /// With a span attributed to this agent.
+    agent_id: Option<String>,
+    /// A receipt (`X-Spanlake-Receipt`): the answer includes that write.
+    #[serde(skip_serializing)]
+    after: Option<String>,
+}
+
+/// How far outside the range spans of its traces are looked for. A trace that runs longer across an edge of the range
+/// is shown with the spans that this finds.
+const REACH: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// Traces, newest first.
+#[utoipa::path(
+    get, path = "/v1/traces", tag = "query", operation_id = "list_traces", params(Params),
+    responses((status = 200, description = "One page of traces.", body = Page<TraceRow>), ErrorResponse),
+)]
+pub(super) async fn list(
+    State(face): State<Face>,
+    parts: Parts,
+    params: Result<Query<Params>, ErrorResponse>,
+) -> Result<Page<TraceRow>, ErrorResponse> {
+    let caller = face.reader(&parts).await?;
+    let Query(params) = params?;
+    Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
+}
+
+async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<TraceRow>, Error> {
+    let after = params::parsed("after", params.after.as_deref())?;
+    let binding = cursor::Binding::of(caller, "traces", &params);
+    let mut query = params.query(face)?;
+    if let Some(text) = &params.cursor {
+        let (range, place) = cursor::open(&binding, text)?;
+        (query.range, query.after) = (range, Some(place));
+    }
+    let searched = query.range.start().minus(REACH)..query.range.end().plus(REACH);
+    let searched = spanlake_model::TimeRange::new(searched.start, searched.end).unwrap_or(query.range);
+    let session = face.service.session(caller, searched, after).await?;
+    let chosen = choose(&session, caller, &query).await?;
+    let traces = describe(&session, caller, &chosen.ids()).await?;
+    let last = chosen.places.last().filter(|_| chosen.has_more);
+    Ok(Page {
+        data: traces.into_iter().map(TraceRow::from).collect(),
+        limit: query.limit,
+        next_cursor: last.map(|place| cursor::seal(&binding, query.range, place)),
+        total: None,
+    })
+}
+
+impl Params {
+    fn query(&self, face: &Face) -> Result<TraceQuery, Fault> {
+        let with_span = SpanFilter {
+            user_id: self.user_id.clone(),
+            session_id: self.session_id.clone(),
+            model: self.model.clone(),
+            tag: self.tag.clone(),
+            environment: self.environment.clone(),
+            agent_id: params::parsed("agent_id", self.agent_id.as_deref())?,
+            ..SpanFilter::default()
+        };
+        let sorts = [
+            ("start_time", SortBy::Start),
+            ("latency", SortBy::Latency),
+            ("cost", SortBy::Cost),
+            ("tokens", SortBy::Tokens),
+            ("name", SortBy::Name),
+            ("status", SortBy::Status),
+        ];
+        Ok(TraceQuery {
+            range: params::range(face.service.now(), self.start_date.as_deref(), self.end_date.as_deref())?,
+            with_span,
+            name: self.name.clone(),
+            status: params::status(self.status.as_deref())?,
+            sort_by: params::one_of("sort_by", self.sort_by.as_deref(), &sorts)?.unwrap_or_default(),
+            order: params::order(self.sort_order.as_deref())?,
+            after: None,
+            limit: params::limit(self.limit, 50)?,
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! Traces and spans, read back.
+//!
+//! ```text
+//!   http::routes ──► Gate (scope read) ──► Service ──► Engine::snapshot(caller, range, after)
+//!   export ────────► SpanSource ────────────┘             │
+//!                                                          ▼
+//!        read::{traces, spans, scan}: plans over one snapshot ──► rows in API.md's words
+//! ```
+//!
+//! Invariants
+//! - Every plan begins with `read::columns::own`: the caller's app and, for an agent's key, that agent.
+//! - `input` and `output` are read only where they are asked for; lists show previews.
+//! - A page's cursor holds its range and is bound to tenant, app and query, so pages neither overlap nor leave gaps,
+//!   however many rows start at the same instant.
+//!
+//! Deliberately absent until their issues: scores, sessions, metrics, the filter language, SQL.
+
+mod config;
+mod error;
+mod http;
+mod read;
+mod service;
+
+pub use config::Config;
+pub use error::Error;
+pub use http::routes;
+pub use service::Service;

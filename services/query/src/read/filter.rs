@@ -1,0 +1,77 @@
+//! A span filter as an expression.
+
+mod metadata;
+
+use spanlake_engine::datafusion::functions_nested::expr_fn::array_has;
+use spanlake_engine::datafusion::prelude::{Expr, col, lit};
+use spanlake_model::{Kind, SpanFilter, Type};
+
+use super::columns::{id, is_trace, text};
+
+/// What every field that is set asks for; none asks for nothing.
+pub(crate) fn conditions(filter: &SpanFilter) -> Vec<Expr> {
+    let SpanFilter { trace_id, name, name_contains, coarse_type, kind, status, .. } = filter;
+    let SpanFilter { model, user_id, session_id, environment, tag, metadata, agent_id, .. } = filter;
+    let is = |column: &str, value: &Option<String>| value.as_ref().map(|value| col(column).eq(text(value)));
+    [
+        trace_id.map(is_trace),
+        is("name", name),
+        name_contains.as_ref().map(|part| col("name").ilike(lit(format!("%{}%", literally(part))))),
+        coarse_type.map(is_type),
+        is("kind", kind),
+        status.map(|status| col("status").eq(lit(status.as_i8()))),
+        model.as_ref().map(|model| col("model").eq(text(model)).or(col("request_model").eq(text(model)))),
+        is("user_id", user_id),
+        is("session_id", session_id),
+        is("environment", environment),
+        tag.as_ref().map(|tag| array_has(col("tags"), text(tag))),
+        metadata.as_ref().map(|(key, value)| metadata::holds(key, value)),
+        agent_id.map(|agent| col("agent_id").eq(id(agent.as_bytes()))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// All conditions at once.
+pub(crate) fn matches(filter: &SpanFilter) -> Expr {
+    conditions(filter).into_iter().reduce(Expr::and).unwrap_or(lit(true))
+}
+
+/// Of a coarse type, as [`Kind::coarse`] has it.
+pub(crate) fn is_type(wanted: Type) -> Expr {
+    let generations = || vec![text(Kind::LLM), text(Kind::EMBEDDING)];
+    match wanted {
+        Type::Generation => col("kind").in_list(generations(), false),
+        Type::Event => col("kind").eq(text(Kind::EVENT)),
+        Type::Span => {
+            let mut others = generations();
+            others.push(text(Kind::EVENT));
+            col("kind").in_list(others, true)
+        }
+    }
+}
+
+/// Text in which `LIKE` sees no wildcard.
+fn literally(part: &str) -> String {
+    part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_of_the_type_that_the_model_says() {
+        for kind in [Kind::LLM, Kind::EMBEDDING, Kind::EVENT, Kind::TOOL, "something else"] {
+            let listed = [Kind::LLM, Kind::EMBEDDING].contains(&kind);
+            assert_eq!(Kind::new(kind).coarse() == Type::Generation, listed, "{kind}");
+            assert_eq!(Kind::new(kind).coarse() == Type::Event, kind == Kind::EVENT, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_in_a_name_is_only_itself() {
+        assert_eq!(literally(r"50%_\"), r"50\%\_\\");
+    }
+}

@@ -1,0 +1,123 @@
+//! Full rows in order, in flat memory: keys are sorted first, then whole rows chunk by chunk.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use spanlake_engine::TenantSession;
+use spanlake_engine::datafusion::dataframe::DataFrame;
+use spanlake_engine::datafusion::functions_aggregate::expr_fn::count;
+use spanlake_engine::datafusion::prelude::{Expr, col, lit};
+use spanlake_model::{Caller, Fault, Position, SpanId, Timestamp, TraceId};
+use spanlake_proto::query::{Scan, ScanRequest};
+
+use super::columns::own;
+use super::filter::matches;
+use super::order::{Edge, Order};
+use super::spans::{Columns, in_schema};
+use crate::error::Error;
+
+const ORDER: Order = Order::NewestFirst;
+
+/// What all chunks of one scan share.
+struct Rows {
+    session: TenantSession,
+    wanted: Expr,
+    columns: Columns,
+}
+
+/// From its first row to its last, both included.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    first: Position,
+    last: Position,
+}
+
+pub(crate) async fn start(
+    session: TenantSession,
+    caller: &Caller,
+    request: ScanRequest,
+    chunk_rows: usize,
+) -> Result<Scan, Error> {
+    let columns = if request.without_io { Columns::WithoutIo } else { Columns::All };
+    let rows = Rows { session, wanted: own(caller).and(matches(&request.filter)), columns };
+    let total = rows.count().await?;
+    let chunks = rows.chunks(request.after, request.limit, chunk_rows.max(1)).await?;
+    let rows = Arc::new(rows);
+    let batches = stream::iter(chunks)
+        .then(move |chunk| {
+            let rows = rows.clone();
+            async move { rows.read(chunk).await }
+        })
+        .try_flatten()
+        .map_err(Fault::from)
+        .boxed();
+    Ok(Scan { total, batches })
+}
+
+impl Rows {
+    fn frame(&self) -> Result<DataFrame, Error> {
+        Ok(self.session.frame()?.filter(self.wanted.clone())?)
+    }
+
+    async fn count(&self) -> Result<u64, Error> {
+        let counted = self.frame()?.aggregate(vec![], vec![count(lit(1_i64)).alias("total")])?;
+        let batches = self.session.collect(counted).await?;
+        let total = batches.first().and_then(|batch| batch.column(0).as_primitive_opt::<Int64Type>());
+        let total = total.filter(|total| total.len() == 1).ok_or(Error::Column("total"))?;
+        Ok(u64::try_from(total.value(0)).unwrap_or(0))
+    }
+
+    /// Sorts the keys alone and notes where each chunk begins and ends.
+    async fn chunks(&self, after: Option<Position>, limit: usize, chunk_rows: usize) -> Result<Vec<Chunk>, Error> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let frame = match after {
+            Some(place) => self.frame()?.filter(ORDER.after(&place, Edge::Excluded))?,
+            None => self.frame()?,
+        };
+        let keys = ["start_time", "start_nanos", "trace_id", "span_id"].map(col);
+        let frame = frame.select(keys)?.sort(ORDER.sort())?.limit(0, Some(limit))?;
+        let mut stream = self.session.stream(frame).await?;
+        let (mut chunks, mut seen): (Vec<Chunk>, usize) = (Vec::new(), 0);
+        while let Some(batch) = stream.try_next().await? {
+            for place in places(&batch)? {
+                match chunks.last_mut() {
+                    Some(chunk) if !seen.is_multiple_of(chunk_rows) => chunk.last = place,
+                    _ => chunks.push(Chunk { first: place, last: place }),
+                }
+                seen += 1;
+            }
+        }
+        Ok(chunks)
+    }
+
+    async fn read(&self, chunk: Chunk) -> Result<BoxStream<'static, Result<arrow::array::RecordBatch, Error>>, Error> {
+        let from_first = ORDER.after(&chunk.first, Edge::Included);
+        let to_last = ORDER.opposite().after(&chunk.last, Edge::Included);
+        let frame = self.columns.of(self.frame()?.filter(from_first.and(to_last))?.sort(ORDER.sort())?)?;
+        let stream = self.session.stream(frame).await?;
+        Ok(stream.map(|batch| in_schema(&batch?)).boxed())
+    }
+}
+
+fn places(batch: &arrow::array::RecordBatch) -> Result<Vec<Position>, Error> {
+    use arrow::datatypes::{Int16Type, TimestampMicrosecondType};
+    let starts = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>().ok_or(Error::Column("start_time"))?;
+    let nanos = batch.column(1).as_primitive_opt::<Int16Type>().ok_or(Error::Column("start_nanos"))?;
+    let traces = batch.column(2).as_fixed_size_binary_opt().ok_or(Error::Column("trace_id"))?;
+    let spans = batch.column(3).as_fixed_size_binary_opt().ok_or(Error::Column("span_id"))?;
+    (0..batch.num_rows())
+        .map(|row| {
+            let micros = Timestamp::from_micros(starts.value(row)).as_nanos();
+            Ok(Position {
+                start: Timestamp::from_nanos(micros.saturating_add(i64::from(nanos.value(row)))),
+                trace_id: TraceId::from_slice(traces.value(row)).map_err(|_| Error::Column("trace_id"))?,
+                span_id: SpanId::from_slice(spans.value(row)).map_err(|_| Error::Column("span_id"))?,
+            })
+        })
+        .collect()
+}

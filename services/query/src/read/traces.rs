@@ -1,0 +1,285 @@
+//! Traces: all spans of one trace id, as one row.
+//!
+//! A page is made in two steps over one snapshot: [`choose`] finds which traces it holds, reading only the columns that
+//! the filter and the order need; [`describe`] then reads the rest for those few. The choice of plan is in `choose` alone.
+//!
+//! - The root is the earliest span without a parent; while there is none (it is late, or lives elsewhere), the earliest span.
+//! - What belongs to the whole trace (name, user, session, environment) is the root's, else that of the earliest span
+//!   that has it.
+//! - Tokens and cost are summed over calls of models only, since agents repeat what their calls used.
+//! - A trace matches a filter when one of its spans does; `name` and `status` are held against the trace's own.
+
+mod row;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
+use serde::{Deserialize, Serialize};
+use spanlake_engine::TenantSession;
+use spanlake_engine::datafusion::dataframe::DataFrame;
+use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
+use spanlake_engine::datafusion::functions_aggregate::expr_fn::{
+    array_agg, bool_or, count, first_value, max, min, sum,
+};
+use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, SortExpr, cast, when};
+use spanlake_engine::datafusion::prelude::{Expr, col, lit};
+use spanlake_engine::datafusion::scalar::ScalarValue;
+use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange, TraceId, Type};
+
+pub(crate) use self::row::Trace;
+use super::columns::{id, own, start_ns, text};
+use super::filter::{conditions, is_type};
+use super::order::Order;
+use crate::error::Error;
+
+/// What a list can be sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SortBy {
+    #[default]
+    Start,
+    Latency,
+    Cost,
+    Tokens,
+    Name,
+    /// Unset, then fine, then failed.
+    Status,
+}
+
+/// Which traces.
+#[derive(Clone, Debug)]
+pub(crate) struct TraceQuery {
+    /// Whose first span starts in this range.
+    pub(crate) range: TimeRange,
+    /// With a span like this; its name and status are ignored.
+    pub(crate) with_span: SpanFilter,
+    pub(crate) name: Option<String>,
+    pub(crate) status: Option<Status>,
+    pub(crate) sort_by: SortBy,
+    pub(crate) order: Order,
+    /// Strictly after this place in the order.
+    pub(crate) after: Option<Place>,
+    pub(crate) limit: usize,
+}
+
+/// Where a trace stands in the order asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    key: Key,
+    trace: TraceId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Key {
+    Number(i64),
+    /// Units of 10⁻¹² dollars, in digits: JSON numbers do not reach that far.
+    Money(String),
+    Text(String),
+}
+
+/// The traces of one page, in order, and whether more follow.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) places: Vec<Place>,
+    pub(crate) has_more: bool,
+}
+
+impl Chosen {
+    pub(crate) fn ids(&self) -> Vec<TraceId> {
+        self.places.iter().map(|place| place.trace).collect()
+    }
+}
+
+/// Digits of a sum of money: ten more than of the column.
+const MONEY_SUM: (u8, i8) = (28, 12);
+
+/// Which traces the page holds: one aggregate by trace id over the snapshot, then Top-K.
+pub(crate) async fn choose(session: &TenantSession, caller: &Caller, query: &TraceQuery) -> Result<Chosen, Error> {
+    let matched = conditions(&SpanFilter { name: None, status: None, ..query.with_span.clone() });
+    let mut needed = vec![min(start_ns()).alias("start_ns")];
+    needed.extend(sort_columns(query.sort_by)?);
+    if query.name.is_some() && query.sort_by != SortBy::Name {
+        needed.extend(names()?);
+    }
+    if query.status.is_some() && query.sort_by != SortBy::Status {
+        needed.extend(statuses()?);
+    }
+    needed.extend(matched.iter().enumerate().map(|(place, like)| bool_or(like.clone()).alias(format!("like_{place}"))));
+
+    let traces = session.frame()?.filter(own(caller))?.aggregate(vec![col("trace_id")], needed)?;
+    let mut wanted = col("start_ns").gt_eq(lit(query.range.start().as_nanos()));
+    wanted = wanted.and(col("start_ns").lt(lit(query.range.end().as_nanos())));
+    for place in 0..matched.len() {
+        wanted = wanted.and(col(format!("like_{place}")));
+    }
+    if let Some(name) = &query.name {
+        wanted = wanted.and(name_of_trace().eq(text(name)));
+    }
+    if let Some(status) = query.status {
+        wanted = wanted.and(rank_of_status()?.eq(lit(rank(status))));
+    }
+    let keyed = traces.filter(wanted)?.select(vec![sort_key(query.sort_by)?.alias("key"), col("trace_id")])?;
+    let keyed = match &query.after {
+        Some(place) => keyed.filter(beyond(place, query.order))?,
+        None => keyed,
+    };
+    let sort = ["key", "trace_id"].map(|key| col(key).sort(query.order.is_ascending(), false));
+    let page = keyed.sort(sort.to_vec())?.limit(0, Some(query.limit.saturating_add(1)))?;
+    let mut places = Vec::new();
+    for batch in session.collect(page).await? {
+        places.extend(read_places(&batch)?);
+    }
+    let has_more = places.len() > query.limit;
+    places.truncate(query.limit);
+    Ok(Chosen { places, has_more })
+}
+
+/// The rows of these traces, in the order of their ids here; traces that are not there are left out.
+pub(crate) async fn describe(session: &TenantSession, caller: &Caller, ids: &[TraceId]) -> Result<Vec<Trace>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed = ids.iter().map(|trace| id(trace.as_bytes())).collect();
+    let spans = session.frame()?.filter(own(caller).and(col("trace_id").in_list(listed, false)))?;
+    let mut traces = Vec::new();
+    for batch in session.collect(described(spans)?).await? {
+        traces.extend(row::read(&batch)?);
+    }
+    traces.sort_by_key(|trace: &Trace| ids.iter().position(|id| *id == trace.id));
+    Ok(traces)
+}
+
+fn described(spans: DataFrame) -> Result<DataFrame, Error> {
+    let of_calls = |column: &str| sum(col(column)).filter(is_type(Type::Generation)).build();
+    let newest = || vec![col("start_time").sort(false, false), col("start_nanos").sort(false, false)];
+    let oldest = || vec![col("start_time").sort(true, false), col("start_nanos").sort(true, false)];
+    let of_llm = |column: &str, order: Vec<SortExpr>| {
+        let set = col("kind").eq(text(Kind::LLM)).and(col(column).is_not_null());
+        first_value(col(column), vec![]).order_by(order).filter(set).build()
+    };
+    let mut columns = vec![
+        min(start_ns()).alias("start_ns"),
+        max(end_ns()).alias("end_ns"),
+        count(lit(1_i64)).alias("span_count"),
+        of_calls("cost")?.alias("cost"),
+        of_calls("total_tokens")?.alias("tokens"),
+        of_calls("input_tokens")?.alias("input_tokens"),
+        of_calls("output_tokens")?.alias("output_tokens"),
+        array_agg(col("model")).distinct().filter(col("model").is_not_null()).build()?.alias("models"),
+        array_agg(col("tags")).distinct().build()?.alias("tags"),
+        of_root(col("input_preview"))?.alias("root_input"),
+        of_root(col("output_preview"))?.alias("root_output"),
+        of_llm("input_preview", oldest())?.alias("llm_input"),
+        of_llm("output_preview", newest())?.alias("llm_output"),
+        first_set("metadata", col("metadata").not_eq(text("{}")))?.alias("metadata"),
+        of_root(col("app_id"))?.alias("app_id"),
+    ];
+    for column in ["agent_id", "session_id", "user_id", "environment"] {
+        columns.push(first_set(column, col(column).is_not_null())?.alias(column));
+    }
+    columns.extend(names()?);
+    columns.extend(statuses()?);
+    Ok(spans.aggregate(vec![col("trace_id")], columns)?)
+}
+
+/// The root first, then by start.
+fn from_root() -> Vec<SortExpr> {
+    let by_start = ["start_time", "start_nanos", "span_id"].map(|key| col(key).sort(true, false));
+    [vec![col("is_root").sort(false, false)], by_start.to_vec()].concat()
+}
+
+fn of_root(value: Expr) -> Result<Expr, Error> {
+    Ok(first_value(value, vec![]).order_by(from_root()).build()?)
+}
+
+fn first_set(column: &str, is_set: Expr) -> Result<Expr, Error> {
+    Ok(first_value(col(column), vec![]).order_by(from_root()).filter(is_set).build()?)
+}
+
+fn end_ns() -> Expr {
+    start_ns() + col("duration_ns")
+}
+
+fn names() -> Result<[Expr; 2], Error> {
+    let given = first_set("trace_name", col("trace_name").is_not_null())?.alias("given_name");
+    Ok([given, of_root(col("name"))?.alias("root_name")])
+}
+
+fn name_of_trace() -> Expr {
+    coalesce(vec![col("given_name"), col("root_name")])
+}
+
+fn statuses() -> Result<[Expr; 2], Error> {
+    let failed = col("status").eq(lit(Status::Error.as_i8()));
+    let errors = count(lit(1_i64)).filter(failed).build()?.alias("error_count");
+    Ok([errors, of_root(cast(col("status"), DataType::Int64))?.alias("root_status")])
+}
+
+/// Failed when any span failed, else fine when the root says so.
+fn rank_of_status() -> Result<Expr, Error> {
+    let fine = col("root_status").eq(lit(i64::from(Status::Ok.as_i8())));
+    let failed = col("error_count").gt(lit(0_i64));
+    Ok(when(failed, lit(rank(Status::Error))).when(fine, lit(rank(Status::Ok))).otherwise(lit(rank(Status::Unset)))?)
+}
+
+fn rank(status: Status) -> i64 {
+    i64::from(status.as_i8())
+}
+
+/// The aggregates that a sort needs beside the start.
+fn sort_columns(by: SortBy) -> Result<Vec<Expr>, Error> {
+    let of_calls = |column: &str| sum(col(column)).filter(is_type(Type::Generation)).build();
+    Ok(match by {
+        SortBy::Start => vec![],
+        SortBy::Latency => vec![max(end_ns()).alias("end_ns")],
+        SortBy::Cost => vec![of_calls("cost")?.alias("cost")],
+        SortBy::Tokens => vec![of_calls("total_tokens")?.alias("tokens")],
+        SortBy::Name => names()?.to_vec(),
+        SortBy::Status => statuses()?.to_vec(),
+    })
+}
+
+/// What is sorted by; what is unknown is less than all that is known.
+fn sort_key(by: SortBy) -> Result<Expr, Error> {
+    let (digits, places) = MONEY_SUM;
+    Ok(match by {
+        SortBy::Start => col("start_ns"),
+        SortBy::Latency => coalesce(vec![col("end_ns") - col("start_ns"), lit(i64::MIN)]),
+        SortBy::Cost => {
+            let least = ScalarValue::Decimal128(Some(1 - 10_i128.pow(u32::from(digits))), digits, places);
+            coalesce(vec![col("cost"), lit(least)])
+        }
+        SortBy::Tokens => coalesce(vec![col("tokens"), lit(i64::MIN)]),
+        SortBy::Name => name_of_trace(),
+        SortBy::Status => rank_of_status()?,
+    })
+}
+
+fn beyond(place: &Place, order: Order) -> Expr {
+    let (digits, places) = MONEY_SUM;
+    let key = match &place.key {
+        Key::Number(number) => lit(*number),
+        Key::Money(pico) => lit(ScalarValue::Decimal128(pico.parse().ok(), digits, places)),
+        Key::Text(name) => text(name),
+    };
+    let later_trace = order.beyond(col("trace_id"), id(place.trace.as_bytes()));
+    order.beyond(col("key"), key.clone()).or(col("key").eq(key).and(later_trace))
+}
+
+fn read_places(batch: &RecordBatch) -> Result<Vec<Place>, Error> {
+    let traces = batch.column(1).as_fixed_size_binary_opt().ok_or(Error::Column("trace_id"))?;
+    let keys = batch.column(0);
+    let key = |row: usize| {
+        if let Some(numbers) = keys.as_primitive_opt::<Int64Type>() {
+            Some(Key::Number(numbers.value(row)))
+        } else if let Some(money) = keys.as_primitive_opt::<Decimal128Type>() {
+            Some(Key::Money(money.value(row).to_string()))
+        } else {
+            keys.as_string_view_opt().map(|texts| Key::Text(texts.value(row).to_string()))
+        }
+    };
+    (0..batch.num_rows())
+        .map(|row| {
+            let trace = TraceId::from_slice(traces.value(row)).map_err(|_| Error::Column("trace_id"))?;
+            Ok(Place { key: key(row).ok_or(Error::Column("key"))?, trace })
+        })
+        .collect()
+}

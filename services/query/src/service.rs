@@ -1,0 +1,57 @@
+//! Reads for one caller at a time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use spanlake_engine::{Engine, SnapshotRequest, TenantSession};
+use spanlake_model::{Caller, Clock, Fault, Receipt, Table, TimeRange, Timestamp};
+use spanlake_proto::query::{Scan, ScanRequest, SpanSource};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::read::scan;
+
+/// Reads traces and spans of the caller's app.
+pub struct Service {
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    config: Config,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Reads through this engine.
+    pub fn new(engine: Arc<Engine>, clock: Arc<dyn Clock>, config: Config) -> Self {
+        Self { engine, clock, config }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The caller's spans that start in `range`, no earlier than the write `after`.
+    pub(crate) async fn session(
+        &self,
+        caller: &Caller,
+        range: TimeRange,
+        after: Option<Receipt>,
+    ) -> Result<TenantSession, Error> {
+        let request = SnapshotRequest { table: Table::Spans, range, after };
+        Ok(self.engine.snapshot(caller, &request).await?)
+    }
+}
+
+#[async_trait]
+impl SpanSource for Service {
+    async fn scan(&self, caller: &Caller, request: ScanRequest) -> Result<Scan, Fault> {
+        let rows = SnapshotRequest { table: Table::Spans, range: request.range, after: None };
+        let session = self.engine.snapshot_within(caller, &rows, self.config.scan_deadline()).await?;
+        Ok(scan::start(session, caller, request, self.config.scan_chunk_rows).await?)
+    }
+}

@@ -1,0 +1,62 @@
+//! `spanlake-server`: see [`spanlake_server`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use spanlake_server::cli::Cli;
+use spanlake_server::{Config, Outside, Role, demo, start};
+use spanlake_transport::shutdown::{Shutdown, signals};
+use spanlake_transport::telemetry;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (role, options, demo) = cli.command.parts();
+    let outcome = options.load(std::env::vars()).map_err(anyhow::Error::from).and_then(|config| {
+        let _telemetry = telemetry::init(&config.telemetry)?;
+        run(role, config, demo)
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(role: Role, config: Config, show_demo: bool) -> anyhow::Result<()> {
+    // S3 and Postgres over TLS need a provider of cryptography; there is only this one in the tree.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let shutdown = Shutdown::new(config.shutdown_deadline);
+    shutdown.on_signals(signals()?, || std::process::exit(130));
+    let data_dir = config.data_dir.clone();
+    let running = start(role, config, Outside::default(), shutdown.clone()).await?;
+    announce(&running)?;
+    if show_demo {
+        let addresses = running.addresses;
+        shutdown.tasks().spawn("demo", async move {
+            if let Err(error) = demo::show(&data_dir, addresses).await {
+                report(&error.context("the demo did not work; the server runs on"));
+            }
+        });
+    }
+    running.finish().await
+}
+
+/// The one line on stdout that says the process is ready, and where.
+#[expect(clippy::print_stdout, reason = "it is the contract with whoever started us")]
+fn announce(running: &spanlake_server::Running) -> anyhow::Result<()> {
+    let mut line = serde_json::to_value(running.addresses)?;
+    line["ready"] = true.into();
+    println!("{line}");
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "there may be no telemetry to say it through")]
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}

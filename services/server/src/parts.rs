@@ -1,0 +1,111 @@
+//! The parts that configuration names: catalog, store, limits, secret.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use spanlake_access::secret::MasterSecret;
+use spanlake_access::{Limiter, MemoryLimiter, RedisLimiter};
+use spanlake_catalog::Catalog;
+use spanlake_model::Clock;
+use spanlake_proto::internal::InternalToken;
+use spanlake_store::Store;
+use spanlake_store::disk::{Disk, LocalDisk};
+
+use crate::Outside;
+use crate::config::Config;
+
+/// Tenants whose use is remembered at a time, in memory.
+const TENANTS_MAX: usize = 100_000;
+
+/// The folder for what this machine keeps.
+pub(crate) fn data_dir(config: &Config) -> anyhow::Result<Arc<dyn Disk>> {
+    let disk = LocalDisk;
+    disk.create_folder(&config.data_dir)
+        .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
+    Ok(Arc::new(disk))
+}
+
+pub(crate) async fn catalog(config: &Config) -> anyhow::Result<Catalog> {
+    let url = match config.catalog.expose() {
+        "" => format!("sqlite:{}", config.data_dir.join("catalog.db").display()),
+        url => url.to_string(),
+    };
+    let settings =
+        spanlake_catalog::Config { url, connections_max: config.catalog_connections_max };
+    let shown = format!("{settings:?}");
+    Catalog::open(&settings).await.with_context(|| format!("the catalog cannot be opened: {shown}"))
+}
+
+pub(crate) fn store(config: &Config, disk: Arc<dyn Disk>) -> anyhow::Result<Store> {
+    let url = match config.store.as_str() {
+        "" => format!("file:{}", config.data_dir.join("store").display()),
+        url => url.to_string(),
+    };
+    Ok(Store::open(&spanlake_store::Config { url }, disk)?)
+}
+
+pub(crate) async fn limiter(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Limiter>> {
+    match config.limits.expose() {
+        "memory" => Ok(Arc::new(MemoryLimiter::new(clock, TENANTS_MAX))),
+        url if url.starts_with("redis://") || url.starts_with("rediss://") => {
+            let limiter = RedisLimiter::connect(url, "spanlake").await;
+            Ok(Arc::new(limiter.context("the Redis that `limits` names cannot be used")?))
+        }
+        _ => bail!("`limits` names nothing that is known; use memory or redis://host:port"),
+    }
+}
+
+/// The configured secret; in standalone, else, one that is made once.
+pub(crate) fn secret(config: &Config, outside: &Outside) -> anyhow::Result<MasterSecret> {
+    let text = match config.secret.expose() {
+        "" => own_secret(&config.data_dir.join("secret"), outside)?,
+        text => text.to_string(),
+    };
+    MasterSecret::parse(&text).context("`secret` cannot be used")
+}
+
+/// The secret of a role, which every replica must share.
+pub(crate) fn shared_secret(config: &Config) -> anyhow::Result<MasterSecret> {
+    if config.secret.is_empty() {
+        bail!("set SPANLAKE_SECRET to 32 random bytes as hex, the same for every auth process: openssl rand -hex 32");
+    }
+    MasterSecret::parse(config.secret.expose()).context("`secret` cannot be used")
+}
+
+pub(crate) fn internal_token(config: &Config) -> anyhow::Result<InternalToken> {
+    if config.internal_token.is_empty() {
+        bail!("set SPANLAKE_INTERNAL_TOKEN, the same for every role: openssl rand -hex 32");
+    }
+    Ok(InternalToken::new(config.internal_token.expose())?)
+}
+
+/// A `http://host:port` that a role cannot do without.
+pub(crate) fn url<'a>(what: &str, url: &'a str) -> anyhow::Result<&'a str> {
+    if url.is_empty() {
+        bail!("set --{what}, http://host:port");
+    }
+    Ok(url)
+}
+
+fn own_secret(path: &Path, outside: &Outside) -> anyhow::Result<String> {
+    match fs::read_to_string(path) {
+        Ok(text) => return Ok(text.trim().to_string()),
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+    let mut bytes = [0; 32];
+    outside.entropy.fill(&mut bytes);
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Written whole under another name first: half a secret would lock every key out.
+    let temporary = path.with_extension("new");
+    let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    LocalDisk.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    Ok(text)
+}

@@ -1,0 +1,196 @@
+//! One service a process: the parts list of each.
+
+use std::sync::Arc;
+
+use spanlake_access::Gate;
+use spanlake_catalog::{Accounts, Files};
+use spanlake_engine::Engine;
+use spanlake_proto::auth::Auth;
+use spanlake_proto::ingest::FreshSource;
+use spanlake_proto::internal::{InternalToken, connect};
+use spanlake_proto::query::SpanSource;
+use spanlake_proto::{auth, compactor, export, ingest, query};
+use spanlake_transport::Api;
+use spanlake_transport::health::Readiness;
+use spanlake_transport::shutdown::Shutdown;
+use tonic::service::Routes;
+
+use crate::config::Config;
+use crate::serve::Server;
+use crate::{Addresses, Outside, Running, parts};
+
+/// What a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Standalone,
+    /// Tenants, people, keys, tokens.
+    Auth,
+    /// Telemetry in.
+    Ingest,
+    /// Reading.
+    Query,
+    /// Data out.
+    Export,
+    /// Merging and sweeping.
+    Compactor,
+}
+
+/// What every role begins with.
+struct Process {
+    config: Config,
+    outside: Outside,
+    shutdown: Shutdown,
+    token: InternalToken,
+}
+
+pub(crate) async fn start(
+    role: Role,
+    config: Config,
+    outside: Outside,
+    shutdown: Shutdown,
+) -> anyhow::Result<Running> {
+    let token = parts::internal_token(&config)?;
+    let process = Process { config, outside, shutdown, token };
+    match role {
+        Role::Standalone => crate::standalone::start(process.config, process.outside, process.shutdown).await,
+        Role::Auth => process.auth().await,
+        Role::Ingest => process.ingest().await,
+        Role::Query => process.query().await,
+        Role::Export => process.export().await,
+        Role::Compactor => process.compactor().await,
+    }
+}
+
+impl Process {
+    async fn auth(self) -> anyhow::Result<Running> {
+        let Outside { clock, entropy } = self.outside.clone();
+        let catalog = parts::catalog(&self.config).await?;
+        let secret = parts::shared_secret(&self.config)?;
+        let limiter = parts::limiter(&self.config, clock.clone()).await?;
+        let accounts: Arc<dyn Accounts> = Arc::new(catalog.clone());
+        let settings = self.config.auth.clone();
+        let service = Arc::new(spanlake_auth::Service::new(accounts, secret, clock.clone(), entropy, settings)?);
+        let gate = Gate::new(service.clone() as Arc<dyn Auth>, limiter, clock, self.config.access.clone());
+        let grpc = Routes::new(auth::service(service.clone(), self.token.clone()));
+        let addresses = self.serve(spanlake_auth::routes(service, gate), grpc).await?;
+        Ok(self.running(addresses, None, Some(catalog)))
+    }
+
+    async fn ingest(self) -> anyhow::Result<Running> {
+        let Outside { clock, entropy } = self.outside.clone();
+        let disk = parts::data_dir(&self.config)?;
+        let catalog = parts::catalog(&self.config).await?;
+        let store = parts::store(&self.config, disk.clone())?;
+        let gate = self.gate().await?;
+        // Bound before it is built: query is told the address when the writer registers.
+        let grpc = spanlake_transport::listener::Listener { name: "--grpc", address: self.config.grpc }.bind().await?;
+        let bound = grpc.local_addr()?;
+        let address = match self.config.advertise.as_str() {
+            "" => format!("http://{bound}"),
+            advertised => advertised.to_string(),
+        };
+        let service = spanlake_ingest::Service::start(spanlake_ingest::Parts {
+            gate,
+            files: Arc::new(catalog.clone()) as Arc<dyn Files>,
+            store,
+            disk,
+            log_folder: self.config.data_dir.join("log"),
+            address,
+            clock,
+            entropy,
+            config: self.config.ingest.clone(),
+        })
+        .await?;
+        let (flusher, token) = (service.clone(), self.shutdown.token());
+        self.shutdown.tasks().spawn("flusher", async move { flusher.run_flusher(token).await });
+        let server = self.server();
+        let fresh = ingest::flight_service(service.clone() as Arc<dyn FreshSource>, self.token.clone());
+        server.on("--grpc", grpc, Routes::new(fresh).into_axum_router());
+        let (otlp, _) = spanlake_transport::openapi::split(spanlake_ingest::http::routes(service.clone()));
+        let addresses = Addresses {
+            http: Some(server.api("--http", self.config.http, spanlake_ingest::http::routes(service.clone())).await?),
+            otlp_http: Some(server.public("--otlp-http", self.config.otlp_http, otlp).await?),
+            otlp_grpc: Some(
+                server
+                    .serve("--otlp-grpc", self.config.otlp_grpc, spanlake_ingest::grpc::routes(service.clone()))
+                    .await?,
+            ),
+            grpc: Some(bound),
+        };
+        Ok(self.running(addresses, Some(service), Some(catalog)))
+    }
+
+    async fn query(self) -> anyhow::Result<Running> {
+        let clock = self.outside.clock.clone();
+        let disk = parts::data_dir(&self.config)?;
+        let catalog = parts::catalog(&self.config).await?;
+        let store = parts::store(&self.config, disk)?;
+        let gate = self.gate().await?;
+        let fresh: Arc<dyn FreshSource> = Arc::new(ingest::FlightClient::new(self.token.clone()));
+        let files: Arc<dyn Files> = Arc::new(catalog.clone());
+        let engine = Engine::new(files, fresh, Arc::new(store), self.config.engine.clone())?;
+        let service = Arc::new(spanlake_query::Service::new(Arc::new(engine), clock, self.config.query.clone()));
+        let spans: Arc<dyn SpanSource> = service.clone();
+        let grpc = Routes::new(query::flight_service(spans, self.token.clone()));
+        let addresses = self.serve(spanlake_query::routes(service, gate), grpc).await?;
+        Ok(self.running(addresses, None, Some(catalog)))
+    }
+
+    async fn export(self) -> anyhow::Result<Running> {
+        let channel = connect(parts::url("query-url", &self.config.query_url)?)?;
+        let spans: Arc<dyn SpanSource> = Arc::new(query::FlightClient::new(channel, self.token.clone()));
+        let gate = self.gate().await?;
+        let clock = self.outside.clock.clone();
+        let service = Arc::new(spanlake_export::Service::new(spans, clock, self.config.export));
+        let grpc = Routes::new(export::service(service.clone(), self.token.clone()));
+        let addresses = self.serve(spanlake_export::routes(service, gate), grpc).await?;
+        Ok(self.running(addresses, None, None))
+    }
+
+    async fn compactor(self) -> anyhow::Result<Running> {
+        let Outside { clock, entropy } = self.outside.clone();
+        let disk = parts::data_dir(&self.config)?;
+        let catalog = parts::catalog(&self.config).await?;
+        let store = parts::store(&self.config, disk)?;
+        let files: Arc<dyn Files> = Arc::new(catalog.clone());
+        let service = spanlake_compactor::Service::new(files, store, clock, entropy, self.config.compactor.clone());
+        let service = Arc::new(service);
+        let (looking, token) = (service.clone(), self.shutdown.token());
+        self.shutdown.tasks().spawn("compactor", async move { looking.run(token).await });
+        let addresses = self.serve(Api::new(), Routes::new(compactor::service(service, self.token.clone()))).await?;
+        Ok(self.running(addresses, None, Some(catalog)))
+    }
+
+    /// The gate of a role that asks auth over gRPC.
+    async fn gate(&self) -> anyhow::Result<Gate> {
+        let channel = connect(parts::url("auth-url", &self.config.auth_url)?)?;
+        let auth: Arc<dyn Auth> = Arc::new(auth::Client::new(channel, &self.token));
+        let limiter = parts::limiter(&self.config, self.outside.clock.clone()).await?;
+        Ok(Gate::new(auth, limiter, self.outside.clock.clone(), self.config.access.clone()))
+    }
+
+    fn server(&self) -> Server<'_> {
+        let readiness = Readiness::default();
+        readiness.check("started").ready();
+        Server { config: &self.config, outside: &self.outside, shutdown: &self.shutdown, readiness }
+    }
+
+    async fn serve(&self, api: Api, grpc: Routes) -> anyhow::Result<Addresses> {
+        let server = self.server();
+        Ok(Addresses {
+            http: Some(server.api("--http", self.config.http, api).await?),
+            grpc: Some(server.grpc("--grpc", self.config.grpc, grpc).await?),
+            ..Addresses::default()
+        })
+    }
+
+    fn running(
+        self,
+        addresses: Addresses,
+        ingest: Option<Arc<spanlake_ingest::Service>>,
+        catalog: Option<spanlake_catalog::Catalog>,
+    ) -> Running {
+        Running { addresses, shutdown: self.shutdown, ingest, catalog }
+    }
+}

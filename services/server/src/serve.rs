@@ -1,0 +1,89 @@
+//! Ports opened and routers put on them.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::routing::get;
+use spanlake_transport::health::{self, Readiness};
+use spanlake_transport::listener::{self, Listener};
+use spanlake_transport::shutdown::Shutdown;
+use spanlake_transport::{Api, layers, openapi};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use utoipa::openapi::{InfoBuilder, OpenApi};
+
+use crate::Outside;
+use crate::config::Config;
+
+/// What every listener of a process shares.
+pub(crate) struct Server<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) outside: &'a Outside,
+    pub(crate) shutdown: &'a Shutdown,
+    pub(crate) readiness: Readiness,
+}
+
+impl Server<'_> {
+    /// Serves an API with its OpenAPI document and the health routes.
+    pub(crate) async fn api(&self, name: &'static str, address: SocketAddr, api: Api) -> anyhow::Result<SocketAddr> {
+        let (router, document) = openapi::split(api);
+        let document = described(document);
+        let document = get(move || async move { axum::Json(document) });
+        self.public(name, address, router.route("/v1/openapi.json", document)).await
+    }
+
+    /// Serves a router and the health routes.
+    pub(crate) async fn public(
+        &self,
+        name: &'static str,
+        address: SocketAddr,
+        router: Router,
+    ) -> anyhow::Result<SocketAddr> {
+        let router = router.merge(health::router(self.readiness.clone()));
+        let (clock, entropy) = (self.outside.clock.clone(), self.outside.entropy.clone());
+        self.serve(name, address, layers::public(router, self.config.request, clock, entropy)).await
+    }
+
+    /// Serves gRPC services.
+    pub(crate) async fn grpc(
+        &self,
+        name: &'static str,
+        address: SocketAddr,
+        services: Routes,
+    ) -> anyhow::Result<SocketAddr> {
+        self.serve(name, address, services.into_axum_router()).await
+    }
+
+    /// Serves a router as it is.
+    pub(crate) async fn serve(
+        &self,
+        name: &'static str,
+        address: SocketAddr,
+        router: Router,
+    ) -> anyhow::Result<SocketAddr> {
+        let tcp = Listener { name, address }.bind().await?;
+        let bound = tcp.local_addr()?;
+        self.on(name, tcp, router);
+        Ok(bound)
+    }
+
+    /// Serves a router on a port that is open already.
+    pub(crate) fn on(&self, name: &'static str, tcp: TcpListener, router: Router) {
+        let (config, token) = (self.config.listener, self.shutdown.token());
+        self.shutdown.tasks().spawn(name, async move {
+            if let Err(error) = listener::serve(tcp, router, config, token).await {
+                tracing::error!(error = %error, listener.name = name, "a listener has failed");
+            }
+        });
+    }
+}
+
+/// The document with what no handler knows.
+pub(crate) fn described(mut document: OpenApi) -> OpenApi {
+    document.info = InfoBuilder::new()
+        .title("Spanlake")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Traces of LLM agents: in over OpenTelemetry, out as traces, spans and exports."))
+        .build();
+    document
+}
