@@ -34,6 +34,8 @@ const PREFIX: &str = "SPANLAKE_";
 const TEST_PREFIX: &str = "SPANLAKE_TEST_";
 /// Nor is this: it says where the file is, as `--config` does.
 const FILE_VARIABLE: &str = "SPANLAKE_CONFIG";
+/// Nor are these: they are for clients, which may well be started from the same shell.
+const CLIENT_VARIABLES: [&str; 2] = ["SPANLAKE_KEY", "SPANLAKE_URL"];
 
 /// One thing wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +139,10 @@ fn read(path: &Path) -> Result<toml::Table, String> {
 }
 
 fn variables(environment: impl Iterator<Item = (String, String)>) -> impl Iterator<Item = Setting> {
-    let is_setting = |name: &str| name.starts_with(PREFIX) && !name.starts_with(TEST_PREFIX) && name != FILE_VARIABLE;
+    let is_setting = |name: &str| {
+        let is_other = name.starts_with(TEST_PREFIX) || name == FILE_VARIABLE || CLIENT_VARIABLES.contains(&name);
+        name.starts_with(PREFIX) && !is_other
+    };
     let mut found: Vec<_> = environment.filter(|(name, _)| is_setting(name)).collect();
     found.sort();
     found.into_iter().map(|(name, value)| {

@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use spanlake_model::{Clock, Code, Entropy, Fault};
+use spanlake_model::{Clock, Code, Entropy, Fault, FaultKind};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span, field};
 
@@ -131,7 +131,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
     text.unwrap_or("(no message)")
 }
 
-/// Fills the span in, and logs the request once: as an error when it is our fault.
+/// Fills the span in, and logs the request once: as an error when it is our mistake, as a warning when something is away.
 fn record(span: &Span, response: &Response, started: Instant) {
     let status = response.status();
     span.record("http.status", status.as_u16());
@@ -144,7 +144,10 @@ fn record(span: &Span, response: &Response, started: Instant) {
         return;
     }
     match fault {
-        Some(fault) => tracing::error!(error.code = fault.code.as_str(), error.message = %fault, "answered an error"),
+        Some(fault) if fault.kind() == FaultKind::Internal => {
+            tracing::error!(error.code = fault.code.as_str(), error.message = %fault, "answered an error");
+        }
+        Some(fault) => tracing::warn!(error.code = fault.code.as_str(), error.message = %fault, "answered an error"),
         None => tracing::error!("answered an error"),
     }
 }

@@ -86,13 +86,15 @@ mod tests {
     }
 
     #[test]
-    fn merging_what_is_chosen_ends() {
+    fn merging_ends_with_few_files_between_those_of_final_size() {
         let mut sizes: Vec<u64> = (0..500).map(|number| number * 37 % 61).collect();
         while let Some(run) = chosen(8, &sizes) {
             let bytes: u64 = sizes[run.clone()].iter().sum();
             assert!(run.len() >= 2 && bytes <= 100, "{run:?} of {bytes}");
             sizes.splice(run, [bytes]);
         }
-        assert!(sizes.len() < 320, "{} files stay", sizes.len());
+        for between in sizes.split(|size| *size > 50) {
+            assert!(between.len() < 8 && between.iter().sum::<u64>() <= 100, "{between:?} stay");
+        }
     }
 }

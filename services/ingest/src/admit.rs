@@ -90,8 +90,12 @@ pub(crate) async fn accept(
     Ok(Accepted { receipt: Some(receipt), ..admitted.accepted })
 }
 
-/// Logs why we could not, and tells the client to send again.
+/// Logs why we could not, and tells the client to send again. That too much comes at once is said by the answer alone:
+/// a line a request would make it worse.
 fn refuse(error: Error) -> Fault {
+    if error.is_overload() {
+        return error.into();
+    }
     tracing::warn!(error = &error as &dyn std::error::Error, "refused telemetry");
     error.into()
 }

@@ -29,7 +29,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             request_bytes_max: 64 << 20,
-            memory_bytes_max: 1 << 30,
+            memory_bytes_max: 512 << 20,
             flush_bytes: 64 << 20,
             flush_age_s: 300,
             flush_check_ms: 500,

@@ -34,13 +34,17 @@ pub enum Error {
     Cut(#[from] tokio::task::JoinError),
 }
 
+impl Error {
+    /// Whether there is simply too much at once.
+    pub(crate) const fn is_overload(&self) -> bool {
+        matches!(self, Self::Full | Self::Append(log::AppendError::Busy))
+    }
+}
+
 impl From<Error> for Fault {
     /// Every one of these passes, so that no client ever drops its data: 503, never 500.
     fn from(error: Error) -> Self {
-        let wait = match error {
-            Error::Full | Error::Append(log::AppendError::Busy) => Duration::from_secs(1),
-            _ => Duration::from_secs(5),
-        };
+        let wait = Duration::from_secs(if error.is_overload() { 1 } else { 5 });
         let message = "Telemetry cannot be taken in right now; nothing of this request was kept. Send it again.";
         Self::new(Code::ServiceUnavailable, message).retry_after(wait)
     }

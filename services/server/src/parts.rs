@@ -34,8 +34,7 @@ pub(crate) async fn catalog(config: &Config) -> anyhow::Result<Catalog> {
         "" => format!("sqlite:{}", config.data_dir.join("catalog.db").display()),
         url => url.to_string(),
     };
-    let settings =
-        spanlake_catalog::Config { url, connections_max: config.catalog_connections_max };
+    let settings = spanlake_catalog::Config { url, connections_max: config.catalog_connections_max };
     let shown = format!("{settings:?}");
     Catalog::open(&settings).await.with_context(|| format!("the catalog cannot be opened: {shown}"))
 }

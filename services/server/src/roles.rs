@@ -44,12 +44,7 @@ struct Process {
     token: InternalToken,
 }
 
-pub(crate) async fn start(
-    role: Role,
-    config: Config,
-    outside: Outside,
-    shutdown: Shutdown,
-) -> anyhow::Result<Running> {
+pub(crate) async fn start(role: Role, config: Config, outside: Outside, shutdown: Shutdown) -> anyhow::Result<Running> {
     let token = parts::internal_token(&config)?;
     let process = Process { config, outside, shutdown, token };
     match role {

@@ -1,4 +1,5 @@
 //! The auth service over its real routes and the real catalog (SQLite), with a clock that tests move.
+#![expect(clippy::unwrap_used, reason = "all of this is test code; clippy sees it only inside the test functions")]
 
 mod apps_and_agents;
 mod house;

@@ -105,10 +105,9 @@ async fn when_no_row_lives_on_no_file_does() {
 #[tokio::test]
 async fn no_merge_reads_more_than_its_bound() {
     let world = World::new().await;
-    let text = text(50_000);
     let mut largest = 0;
     for number in 0..12 {
-        largest = world.flush(TENANT, &[(2 * number, &text)], &[]).await[0].bytes.max(largest);
+        largest = world.flush(TENANT, &[(2 * number, &text(50_000))], &[]).await[0].bytes.max(largest);
     }
     let before = world.visible(TENANT, &[]).await;
     let config = Config { input_bytes_max: 4 * largest, least_files: 3, ..Config::default() };
@@ -135,7 +134,9 @@ async fn tenants_and_days_never_mix() {
     for (tenant, before) in [(TENANT, mine), (OTHER, theirs)] {
         assert_eq!(world.visible(tenant, &[]).await, before);
         let live = world.live(tenant).await;
-        assert_eq!(live.iter().map(|file| file.day).collect::<Vec<_>>(), [day(0), day(1)]);
+        let mut days: Vec<_> = live.iter().map(|file| file.day).collect();
+        days.sort();
+        assert_eq!(days, [day(0), day(1)]);
         for file in live {
             assert!(file.path.starts_with(&format!("t/{tenant}/spans/{}/", file.day)));
             assert!(world.rows(&file).await.iter().all(|row| Day::of(row.start) == file.day));

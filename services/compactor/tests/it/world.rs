@@ -197,7 +197,7 @@ impl World {
             let rows = self.rows(file).await;
             assert_eq!(rows.len() as u64, file.rows);
             let live = rows.into_iter().filter(|row| below.get(&row.key()).is_none_or(|below| *below <= file.version));
-            seen.extend(live.map(|row| (row.span_id.as_bytes()[0] - 1, row.output.unwrap())));
+            seen.extend(live.map(|row| (row.span_id.as_bytes()[0] - 1, shown(&row.output.unwrap()))));
         }
         seen.sort();
         seen
@@ -240,5 +240,10 @@ pub(crate) fn eager() -> Config {
 }
 
 pub(crate) fn said(said: &[Said<'_>]) -> Vec<(u8, String)> {
-    said.iter().map(|(number, says)| (*number, (*says).to_string())).collect()
+    said.iter().map(|(number, says)| (*number, shown(says))).collect()
+}
+
+/// Long texts are random: their beginning and length tell them apart, and a failure stays readable.
+pub(crate) fn shown(says: &str) -> String {
+    if says.len() <= 40 { says.to_owned() } else { format!("{}… of {}", &says[..12], says.len()) }
 }

@@ -20,22 +20,36 @@ pub(super) fn agent_run(now: Timestamp, entropy: &dyn Entropy) -> (String, Value
         {"type": "tool_call_response", "id": "call_1", "response": {"status": "shipped", "eta": "tomorrow"}}]});
     let said = json!({"role": "assistant", "parts": [{"type": "text", "content": answer}], "finish_reason": "stop"});
     let spans = [
-        run.span(agent, None, "invoke_agent order-help", 0, 2_900, &[
-            ("gen_ai.operation.name", json!("invoke_agent")),
-            ("gen_ai.agent.name", json!("order-help")),
-            ("gen_ai.conversation.id", json!("demo-session")),
-            ("user.id", json!("ada")),
-            ("gen_ai.input.messages", json!([user])),
-            ("gen_ai.output.messages", json!([said])),
-        ]),
+        run.span(
+            agent,
+            None,
+            "invoke_agent order-help",
+            0,
+            2_900,
+            &[
+                ("gen_ai.operation.name", json!("invoke_agent")),
+                ("gen_ai.agent.name", json!("order-help")),
+                ("gen_ai.conversation.id", json!("demo-session")),
+                ("user.id", json!("ada")),
+                ("gen_ai.input.messages", json!([user])),
+                ("gen_ai.output.messages", json!([said])),
+            ],
+        ),
         run.model_call(first, agent, 40, 1_180, (212, 24), &system, &json!([user]), &json!([call])),
-        run.span(tool, Some(agent), "execute_tool track_order", 1_240, 310, &[
-            ("gen_ai.operation.name", json!("execute_tool")),
-            ("gen_ai.tool.name", json!("track_order")),
-            ("gen_ai.tool.call.id", json!("call_1")),
-            ("gen_ai.tool.call.arguments", json!({"order": 4711})),
-            ("gen_ai.tool.call.result", json!({"status": "shipped", "eta": "tomorrow"})),
-        ]),
+        run.span(
+            tool,
+            Some(agent),
+            "execute_tool track_order",
+            1_240,
+            310,
+            &[
+                ("gen_ai.operation.name", json!("execute_tool")),
+                ("gen_ai.tool.name", json!("track_order")),
+                ("gen_ai.tool.call.id", json!("call_1")),
+                ("gen_ai.tool.call.arguments", json!({"order": 4711})),
+                ("gen_ai.tool.call.result", json!({"status": "shipped", "eta": "tomorrow"})),
+            ],
+        ),
         run.model_call(second, agent, 1_580, 1_290, (268, 31), &system, &json!([user, call, found]), &json!([said])),
     ];
     let resource = attributes(&[("service.name", json!("order-help")), ("deployment.environment.name", json!("demo"))]);
@@ -85,18 +99,25 @@ impl Run {
         read: &Value,
         wrote: &Value,
     ) -> Value {
-        self.span(id, Some(parent), "chat gpt-4o-mini", after_ms, took_ms, &[
-            ("gen_ai.operation.name", json!("chat")),
-            ("gen_ai.provider.name", json!("openai")),
-            ("gen_ai.request.model", json!("gpt-4o-mini")),
-            ("gen_ai.response.model", json!("gpt-4o-mini-2024-07-18")),
-            ("gen_ai.conversation.id", json!("demo-session")),
-            ("gen_ai.usage.input_tokens", json!(input)),
-            ("gen_ai.usage.output_tokens", json!(output)),
-            ("gen_ai.system_instructions", system.clone()),
-            ("gen_ai.input.messages", read.clone()),
-            ("gen_ai.output.messages", wrote.clone()),
-        ])
+        self.span(
+            id,
+            Some(parent),
+            "chat gpt-4o-mini",
+            after_ms,
+            took_ms,
+            &[
+                ("gen_ai.operation.name", json!("chat")),
+                ("gen_ai.provider.name", json!("openai")),
+                ("gen_ai.request.model", json!("gpt-4o-mini")),
+                ("gen_ai.response.model", json!("gpt-4o-mini-2024-07-18")),
+                ("gen_ai.conversation.id", json!("demo-session")),
+                ("gen_ai.usage.input_tokens", json!(input)),
+                ("gen_ai.usage.output_tokens", json!(output)),
+                ("gen_ai.system_instructions", system.clone()),
+                ("gen_ai.input.messages", read.clone()),
+                ("gen_ai.output.messages", wrote.clone()),
+            ],
+        )
     }
 }
 

@@ -1,0 +1,147 @@
+//! What was acknowledged survives: the process, and its end.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use spanlake_model::{Clock as _, SystemClock};
+use spanlake_testkit::otlp::{self, span_id, trace_id};
+use spanlake_testkit::{TemporaryFolder, eventually};
+
+use crate::client::{Bases, Client, PROTOBUF, url};
+use crate::cluster;
+use crate::process::Process;
+use crate::tenant::{PASSWORD, text};
+
+const CYCLES: usize = 3;
+const SENDERS: usize = 4;
+const BATCH: u64 = 25;
+/// Batches acknowledged before the end of a cycle.
+const ACKNOWLEDGED: usize = 60;
+
+/// What senders were promised.
+#[derive(Default)]
+struct Ledger {
+    next: AtomicU64,
+    acknowledged: Mutex<BTreeSet<u64>>,
+    stopped: AtomicBool,
+}
+
+#[tokio::test]
+async fn kill_9_under_load_loses_no_acknowledged_span_and_doubles_none() {
+    let folder = TemporaryFolder::new("crash");
+    let ledger = Ledger::default();
+    let (mut server, mut client) = begin(folder.path());
+    let key = sign_up(&client).await;
+    for _ in 0..CYCLES {
+        load(&client, &key, &ledger, || server.kill()).await;
+        (server, client) = begin(folder.path());
+        is_complete(&client, &key, &ledger).await;
+    }
+    let flushed = cluster::files_in(&folder.path().join("store"), "parquet").len();
+    assert!(flushed > 1, "flushes happened meanwhile");
+    server.terminate();
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn sigterm_under_load_loses_no_acknowledged_span_and_exits_well() {
+    let folder = TemporaryFolder::new("sigterm");
+    let ledger = Ledger::default();
+    let (server, client) = begin(folder.path());
+    let key = sign_up(&client).await;
+    load(&client, &key, &ledger, || server.terminate()).await;
+    server.ended().await;
+    let (server, client) = begin(folder.path());
+    is_complete(&client, &key, &ledger).await;
+    server.terminate();
+    server.ended().await;
+}
+
+/// With flushes all the time, so that the end comes at every moment of one.
+fn begin(folder: &Path) -> (Process, Client) {
+    let mut settings = cluster::settings(&folder.join("store"));
+    settings.retain(|(name, _)| !name.starts_with("SPANLAKE_INGEST__FLUSH"));
+    settings.push(("SPANLAKE_DATA_DIR", folder.display().to_string()));
+    settings.push(("SPANLAKE_INGEST__FLUSH_BYTES", "50000".into()));
+    settings.push(("SPANLAKE_INGEST__FLUSH_CHECK_MS", "20".into()));
+    let server = Process::start("standalone", folder, &settings);
+    let http = url(server.address("http"));
+    let bases = Bases {
+        auth: http.clone(),
+        ingest: http.clone(),
+        query: http.clone(),
+        export: http,
+        otlp_http: url(server.address("otlp_http")),
+        otlp_grpc: url(server.address("otlp_grpc")),
+    };
+    (server, Client::new(bases))
+}
+
+async fn sign_up(client: &Client) -> String {
+    let body = json!({"email": "crash@example.com", "password": PASSWORD, "tenant_name": "crash"});
+    let account = client.send(client.request(reqwest::Method::POST, "/v1/signup").json(&body)).await.data();
+    let new = json!({"name": "load", "kind": "workspace"});
+    text(&client.post("/v1/api-keys", &text(&account, "/access_token"), &new).await.data(), "/key")
+}
+
+/// Several senders at once; `end` is called in the middle of it, and they stop when nobody answers any more.
+async fn load(client: &Client, key: &str, ledger: &Ledger, end: impl FnOnce()) {
+    let before = ledger.acknowledged.lock().unwrap().len();
+    ledger.stopped.store(false, Ordering::SeqCst);
+    let senders = futures::future::join_all((0..SENDERS).map(|_| send(client, key, ledger)));
+    let ending = async {
+        let wanted = before + ACKNOWLEDGED * BATCH as usize;
+        let enough = || std::future::ready((ledger.acknowledged.lock().unwrap().len() >= wanted).then_some(()));
+        eventually("enough acknowledged spans", enough).await;
+        end();
+        ledger.stopped.store(true, Ordering::SeqCst);
+    };
+    futures::join!(senders, ending);
+}
+
+async fn send(client: &Client, key: &str, ledger: &Ledger) {
+    loop {
+        let first = ledger.next.fetch_add(BATCH, Ordering::SeqCst) + 1;
+        let numbers = first..first + BATCH;
+        let now = SystemClock.now();
+        let spans = numbers.clone().map(|number| otlp::span(trace_id(u128::from(first)), span_id(number), "load", now));
+        let request = client.request(reqwest::Method::POST, "/v1/traces").bearer_auth(key);
+        let request = request.header("content-type", PROTOBUF).body(otlp::protobuf(spans.collect()));
+        match request.send().await {
+            Ok(response) if response.status() == 200 => ledger.acknowledged.lock().unwrap().extend(numbers),
+            // While it drains it may say so, in words that make an SDK send again.
+            Ok(response) => assert_eq!(response.status(), 503, "only what is sent again"),
+            Err(_) => assert!(ledger.stopped.load(Ordering::SeqCst), "no connection breaks before the end"),
+        }
+        if ledger.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+    }
+}
+
+/// Every acknowledged span is there, and no span twice. What was sent and not acknowledged may be there or not.
+async fn is_complete(client: &Client, key: &str, ledger: &Ledger) {
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let answer = client.get(&format!("/v1/spans?limit=1000{cursor}"), key).await;
+        seen.extend(answer.rows().iter().map(number));
+        match answer.json()["pagination"]["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let distinct: BTreeSet<u64> = seen.iter().copied().collect();
+    assert_eq!(distinct.len(), seen.len(), "no span is there twice");
+    let lost: Vec<_> = ledger.acknowledged.lock().unwrap().difference(&distinct).copied().collect();
+    assert!(lost.is_empty(), "{} acknowledged spans are lost: {lost:?}", lost.len());
+    let traces = client.get("/v1/traces?limit=1000", key).await.rows();
+    let counted: u64 = traces.iter().map(|trace| trace["span_count"].as_u64().unwrap()).sum();
+    assert!(counted == seen.len() as u64 || traces.len() == 1000, "sums count each span once");
+}
+
+fn number(row: &Value) -> u64 {
+    u64::from_str_radix(row["id"].as_str().unwrap(), 16).unwrap()
+}

@@ -1,0 +1,145 @@
+//! What Spanlake promises, told as stories from the outside and run in both forms: everything in one process, and a
+//! process for each service. A story's name is a guarantee; it cannot tell which form it runs against.
+//!
+//! ```text
+//!   stories! ─┬─ standalone::<module>::<story>   a cluster of its own each, in the test's process
+//!             └─ processes::every_story          one cluster of five processes, every story on it
+//! ```
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "all of this is test code; clippy sees it only inside the test functions"
+)]
+
+mod agents;
+mod architecture;
+mod bad_input;
+mod captured;
+mod client;
+mod cluster;
+mod crash;
+mod document;
+mod doors;
+mod isolation;
+mod journey;
+mod keys;
+mod limits;
+mod process;
+mod refusals;
+mod tenant;
+mod visibility;
+
+/// Makes tests of stories, which are functions over `&Cluster`.
+macro_rules! stories {
+    ($($module:ident { $($story:ident,)+ })+) => {
+        mod standalone {
+            $(mod $module { $(
+                #[tokio::test]
+                async fn $story() {
+                    let cluster = crate::cluster::Cluster::start(crate::cluster::Form::Standalone).await;
+                    crate::$module::$story(&cluster).await;
+                    cluster.stop().await;
+                }
+            )+ })+
+        }
+        mod processes {
+            /// Five processes take seconds to start, so all stories share them; tenants keep them apart.
+            #[tokio::test]
+            async fn every_story() {
+                let cluster = crate::cluster::Cluster::start(crate::cluster::Form::Processes).await;
+                let mut failed = Vec::new();
+                $($(
+                    let name = concat!(stringify!($module), "::", stringify!($story));
+                    if !crate::tell(name, crate::$module::$story(&cluster)).await {
+                        failed.push(name);
+                    }
+                )+)+
+                if !failed.is_empty() {
+                    println!("{}", cluster.logs());
+                }
+                cluster.stop().await;
+                assert!(failed.is_empty(), "{} stories failed: {failed:#?}", failed.len());
+            }
+        }
+    };
+}
+
+stories! {
+    journey {
+        a_run_sent_in_any_spelling_is_read_back_exactly,
+    }
+    doors {
+        every_otlp_path_takes_every_way_to_send_a_key,
+        a_public_and_a_secret_key_of_two_pairs_are_refused,
+    }
+    captured {
+        every_capture_comes_out_as_it_went_in,
+    }
+    visibility {
+        an_acknowledged_span_is_in_the_next_answer,
+        every_read_takes_a_receipt_and_refuses_what_is_none,
+        a_batch_sent_again_and_again_shows_each_span_once,
+        a_finished_span_is_never_replaced_by_an_unfinished_one,
+        pages_of_a_list_hold_every_row_once_while_more_arrive,
+    }
+    isolation {
+        a_tenant_never_sees_another_on_any_route,
+        the_same_ids_hold_each_tenants_own,
+        what_another_owns_answers_like_what_does_not_exist,
+        ids_that_look_like_paths_touch_nothing,
+    }
+    refusals {
+        every_documented_operation_says_who_may_use_it,
+        strangers_are_refused_everywhere,
+        a_key_without_the_scope_is_refused_everywhere,
+        what_is_not_documented_is_not_there,
+        grpc_refuses_strangers_and_keys_without_the_scope,
+        internal_ports_refuse_who_does_not_show_the_token,
+        an_access_token_reads_and_a_refresh_token_opens_nothing,
+        nothing_of_a_refused_request_is_kept,
+    }
+    bad_input {
+        a_body_of_another_type_is_told_which_to_send,
+        what_cannot_be_decoded_is_refused_in_its_own_encoding,
+        an_oversize_request_is_refused_plain_and_unpacked,
+        bad_spans_are_refused_alone_and_counted,
+        an_empty_request_is_a_success_that_stores_nothing,
+        an_unknown_parameter_is_named,
+        a_malformed_id_is_400_and_an_unknown_one_404,
+        a_body_of_ours_is_checked_field_by_field,
+        spans_out_of_time_are_refused_with_the_reason,
+    }
+    agents {
+        an_agent_key_writes_for_its_agent_only,
+        a_workspace_key_names_the_agent_on_the_agentos_path,
+        an_agent_key_is_told_that_another_app_is_not_its_own,
+        apps_of_a_tenant_are_apart,
+    }
+    keys {
+        a_revoked_key_is_refused_everywhere,
+        a_key_is_nowhere_on_disk,
+    }
+    limits {
+        ten_exports_an_hour_and_not_one_more,
+    }
+}
+
+/// Runs one story among many; a failure is told (by the panic's own message) and does not stop the others.
+async fn tell(name: &str, story: impl Future<Output = ()>) -> bool {
+    use futures::FutureExt as _;
+    println!("story {name}");
+    let passed = std::panic::AssertUnwindSafe(story).catch_unwind().await.is_ok();
+    println!("story {name}: {}", if passed { "ok" } else { "FAILED" });
+    passed
+}
+
+/// The bytes of the captures themselves, at the time they were captured.
+#[tokio::test]
+async fn captures_go_in_byte_by_byte_at_their_own_time() {
+    let clock = std::sync::Arc::new(spanlake_testkit::ManualClock::at(spanlake_testkit::captured_at()));
+    let cluster = cluster::Cluster::with_clock(clock).await;
+    captured::every_capture_comes_out_as_it_went_in(&cluster).await;
+    cluster.stop().await;
+}

@@ -1,0 +1,269 @@
+//! Who may do what: the golden table of operations, held against the documents and against the routes.
+
+use std::collections::BTreeSet;
+
+use prost::Message as _;
+use reqwest::Method;
+use serde_json::json;
+use spanlake_access::key;
+use spanlake_testkit::SeededEntropy;
+use spanlake_testkit::otlp::{self, span_id, trace_id};
+use tonic::codegen::{Bytes, Service as _, http};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use crate::client::{Answer, Client};
+use crate::cluster::{Cluster, INTERNAL_TOKEN};
+use crate::document::{Operation, operations};
+use crate::tenant::{Tenant, text};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// No credential: how one gets one, or what everybody may know.
+    Nothing,
+    /// Any credential.
+    Any,
+    /// This scope.
+    Scope(&'static str),
+}
+
+use Needs::{Any, Nothing, Scope};
+
+/// Every operation there is. Whoever adds a route says here who may use it.
+const TABLE: &[(&str, Needs)] = &[
+    ("GET /.well-known/jwks.json", Nothing),
+    ("POST /v1/signup", Nothing),
+    ("POST /v1/login", Nothing),
+    ("POST /v1/token/refresh", Nothing),
+    ("POST /v1/logout", Nothing),
+    ("GET /v1/me", Any),
+    ("GET /v1/apps", Scope("read")),
+    ("POST /v1/apps", Scope("admin")),
+    ("GET /v1/agents", Scope("read")),
+    ("POST /v1/agents", Scope("admin")),
+    ("GET /v1/api-keys", Scope("admin")),
+    ("POST /v1/api-keys", Scope("admin")),
+    ("DELETE /v1/api-keys/{id}", Scope("admin")),
+    ("POST /v1/traces", Scope("ingest")),
+    ("POST /api/ingest/v1/traces", Scope("ingest")),
+    ("POST /api/public/otel/v1/traces", Scope("ingest")),
+    ("GET /v1/traces", Scope("read")),
+    ("GET /v1/traces/{id}", Scope("read")),
+    ("GET /v1/traces/{id}/spans/{span_id}", Scope("read")),
+    ("GET /v1/spans", Scope("read")),
+    ("GET /v1/traces/export", Scope("export")),
+];
+
+/// Answered by every service, and in no document since they are not the API: health and the document itself.
+const BESIDE: [&str; 3] = ["/livez", "/readyz", "/v1/openapi.json"];
+
+const SCOPES: [&str; 5] = ["ingest", "read", "export", "score", "admin"];
+
+pub(crate) async fn every_documented_operation_says_who_may_use_it(cluster: &Cluster) {
+    let documented: BTreeSet<String> = operations(&cluster.client).await.iter().map(Operation::name).collect();
+    let table: BTreeSet<String> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(documented, table, "documents on the left, the table of this test on the right");
+}
+
+pub(crate) async fn strangers_are_refused_everywhere(cluster: &Cluster) {
+    let tenant = Tenant::sign_up(cluster).await;
+    let client = &cluster.client;
+    let other_key = tenant.key(&["read"]).await;
+    let forged = forged(&other_key);
+    let credentials = [None, Some("Bearer nonsense"), Some("Bearer a.b.c"), Some("Basic bm86b25l"), Some(&*forged)];
+    for operation in guarded(client).await {
+        // Whatever they ask for: also what makes no sense.
+        for url in [operation.url(&well_formed), format!("{}?nobody=knows", operation.url(&|_| "no-id".into()))] {
+            for credential in credentials {
+                let mut request = client.at(operation.method(), &url).header("content-type", "application/json");
+                if let Some(credential) = credential {
+                    request = request.header("authorization", credential);
+                }
+                let answer = client.send(request.body("{")).await;
+                is_refused(&operation, &answer, 401, "unauthenticated");
+            }
+        }
+    }
+}
+
+/// A key with the id of a real one and a right checksum, whose secret was never issued.
+fn forged(key: &str) -> String {
+    let id = key::parse(key).unwrap().id;
+    format!("Bearer {}", key::generate(key::Kind::Workspace, id, &SeededEntropy::new(7)))
+}
+
+pub(crate) async fn a_key_without_the_scope_is_refused_everywhere(cluster: &Cluster) {
+    let tenant = Tenant::sign_up(cluster).await;
+    let client = &cluster.client;
+    for scope in SCOPES {
+        let others: Vec<_> = SCOPES.into_iter().filter(|other| *other != scope).collect();
+        let (without, with) = (tenant.key(&others).await, tenant.key(&[scope]).await);
+        for operation in guarded(client).await.into_iter().filter(|operation| needs(operation) == Scope(scope)) {
+            let ask = |key: &str, url: &str| {
+                let request =
+                    client.at(operation.method(), url).bearer_auth(key).header("content-type", "application/json");
+                client.send(request.body("{"))
+            };
+            for url in [operation.url(&well_formed), format!("{}?nobody=knows", operation.url(&|_| "no-id".into()))] {
+                let answer = ask(&without, &url).await;
+                is_refused(&operation, &answer, 403, "forbidden");
+                assert!(answer.text().contains(scope), "it says which scope is missing: {}", answer.text());
+            }
+            let answer = ask(&with, &operation.url(&well_formed)).await;
+            assert!(![401, 403].contains(&answer.status), "{}: {}", operation.name(), answer.text());
+        }
+    }
+}
+
+/// A route that is in no document would be a route that the other stories do not hold against the table.
+pub(crate) async fn what_is_not_documented_is_not_there(cluster: &Cluster) {
+    let client = &cluster.client;
+    let documented = operations(client).await;
+    let paths: BTreeSet<&str> = documented.iter().map(|operation| &*operation.path).collect();
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    for base in client.bases.distinct() {
+        for path in &paths {
+            let own: Vec<_> = documented.iter().filter(|one| one.path == *path && one.base == base).collect();
+            let blank =
+                Operation { method: String::new(), path: (*path).into(), base: base.into(), parameters: vec![] };
+            for method in &methods {
+                if own.iter().any(|operation| operation.method() == *method) {
+                    continue;
+                }
+                let answer = client.send(client.at(method.clone(), &blank.url(&well_formed))).await;
+                match own.is_empty() {
+                    // `/v1/traces/export` looks like a trace's path to a service that has no export.
+                    true => {
+                        assert!([401, 404, 405].contains(&answer.status), "{method} {base}{path}: {}", answer.text())
+                    }
+                    false => assert_eq!(answer.status, 405, "{method} {base}{path}: {}", answer.text()),
+                }
+            }
+        }
+        for path in BESIDE {
+            assert_eq!(client.send(client.at(Method::GET, &format!("{base}{path}"))).await.status, 200, "{path}");
+        }
+        for path in
+            ["/", "/metrics", "/v1", "/v1/", "/v1/traces/", "/v2/traces", "/debug/pprof", "/v1/traces/../apps/x"]
+        {
+            let answer = client.send(client.at(Method::GET, &format!("{base}{path}"))).await;
+            answer.refused(404, "not_found");
+        }
+    }
+}
+
+pub(crate) async fn grpc_refuses_strangers_and_keys_without_the_scope(cluster: &Cluster) {
+    let tenant = Tenant::sign_up(cluster).await;
+    let read = tenant.key(&["read", "export", "score", "admin"]).await;
+    let cases = [
+        (None, Code::Unauthenticated),
+        (Some("nonsense"), Code::Unauthenticated),
+        (Some(&*read), Code::PermissionDenied),
+    ];
+    for (key, wanted) in cases {
+        let span = otlp::span(trace_id(1), span_id(1), "refused", cluster.a_minute_ago());
+        let mut request = tonic::Request::new(otlp::request(vec![span]));
+        if let Some(key) = key {
+            request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+        }
+        let status = cluster.client.grpc().await.export(request).await.unwrap_err();
+        assert_eq!(status.code(), wanted, "{status:?}");
+        assert!(status.message().len() > 10, "{status:?}");
+    }
+    assert_eq!(cluster.client.get("/v1/spans", &read).await.rows(), Vec::<serde_json::Value>::new());
+}
+
+/// A method of each service's own port.
+const INTERNAL: [(&str, &str); 5] = [
+    ("auth", "/spanlake.auth.v1.Auth/GetTenant"),
+    ("ingest", "/arrow.flight.protocol.FlightService/DoGet"),
+    ("query", "/arrow.flight.protocol.FlightService/DoGet"),
+    ("export", "/spanlake.export.v1.Export/Stream"),
+    ("compactor", "/spanlake.compactor.v1.Compactor/RunOnce"),
+];
+
+pub(crate) async fn internal_ports_refuse_who_does_not_show_the_token(cluster: &Cluster) {
+    let key = Tenant::sign_up(cluster).await.key(&SCOPES).await;
+    for (role, base) in cluster.internal() {
+        let path = INTERNAL.iter().find(|(known, _)| *known == role).unwrap().1;
+        for stranger in [None, Some("a-token-nobody-has-ever-given-out"), Some(&*key)] {
+            assert_eq!(call(&base, path, stranger).await, Code::Unauthenticated, "{role} {stranger:?}");
+        }
+        let known = call(&base, path, Some(INTERNAL_TOKEN)).await;
+        assert!(![Code::Unauthenticated, Code::Unimplemented].contains(&known), "{role}: {known:?}");
+    }
+}
+
+/// A gRPC call with an empty message; answers its code.
+async fn call(base: &str, path: &str, token: Option<&str>) -> Code {
+    let mut channel = Channel::from_shared(base.to_owned()).unwrap().connect().await.unwrap();
+    let mut request = http::Request::post(format!("{base}{path}")).header("content-type", "application/grpc");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    // Not compressed, no bytes.
+    let message = tonic::body::Body::new(axum::body::Body::from(Bytes::from_static(&[0; 5])));
+    futures::future::poll_fn(|context| channel.poll_ready(context)).await.unwrap();
+    let response = channel.call(request.body(message).unwrap()).await.unwrap();
+    match Status::from_header_map(response.headers()) {
+        Some(status) => status.code(),
+        // An answer that began well says how it ended in its trailers; that is past the door.
+        None => Code::Ok,
+    }
+}
+
+pub(crate) async fn an_access_token_reads_and_a_refresh_token_opens_nothing(cluster: &Cluster) {
+    let tenant = Tenant::sign_up(cluster).await;
+    let client = &cluster.client;
+    assert_eq!(client.get("/v1/traces", &tenant.token).await.rows().len(), 0);
+    let login = json!({"email": tenant.email, "password": crate::tenant::PASSWORD});
+    let session = client.send(client.request(Method::POST, "/v1/login").json(&login)).await.data();
+    let (access, refresh) = (text(&session, "/access_token"), text(&session, "/refresh_token"));
+    assert_eq!(client.get("/v1/me", &access).await.data()["member"]["email"], tenant.email);
+    client.get("/v1/me", &refresh).await.refused(401, "unauthenticated");
+    let wrong = json!({"email": tenant.email, "password": "not this one"});
+    client.send(client.request(Method::POST, "/v1/login").json(&wrong)).await.refused(401, "unauthenticated");
+    // A token is of no use once somebody has put his hand to it.
+    let tampered = format!("{}x", &access[..access.len() - 1]);
+    client.get("/v1/traces", &tampered).await.refused(401, "unauthenticated");
+}
+
+fn needs(operation: &Operation) -> Needs {
+    let name = operation.name();
+    TABLE.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name} is not in the table")).1
+}
+
+async fn guarded(client: &Client) -> Vec<Operation> {
+    operations(client).await.into_iter().filter(|operation| needs(operation) != Nothing).collect()
+}
+
+/// An id of the right shape, of nothing.
+fn well_formed(name: &str) -> String {
+    match name {
+        "span_id" => span_id(0xdead).to_string(),
+        _ => trace_id(0xdead).to_string(),
+    }
+}
+
+/// In the envelope of the route: ours, or OTLP's.
+fn is_refused(operation: &Operation, answer: &Answer, status: u16, code: &str) {
+    if needs(operation) == Scope("ingest") {
+        assert_eq!(answer.status, status, "{}: {}", operation.name(), answer.text());
+        assert!(answer.json()["message"].as_str().is_some_and(|message| message.len() > 10), "{}", answer.text());
+        return;
+    }
+    assert_eq!(answer.status, status, "{}: {}", operation.name(), answer.text());
+    answer.refused(status, code);
+}
+
+pub(crate) async fn nothing_of_a_refused_request_is_kept(cluster: &Cluster) {
+    let tenant = Tenant::sign_up(cluster).await;
+    let (read, ingest) = (tenant.key(&["read"]).await, tenant.key(&["ingest"]).await);
+    let span = otlp::span(trace_id(1), span_id(1), "refused", cluster.a_minute_ago());
+    let body = otlp::request(vec![span]).encode_to_vec();
+    let answer = cluster.client.otlp("/v1/traces", &read, crate::client::PROTOBUF, body.clone()).await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(cluster.client.get("/v1/spans", &read).await.rows().len(), 0);
+    cluster.client.ingest(&ingest, body).await;
+    assert_eq!(cluster.client.get("/v1/spans", &read).await.rows().len(), 1);
+}
