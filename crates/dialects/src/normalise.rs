@@ -30,6 +30,8 @@ pub const NAME_BYTES_MAX: usize = 64 * 1024;
 pub const EVENTS_MAX: usize = 1_024;
 /// Further links of a span are not kept.
 pub const LINKS_MAX: usize = 1_024;
+/// Further reasons of a refusal are counted in its summary, not told.
+const REASONS_MAX: usize = 8;
 /// The event that says how many were not kept, as `count`.
 pub const EVENTS_DROPPED: &str = "spanlake.events_dropped";
 
@@ -90,10 +92,14 @@ impl Normalised {
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let (rejected, all) = (self.rejected.len(), self.rejected.len() + self.spans.len());
         let mut summary = format!("{rejected} of {all} spans rejected");
-        for (position, (reason, count)) in reasons.into_iter().enumerate() {
+        let more = reasons.len().saturating_sub(REASONS_MAX);
+        for (position, (reason, count)) in reasons.into_iter().take(REASONS_MAX).enumerate() {
             let separator = if position == 0 { ":" } else { ";" };
             // Writing to a String cannot fail.
             let _ = write!(summary, "{separator} {count} × {reason}");
+        }
+        if more > 0 {
+            let _ = write!(summary, "; and {more} more reasons");
         }
         Some(summary)
     }

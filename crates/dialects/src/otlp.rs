@@ -53,10 +53,11 @@ impl TracesRequest {
     pub fn span_count(&self) -> usize {
         self.0.resource_spans.iter().flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len()).sum()
     }
-    /// The distinct values of `agentos.agent_id` on its resources, which whoever admits the request looks up before
-    /// [`crate::normalise`] asks about each.
+    /// The distinct values of `agentos.agent_id` on its resources that have spans, which whoever admits the request looks up
+    /// before [`crate::normalise`] asks about each.
     pub fn named_agents(&self) -> std::collections::BTreeSet<&str> {
-        let attributes = self.0.resource_spans.iter().filter_map(|spans| spans.resource.as_ref());
+        let with_spans = self.0.resource_spans.iter().filter(|r| r.scope_spans.iter().any(|s| !s.spans.is_empty()));
+        let attributes = with_spans.filter_map(|spans| spans.resource.as_ref());
         let named = attributes.flat_map(|resource| &resource.attributes).filter(|attribute| attribute.key == AGENT_ID);
         named.filter_map(|attribute| text(attribute.value.as_ref()?)).collect()
     }

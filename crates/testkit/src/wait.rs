@@ -16,17 +16,19 @@ where
     eventually_within(DEADLINE, what, look).await
 }
 
-/// As [`eventually`], where the deadline is itself the promise.
+/// As [`eventually`], where the deadline is itself the promise: what is looked at after it must be there.
 pub async fn eventually_within<T, F>(deadline: Duration, what: &str, mut look: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
     let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
     loop {
+        // Before the look: one that begins in time and ends late has seen the time before the deadline.
+        let is_last = started.elapsed() >= deadline;
         if let Some(found) = look().await {
             return found;
         }
-        assert!(started.elapsed() < deadline, "not within {deadline:?}: {what}");
+        assert!(!is_last, "not within {deadline:?}: {what}");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

@@ -72,6 +72,14 @@ pub async fn read(headers: &HeaderMap, mut body: Body, limits: Limits) -> Result
     read.map_err(|refusal| fault(&refusal, limits))
 }
 
+/// Reads a body away that nobody will look at, for a while, because its request has been refused already: a client that is
+/// still writing when the connection closes sees a broken connection, not our answer, and would send it all again.
+pub async fn discard(headers: &HeaderMap, mut body: Body, limits: Limits) {
+    if !headers.contains_key(header::EXPECT) {
+        drain(&mut body, limits.encoded_bytes_max).await;
+    }
+}
+
 async fn read_within(headers: &HeaderMap, body: &mut Body, limits: Limits) -> Result<Bytes, Refusal> {
     let encoding = Encoding::of(headers)?;
     let encoded_max = match encoding {

@@ -86,11 +86,12 @@ async fn wrong_method(method: Method) -> Response {
 async fn around(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = edge.request_id(request.headers());
+    let version = request.version();
     request.extensions_mut().insert(id.clone());
     let span = span(&request, &id);
     let response = answer(request, next, edge.config.deadline).instrument(span.clone()).await;
     span.in_scope(|| record(&span, &response, started));
-    finish(response, &id)
+    finish(response, &id, version)
 }
 
 fn span(request: &Request, id: &RequestId) -> Span {
@@ -153,7 +154,7 @@ fn record(span: &Span, response: &Response, started: Instant) {
 }
 
 /// Writes the envelope, the id, and the headers that protect browsers.
-fn finish(mut response: Response, id: &RequestId) -> Response {
+fn finish(mut response: Response, id: &RequestId, version: http::Version) -> Response {
     if let Some(Envelope(fault)) = response.extensions_mut().remove::<Envelope>() {
         let (mut parts, _) = response.into_parts();
         let (body_parts, body) = error_body(&fault, Some(id)).into_response().into_parts();
@@ -162,7 +163,11 @@ fn finish(mut response: Response, id: &RequestId) -> Response {
         response = Response::from_parts(parts, body);
     }
     let failed = response.status().is_client_error() || response.status().is_server_error();
+    let ends = response.status() == StatusCode::PAYLOAD_TOO_LARGE && version < http::Version::HTTP_2;
     let headers = response.headers_mut();
+    if ends {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         headers.insert(REQUEST_ID, value);
     }

@@ -64,9 +64,10 @@ pub(crate) async fn accept(
     let room = writer.reserve(incoming.body.len() as u64).map_err(refuse)?;
     let Incoming { encoding, door, body } = incoming;
     let bytes = body.len();
+    // Before decoding, which is work too, also when nothing comes of it.
+    gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64)]).await?;
     let request = decode(encoding, body.clone()).await?;
-    let spans = request.span_count() as u64;
-    gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64), (Limit::Spans, spans)]).await?;
+    gate.take(caller, &[(Limit::Spans, request.span_count() as u64)]).await?;
     let agents = Agents::find(gate, caller, &request, door).await?;
     let (received_at, origin) = (clock.now(), Origin { tenant: caller.tenant(), writer: writer.id() });
     let context = Context::new(caller.app(), received_at);
@@ -115,10 +116,14 @@ async fn decode(encoding: otlp::Encoding, body: Bytes) -> Result<otlp::TracesReq
     decoded.map_err(Fault::from)
 }
 
+/// Agents that one request may name: each is looked up.
+const AGENTS_MAX: usize = 100;
+
 impl Agents {
     async fn find(gate: &Gate, caller: &Caller, request: &otlp::TracesRequest, door: Door) -> Result<Self, Fault> {
         let mut named = HashMap::new();
-        for name in request.named_agents() {
+        // Those beyond are refused as unknown, span by span.
+        for name in request.named_agents().into_iter().take(AGENTS_MAX) {
             let verdict = find(gate, caller, name).await;
             if let Err(fault) = &verdict
                 && !matches!(fault.code, Code::Forbidden | Code::InvalidOtlpPayload)

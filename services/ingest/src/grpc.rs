@@ -5,6 +5,7 @@
 //! (tonic would say OUT_OF_RANGE, which clients send again for ever).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -15,7 +16,7 @@ use futures::future::BoxFuture;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message;
 use spanlake_dialects::otlp::Encoding;
-use spanlake_model::{Code, Fault, Scope};
+use spanlake_model::{Caller, Code, Fault, Scope};
 use spanlake_proto::status::to_status;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, UnaryService};
@@ -38,50 +39,62 @@ async fn unimplemented_method() -> Response {
 }
 
 async fn export(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+    // Before a byte of the message is read: strangers cost nothing.
+    let caller = match service.gate.admit_headers(request.headers(), None, Scope::Ingest).await {
+        Ok(caller) => caller,
+        Err(fault) => return to_status(&fault).into_http(),
+    };
     let limit = service.config.request_bytes_max;
     let mut grpc = Grpc::new(BytesCodec)
         .accept_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Zstd)
         .max_decoding_message_size(limit)
         .max_encoding_message_size(4 << 20);
-    let response = grpc.unary(Export(service), request).await;
-    repaired(response.map(axum::body::Body::new))
-}
-
-/// OTLP clients send OUT_OF_RANGE again; a message that is too large never fits.
-fn repaired(mut response: Response) -> Response {
-    let too_large = (GrpcCode::OutOfRange as i32).to_string();
-    if response.headers().get("grpc-status").is_some_and(|status| status == too_large.as_str()) {
-        let fault =
-            Fault::new(Code::PayloadTooLarge, "One request may hold 64 MiB at most by default; send smaller batches.");
-        let status: Status = to_status(&fault);
-        response = status.into_http();
+    match tokio::time::timeout(DEADLINE, grpc.unary(Export(service, caller), request)).await {
+        Ok(response) => repaired(response.map(axum::body::Body::new), limit),
+        Err(_) => {
+            to_status(&Fault::new(Code::Timeout, "The request took longer than a minute; send it again.")).into_http()
+        }
     }
-    response
 }
 
-struct Export(Arc<Service>);
+/// For a whole request, its message included.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What tonic says of a message that is too large or does not unpack, in OTLP's codes: clients send OUT_OF_RANGE again
+/// for ever, and INTERNAL blames us. Faults of ours carry a code of ours and are left alone.
+fn repaired(response: Response, limit: usize) -> Response {
+    let is = |code: GrpcCode| {
+        response.headers().get("grpc-status").is_some_and(|status| status == (code as i32).to_string().as_str())
+            && !response.headers().contains_key("spanlake-code")
+    };
+    let fault = if is(GrpcCode::OutOfRange) || is(GrpcCode::ResourceExhausted) {
+        let message = format!("One request may hold {limit} bytes at most, after decompression; send smaller batches.");
+        Fault::new(Code::PayloadTooLarge, message)
+    } else if is(GrpcCode::Internal) {
+        Fault::new(Code::InvalidOtlpPayload, "The message does not unpack; check its compression and framing.")
+    } else {
+        return response;
+    };
+    to_status(&fault).into_http()
+}
+
+struct Export(Arc<Service>, Caller);
 
 impl UnaryService<Bytes> for Export {
     type Response = Bytes;
     type Future = BoxFuture<'static, Result<tonic::Response<Bytes>, Status>>;
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        let service = self.0.clone();
+        let (service, caller) = (self.0.clone(), self.1);
         Box::pin(async move {
-            let (metadata, _, body) = request.into_parts();
-            let headers = metadata.into_headers();
-            match take(&service, &headers, body).await {
+            let incoming = Incoming { encoding: Encoding::Protobuf, door: Door::Open, body: request.into_inner() };
+            match service.accept(&caller, incoming).await {
                 Ok(accepted) => Ok(answer(&accepted)),
                 Err(fault) => Err(to_status(&fault)),
             }
         })
     }
-}
-
-async fn take(service: &Service, headers: &http::HeaderMap, body: Bytes) -> Result<Accepted, Fault> {
-    let caller = service.gate.admit_headers(headers, None, Scope::Ingest).await?;
-    service.accept(&caller, Incoming { encoding: Encoding::Protobuf, door: Door::Open, body }).await
 }
 
 fn answer(accepted: &Accepted) -> tonic::Response<Bytes> {

@@ -6,17 +6,18 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use spanlake_dialects::otlp::Encoding;
-use spanlake_model::{Code, Fault, Scope};
+use spanlake_model::{Caller, Code, Fault, Scope};
 use spanlake_transport::{Api, body, response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::admit::{Accepted, Door, Incoming};
 use crate::service::Service;
+use crate::writer::Reserved;
 
 /// Proof of a write; `?after=` of a read honours it.
 pub const RECEIPT: &str = "x-spanlake-receipt";
@@ -88,11 +89,31 @@ async fn take(
     encoding: Option<Encoding>,
     door: Door,
 ) -> Result<Accepted, Fault> {
+    let limits = body::Limits::bytes(service.config.request_bytes_max);
+    let (caller, encoding, room) = match before_body(service, parts, encoding).await {
+        Ok(admitted) => admitted,
+        Err(fault) => {
+            body::discard(&parts.headers, body, limits).await;
+            return Err(fault);
+        }
+    };
+    let body: Bytes = body::read(&parts.headers, body, limits).await?;
+    drop(room);
+    service.accept(&caller, Incoming { encoding, door, body }).await
+}
+
+/// What can be refused without looking at the body.
+async fn before_body<'a>(
+    service: &'a Service,
+    parts: &Parts,
+    encoding: Option<Encoding>,
+) -> Result<(Caller, Encoding, Reserved<'a>), Fault> {
     let caller = service.gate.admit(parts, Scope::Ingest).await?;
     let encoding = encoding.ok_or_else(unsupported)?;
-    let limits = body::Limits::bytes(service.config.request_bytes_max);
-    let body: Bytes = body::read(&parts.headers, body, limits).await?;
-    service.accept(&caller, Incoming { encoding, door, body }).await
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    // A body without a length is counted when it has been read.
+    let room = service.room(announced.unwrap_or(0).min(service.config.request_bytes_max as u64))?;
+    Ok((caller, encoding, room))
 }
 
 fn encoding(headers: &HeaderMap) -> Option<Encoding> {

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::flush::Flusher;
 use crate::keys::KeyIndex;
 use crate::replay::replay;
-use crate::writer::Writer;
+use crate::writer::{Reserved, Writer};
 
 /// What the service is made of.
 pub struct Parts {
@@ -85,6 +85,14 @@ impl Service {
     /// `service_unavailable`; after any of them nothing of the request was kept.
     pub async fn accept(&self, caller: &Caller, incoming: Incoming) -> Result<Accepted, Fault> {
         admit::accept(&self.gate, &self.writer, &self.clock, caller, incoming).await
+    }
+
+    /// Room in memory for a body that is about to be read, given back when dropped.
+    ///
+    /// # Errors
+    /// `service_unavailable` when there is none.
+    pub(crate) fn room(&self, bytes: u64) -> Result<Reserved<'_>, Fault> {
+        self.writer.reserve(bytes).map_err(Fault::from)
     }
 
     /// Flushes what is due until `shutdown`.

@@ -14,7 +14,7 @@ use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use super::DecodeError;
-use super::lenient::{Fields, List, Object, Scalar};
+use super::lenient::{Fields, List, Object, Scalar, StrictList};
 use super::repair::repair;
 
 /// Reads a request.
@@ -54,7 +54,7 @@ impl Default for Envelope {
 impl Fields for Envelope {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         match key {
-            "resourceSpans" | "resource_spans" => self.request.resource_spans = list(map)?,
+            "resourceSpans" | "resource_spans" => self.request.resource_spans = strict_list(map)?,
             "resourceLogs" | "resource_logs" => self.other(map, "logs")?,
             "resourceMetrics" | "resource_metrics" => self.other(map, "metrics")?,
             _ => skip(map)?,
@@ -79,6 +79,9 @@ fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
 }
 fn list<'de, T: Fields, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<T>, A::Error> {
     map.next_value::<List<T>>().map(|list| list.0)
+}
+fn strict_list<'de, T: Fields, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<T>, A::Error> {
+    map.next_value::<StrictList<T>>().map(|list| list.0)
 }
 fn object<'de, T: Fields, A: MapAccess<'de>>(map: &mut A) -> Result<T, A::Error> {
     map.next_value::<Object<T>>().map(|object| object.0)
@@ -113,7 +116,7 @@ macro_rules! message {
 
 message!(ResourceSpans {
     "resource" => resource = |map: &mut A| object(map).map(Some);
-    "scopeSpans" | "scope_spans" => scope_spans = list;
+    "scopeSpans" | "scope_spans" => scope_spans = strict_list;
     "schemaUrl" | "schema_url" => schema_url = text;
 });
 
@@ -124,7 +127,7 @@ message!(Resource {
 
 message!(ScopeSpans {
     "scope" => scope = |map: &mut A| object(map).map(Some);
-    "spans" => spans = list;
+    "spans" => spans = strict_list;
     "schemaUrl" | "schema_url" => schema_url = text;
 });
 

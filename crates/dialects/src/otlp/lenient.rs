@@ -227,6 +227,32 @@ impl<'de, T: Fields> Deserialize<'de> for List<T> {
     }
 }
 
+/// Reads a list of `T`, or null for an empty one; anything else is an error. For what telemetry hangs on: read leniently,
+/// a request of the wrong shape would be answered "kept" and hold nothing.
+pub(super) struct StrictList<T>(pub(super) Vec<T>);
+
+impl<'de, T: Fields> Deserialize<'de> for StrictList<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictListVisitor(PhantomData)).map(StrictList)
+    }
+}
+
+struct StrictListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Fields> Visitor<'de> for StrictListVisitor<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON array")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Vec<T>, A::Error> {
+        ListVisitor(PhantomData).visit_seq(seq)
+    }
+    fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
+}
+
 struct ListVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Fields> Visitor<'de> for ListVisitor<T> {

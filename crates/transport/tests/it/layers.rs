@@ -143,13 +143,14 @@ async fn logged(url: &str) -> Vec<serde_json::Value> {
 }
 
 #[tokio::test]
-async fn our_fault_is_logged_once_as_an_error_with_the_request_id() {
-    for url in ["/away", "/own", "/panic"] {
+async fn our_fault_is_logged_once_with_the_request_id_a_mistake_as_an_error_and_an_absence_as_a_warning() {
+    for (url, level) in [("/away", "WARN"), ("/own", "WARN"), ("/panic", "ERROR")] {
         let lines = logged(url).await;
-        let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
-        assert_eq!(errors.len(), 1, "{url}: {lines:?}");
-        assert_eq!(errors[0]["span"]["request.id"], MADE_ID);
-        assert_eq!(errors[0]["span"]["http.route"], url);
+        let told: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR" || line["level"] == "WARN").collect();
+        assert_eq!(told.len(), 1, "{url}: {lines:?}");
+        assert_eq!(told[0]["level"], level, "{url}");
+        assert_eq!(told[0]["span"]["request.id"], MADE_ID);
+        assert_eq!(told[0]["span"]["http.route"], url);
     }
 }
 
