@@ -94,10 +94,14 @@ impl Disk for LocalDisk {
     }
 
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        if folder.is_dir() {
-            return Ok(());
-        }
         let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if folder.is_dir() {
+            // Whoever made it may not have come to this yet. A folder above that is not ours to open was there before us.
+            return self.sync_dir(above).or_else(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied => Ok(()),
+                _ => Err(error),
+            });
+        }
         self.create_folder(above)?;
         match std::fs::create_dir(folder) {
             Err(other) if other.kind() == io::ErrorKind::AlreadyExists => {}

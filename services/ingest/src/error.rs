@@ -23,6 +23,15 @@ pub enum Error {
     /// A data file could not be written or read.
     #[error(transparent)]
     File(#[from] file::Error),
+    /// A frame of the log that was readable when it was acknowledged.
+    #[error("frame {sequence} of the log cannot be read by this version; start the version that wrote it")]
+    Unreadable {
+        /// Which.
+        sequence: u64,
+        /// Why.
+        #[source]
+        source: spanlake_dialects::otlp::DecodeError,
+    },
     /// Memory is full until a flush makes room.
     #[error("memtables are full")]
     Full,

@@ -1,11 +1,11 @@
 //! Memtables into data files.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use spanlake_catalog::{Commit, DataFile, Error as CatalogError, Files, WriterLease};
-use spanlake_model::{Clock, Day, Entropy, FileId, SpanKey, Timestamp};
+use spanlake_model::{Clock, Day, Entropy, FileId, SpanKey, Table, TenantId, Timestamp};
 use spanlake_store::memtable::{Due, Frozen, Memtables};
 use spanlake_store::{Store, file};
 
@@ -19,14 +19,20 @@ pub(crate) struct Flusher {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) config: file::Config,
+    /// Files of chunks whose commit has failed so far, by the chunk's last sequence: tried again, not written again.
+    pub(crate) written: Mutex<HashMap<Owner, (u64, Vec<DataFile>)>>,
 }
+
+/// A table of one tenant.
+pub(crate) type Owner = (TenantId, Table);
 
 /// How often a commit is tried before its chunk waits for the next round.
 const COMMIT_TRIES: u32 = 3;
 const COMMIT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Flusher {
-    /// Flushes every table that is due, fullest first. One that fails stays visible and is tried again next time.
+    /// Flushes every chunk that failed before, then every table that is due, fullest first. One that fails stays visible
+    /// and is tried again next time, and does not keep others waiting; the first failure is the answer.
     pub(crate) async fn flush_due(
         &self,
         lease: WriterLease,
@@ -34,16 +40,19 @@ impl Flusher {
         keys: &KeyIndex,
         due: Due,
     ) -> Result<(), Error> {
-        for (tenant, table) in memtables.due(due) {
-            // A chunk that failed before goes first; the one behind it follows.
-            if let Some(frozen) = memtables.refreeze(tenant, table) {
-                self.flush(lease, memtables, keys, frozen).await?;
-            }
-            if let Some(frozen) = memtables.freeze(tenant, table) {
-                self.flush(lease, memtables, keys, frozen).await?;
+        let mut outcome = Ok(());
+        let again = memtables.waiting().into_iter().map(|owner| (owner, true));
+        let fresh = memtables.due(due).into_iter().map(|owner| (owner, false));
+        for ((tenant, table), is_again) in again.chain(fresh).collect::<Vec<_>>() {
+            let frozen = if is_again { memtables.refreeze(tenant, table) } else { memtables.freeze(tenant, table) };
+            let Some(frozen) = frozen else { continue };
+            match self.flush(lease, memtables, keys, frozen).await {
+                Err(fenced @ Error::Catalog(CatalogError::Fenced { .. })) => return Err(fenced),
+                Err(error) => outcome = outcome.and(Err(error)),
+                Ok(()) => {}
             }
         }
-        Ok(())
+        outcome
     }
 
     /// Flushes everything there is.
@@ -54,13 +63,7 @@ impl Flusher {
         keys: &KeyIndex,
     ) -> Result<(), Error> {
         let everything = Due { bytes: 0, opened_before: Timestamp::from_nanos(i64::MAX) };
-        self.flush_due(lease, memtables, keys, everything).await?;
-        for (tenant, table) in memtables.waiting() {
-            if let Some(frozen) = memtables.refreeze(tenant, table) {
-                self.flush(lease, memtables, keys, frozen).await?;
-            }
-        }
-        Ok(())
+        self.flush_due(lease, memtables, keys, everything).await
     }
 
     async fn flush(
@@ -70,17 +73,31 @@ impl Flusher {
         keys: &KeyIndex,
         frozen: Frozen,
     ) -> Result<(), Error> {
-        let frozen = Arc::new(frozen);
-        let files = self.write(&frozen).await?;
+        let (owner, frozen) = ((frozen.tenant, frozen.table), Arc::new(frozen));
+        let files = match self.written().remove(&owner) {
+            Some((sequence, files)) if sequence == frozen.sequence => Some(files),
+            _ => None,
+        };
+        let files = match files {
+            Some(files) => files,
+            None => self.write(&frozen).await?,
+        };
+        if let Err(error) = self.commit(lease, &frozen, files.clone()).await {
+            self.written().insert(owner, (frozen.sequence, files));
+            return Err(error);
+        }
         tracing::debug!(
             tenant.id = %frozen.tenant,
             flush.files = files.len(),
             flush.rows = frozen.keys.len(),
             "flushed a memtable"
         );
-        self.commit(lease, &frozen, files).await?;
         memtables.landed(&frozen, &keys.known(frozen.tenant, frozen.table));
         Ok(())
+    }
+
+    fn written(&self) -> MutexGuard<'_, HashMap<Owner, (u64, Vec<DataFile>)>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One file a day, each durable when this returns. Until the commit they are orphans that nobody sees.

@@ -56,14 +56,9 @@ async fn apply(
     let (sequence, tenant, table) = (frame.sequence, frame.tenant, Table::Spans);
     let origin = Origin { tenant, writer: lease.writer };
     let prepared = tokio::task::spawn_blocking(move || rows(&frame).map(|rows| Prepared::new(origin, &rows))).await?;
-    let prepared = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            // It was read once, before it was acknowledged: only another version of this program can get here.
-            tracing::error!(frame.sequence = sequence, tenant.id = %tenant, error = %error, "a frame cannot be read any more and is left out");
-            return Ok(());
-        }
-    };
+    // It was read once, before it was acknowledged: only another version of this program can fail here, and going on
+    // without it would lose it for good.
+    let prepared = prepared.map_err(|source| Error::Unreadable { sequence, source })?;
     let days = keys.ensure(tenant, table, prepared.days()).await?;
     memtables.apply(sequence, clock.now(), Pending { tenant, table, prepared, days });
     Ok(())

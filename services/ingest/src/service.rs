@@ -1,7 +1,7 @@
 //! The ingest service: started, running, drained.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +12,6 @@ use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 use spanlake_store::disk::Disk;
 use spanlake_store::memtable::{Due, Memtables, Snapshot};
 use spanlake_store::{Store, log};
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::admit::{self, Accepted, Incoming};
@@ -54,7 +53,7 @@ pub struct Service {
     writer: Writer,
     flusher: Flusher,
     /// One flush at a time: a chunk must not be written by two.
-    flushing: Mutex<()>,
+    flushing: tokio::sync::Mutex<()>,
 }
 
 /// Longest wait of a read for a write it has a receipt of.
@@ -69,13 +68,25 @@ impl Service {
         let Parts { gate, files, store, disk, log_folder, address, clock, entropy, config } = parts;
         let folder = log::open(&log_folder, disk, || WriterId::generate(clock.as_ref(), entropy.as_ref()))?;
         let lease = files.register_writer(folder.writer(), &address, clock.now()).await?;
-        let memtables = Arc::new(Memtables::new(files.watermarks(lease.writer).await?));
+        let watermarks = files.watermarks(lease.writer).await?;
+        let landed = watermarks.iter().map(|(.., sequence)| *sequence).max().unwrap_or(0);
+        let memtables = Arc::new(Memtables::new(watermarks));
         let keys = KeyIndex::new(files.clone(), store.clone(), config.known_keys_max);
         let file = config.file.clone();
-        let flusher = Flusher { files: files.clone(), store, clock: clock.clone(), entropy, config: file };
-        let (folder, recovered) = replay(folder, lease, &memtables, &keys, &flusher, &config).await?;
+        let flusher = Flusher {
+            files: files.clone(),
+            store,
+            clock: clock.clone(),
+            entropy,
+            config: file,
+            written: Mutex::default(),
+        };
+        let (folder, mut recovered) = replay(folder, lease, &memtables, &keys, &flusher, &config).await?;
+        // The folder may know less than the catalog: it was emptied, restored, or its last segment lost. A sequence at or
+        // below a watermark would count as in files already.
+        recovered.last_sequence = recovered.last_sequence.max(landed);
         let writer = Writer::start(lease, folder, recovered, memtables, keys, clock.clone(), &config)?;
-        Ok(Arc::new(Self { gate, config, files, clock, writer, flusher, flushing: Mutex::new(()) }))
+        Ok(Arc::new(Self { gate, config, files, clock, writer, flusher, flushing: tokio::sync::Mutex::new(()) }))
     }
 
     /// Takes a request in: when this answers, its spans are durable and visible.
@@ -101,6 +112,9 @@ impl Service {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             self.log_failure(self.flush_due(self.due()).await);
+            if self.writer.is_stopped() {
+                return;
+            }
         }
     }
 
@@ -112,9 +126,9 @@ impl Service {
 
     async fn flush_due(&self, due: Due) -> Result<(), Error> {
         let _one = self.flushing.lock().await;
-        self.flusher.flush_due(self.writer.lease, &self.writer.memtables, &self.writer.keys, due).await?;
+        let outcome = self.flusher.flush_due(self.writer.lease, &self.writer.memtables, &self.writer.keys, due).await;
         self.writer.log.trim(self.writer.memtables.watermarks()).await;
-        Ok(())
+        outcome
     }
 
     /// Puts everything into data files now.

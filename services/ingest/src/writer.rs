@@ -70,6 +70,10 @@ impl Writer {
         self.stopped.store(true, Ordering::Release);
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
     /// Makes a request's rows durable, then visible; answers its place in the log.
     pub(crate) async fn append(&self, table: Table, frame: Frame, prepared: Prepared) -> Result<Receipt, Error> {
         let _room = self.reserve(prepared.bytes() + frame.body.len() as u64)?;
@@ -82,7 +86,7 @@ impl Writer {
 
     /// Whether memory has room for another request of this size; refused before it is decoded if not.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<Reserved<'_>, Error> {
-        if self.stopped.load(Ordering::Acquire) {
+        if self.is_stopped() {
             return Err(Error::Stopped);
         }
         let before = self.on_the_way.fetch_add(bytes, Ordering::Relaxed);

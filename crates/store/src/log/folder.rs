@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::FlockOperation;
 use spanlake_model::WriterId;
 
-use super::frame::Frame;
+use super::frame::{Broken, Frame};
 use super::segment::{self, Closed, Damage, Recovered};
 use crate::disk::Disk;
 
@@ -22,6 +22,14 @@ pub enum FolderError {
     /// The file that names the writer does not hold an id.
     #[error("{0} does not hold a writer id; restore it from the name in the catalog, or move the folder away")]
     NoWriter(PathBuf),
+    /// A segment is sound and not for this program; nothing of it is touched.
+    #[error("{path} holds {why}; start the version that wrote it, or restore the folder as it was")]
+    Foreign {
+        /// The segment.
+        path: PathBuf,
+        /// What it holds.
+        why: &'static str,
+    },
     /// The disk refuses.
     #[error("the log in {path} cannot be read or written")]
     Io {
@@ -64,21 +72,17 @@ impl LogFolder {
     /// # Errors
     /// When the disk refuses; what a segment holds is never an error.
     pub fn recover(&self, mut each: impl FnMut(Frame)) -> Result<Recovered, FolderError> {
-        self.read_all(&mut each).map_err(|source| FolderError::Io { path: self.path.clone(), source })
-    }
-
-    fn read_all(&self, each: &mut dyn FnMut(Frame)) -> io::Result<Recovered> {
         let mut recovered = Recovered::default();
-        let paths: Vec<_> = self
-            .disk
-            .list(&self.path)?
-            .into_iter()
-            .filter(|path| path.extension().is_some_and(|e| e == "log"))
-            .collect();
+        let list = self.disk.list(&self.path).map_err(|source| self.failed(source))?;
+        let paths: Vec<_> = list.into_iter().filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
         for (index, path) in paths.iter().enumerate() {
-            self.read_one(path, index + 1 == paths.len(), &mut recovered, each)?;
+            self.read_one(path, index + 1 == paths.len(), &mut recovered, &mut each)?;
         }
         Ok(recovered)
+    }
+
+    fn failed(&self, source: io::Error) -> FolderError {
+        FolderError::Io { path: self.path.clone(), source }
     }
 
     fn read_one(
@@ -87,24 +91,43 @@ impl LogFolder {
         newest: bool,
         recovered: &mut Recovered,
         each: &mut dyn FnMut(Frame),
-    ) -> io::Result<()> {
-        let bytes = self.disk.read(path)?;
+    ) -> Result<(), FolderError> {
+        let bytes = self.disk.read(path).map_err(|source| self.failed(source))?;
         let scan = segment::scan(&bytes, self.writer, each);
+        if let Some(Broken { why, is_foreign: true }) = scan.tail {
+            return Err(FolderError::Foreign { path: path.to_path_buf(), why });
+        }
         // A segment's name holds the sequence that its first frame has or would have had.
         let named = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok()).unwrap_or(1);
         recovered.last_sequence = recovered.last_sequence.max(scan.last_sequence).max(named.saturating_sub(1));
-        let torn = newest && scan.tail.is_some();
-        let holes = scan.holes.iter().copied().chain(scan.tail.filter(|_| !torn).map(|why| (scan.sound, why)));
-        for (offset, why) in holes {
-            let copy = segment::quarantine(self.disk.as_ref(), path, &bytes)?;
+        self.mend(path, newest, &bytes, &scan, recovered).map_err(|source| self.failed(source))?;
+        recovered.closed.push(Closed { path: path.to_path_buf(), last: scan.last });
+        Ok(())
+    }
+
+    /// Notes what is broken and cuts a torn end. Nothing that was written is thrown away: a copy stays.
+    fn mend(
+        &self,
+        path: &Path,
+        newest: bool,
+        bytes: &[u8],
+        scan: &segment::Scan,
+        recovered: &mut Recovered,
+    ) -> io::Result<()> {
+        let tail = scan.tail.map(|broken| (scan.sound, broken.why));
+        let torn = tail.filter(|_| newest);
+        for (offset, why) in scan.holes.iter().copied().chain(tail.filter(|_| !newest)) {
+            let copy = segment::quarantine(self.disk.as_ref(), path, bytes)?;
             recovered.damage.push(Damage { path: copy, offset: offset as u64, why });
         }
-        if torn {
-            // The last write never finished, so nothing of it was acknowledged.
+        if torn.is_some() {
+            // As a rule a write that never finished, so that nothing of it was acknowledged; the copy is for the exception.
+            if scan.sound > 0 {
+                segment::quarantine(self.disk.as_ref(), path, bytes)?;
+            }
             recovered.torn_bytes += (bytes.len() - scan.sound) as u64;
             self.cut(path, scan.sound)?;
         }
-        recovered.closed.push(Closed { path: path.to_path_buf(), last: scan.last });
         Ok(())
     }
 

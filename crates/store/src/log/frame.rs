@@ -49,9 +49,22 @@ const COMPRESS_ABOVE: usize = 512;
 pub(super) const LENGTH_MAX: usize = 1 << 30;
 pub(super) const HEAD: usize = 8;
 
-/// Bytes that are not a whole, sound frame.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Broken(pub(super) &'static str);
+/// Bytes that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) why: &'static str,
+    /// They are whole and sound, but not for this program: nothing may be cut or skipped.
+    pub(super) is_foreign: bool,
+}
+
+impl Broken {
+    pub(super) const fn bytes(why: &'static str) -> Self {
+        Self { why, is_foreign: false }
+    }
+    pub(super) const fn foreign(why: &'static str) -> Self {
+        Self { why, is_foreign: true }
+    }
+}
 
 impl Frame {
     /// The part of a frame that does not depend on its place; done before the log's thread, so that it has little to do.
@@ -80,11 +93,11 @@ impl Frame {
         let length = head.u32()? as usize;
         let crc = head.u32()?;
         if length > LENGTH_MAX {
-            return Err(Broken("a length that no frame has"));
+            return Err(Broken::bytes("a length that no frame has"));
         }
         let content = head.take(length)?;
         if crc32c::crc32c(content) != crc {
-            return Err(Broken("a checksum that does not fit"));
+            return Err(Broken::bytes("a checksum that does not fit"));
         }
         Ok((Self::read_content(content)?, HEAD + length))
     }
@@ -99,15 +112,15 @@ impl Frame {
         let encoding = match reader.u8()? {
             0 => Encoding::OtlpProtobuf,
             1 => Encoding::OtlpJson,
-            _ => return Err(Broken("an encoding of a newer version")),
+            _ => return Err(Broken::foreign("a frame in an encoding that this program does not read")),
         };
         let compressed = reader.u8()? == 1;
         let count = reader.u32()? as usize;
         let rejected = (0..count).map(|_| reader.u32()).collect::<Result<_, _>>()?;
         let body_length = reader.u32()? as usize;
         let body = if compressed {
-            let body =
-                zstd::bulk::decompress(reader.0, body_length).map_err(|_| Broken("a body that does not unpack"))?;
+            let body = zstd::bulk::decompress(reader.0, body_length)
+                .map_err(|_| Broken::bytes("a body that does not unpack"))?;
             Bytes::from(body)
         } else {
             Bytes::copy_from_slice(reader.0)
@@ -152,7 +165,7 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], Broken> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Broken("fewer bytes than it says"))?;
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(Broken::bytes("fewer bytes than it says"))?;
         self.0 = rest;
         Ok(taken)
     }

@@ -57,16 +57,16 @@ pub(super) fn header(writer: WriterId, first_sequence: u64) -> Vec<u8> {
 }
 
 fn check_header(bytes: &[u8], writer: WriterId) -> Result<(), Broken> {
-    let header = bytes.get(..HEADER).ok_or(Broken("no whole header"))?;
+    let header = bytes.get(..HEADER).ok_or(Broken::bytes("no whole header"))?;
     let (content, crc) = header.split_at(HEADER - 4);
-    if &content[..8] != MAGIC {
-        return Err(Broken("no segment of a version that this program reads"));
-    }
     if crc32c::crc32c(content).to_le_bytes() != crc {
-        return Err(Broken("a header whose checksum does not fit"));
+        return Err(Broken::bytes("a header whose checksum does not fit"));
+    }
+    if &content[..8] != MAGIC {
+        return Err(Broken::foreign("a segment of a version that this program does not read"));
     }
     if &content[8..24] != writer.as_bytes() {
-        return Err(Broken("a segment of another writer"));
+        return Err(Broken::foreign("a segment of another writer"));
     }
     Ok(())
 }
@@ -80,14 +80,14 @@ pub(super) struct Scan {
     /// Broken frames with sound ones behind them: where, and what is wrong.
     pub(super) holes: Vec<(usize, &'static str)>,
     /// Why nothing behind `sound` can be read, if anything is there.
-    pub(super) tail: Option<&'static str>,
+    pub(super) tail: Option<Broken>,
 }
 
 /// Reads a segment, handing each sound frame to `each`.
 pub(super) fn scan(bytes: &[u8], writer: WriterId, mut each: impl FnMut(Frame)) -> Scan {
     let mut scan = Scan { last: HashMap::new(), last_sequence: 0, sound: 0, holes: Vec::new(), tail: None };
-    if let Err(Broken(why)) = check_header(bytes, writer) {
-        scan.tail = Some(why);
+    if let Err(broken) = check_header(bytes, writer) {
+        scan.tail = Some(broken);
         return scan;
     }
     let mut at = HEADER;
@@ -101,13 +101,13 @@ pub(super) fn scan(bytes: &[u8], writer: WriterId, mut each: impl FnMut(Frame)) 
                 scan.sound = at;
                 each(frame);
             }
-            Err(Broken(why)) => match next_sound(bytes, at) {
+            Err(broken) => match next_sound(bytes, at).filter(|_| !broken.is_foreign) {
                 Some(next) => {
-                    scan.holes.push((at, why));
+                    scan.holes.push((at, broken.why));
                     at = next;
                 }
                 None => {
-                    scan.tail = Some(why);
+                    scan.tail = Some(broken);
                     break;
                 }
             },

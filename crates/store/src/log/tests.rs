@@ -156,6 +156,35 @@ async fn a_segment_goes_when_every_tenant_in_it_is_in_files_and_not_before() {
     assert_eq!(sequences, [2, 3]);
 }
 
+#[tokio::test]
+async fn an_idle_start_does_not_make_the_next_ones_segment_removable() {
+    let temporary = Temporary::new();
+    drop(start(temporary.folder(), Config::default()));
+    let Started { log, .. } = start(reopen(&temporary), Config::default());
+    log.trim(vec![]).await;
+    log.append(frame(1, b"kept"), "").await.unwrap();
+    log.trim(vec![]).await;
+    log.append(frame(1, b"too"), "").await.unwrap();
+    drop(log);
+    let mut bodies = Vec::new();
+    reopen(&temporary).recover(|frame| bodies.push(frame.body)).unwrap();
+    assert_eq!(bodies, [&b"kept"[..], b"too"]);
+}
+
+#[tokio::test]
+async fn a_sound_segment_of_another_writer_stops_the_start_and_is_left_alone() {
+    let temporary = Temporary::new();
+    let Started { log, .. } = start(temporary.folder(), Config::default());
+    log.append(frame(1, b"theirs"), "").await.unwrap();
+    drop(log);
+    drop(reopen(&temporary));
+    std::fs::write(temporary.0.join("writer"), WriterId::from_bytes([2; 16]).to_string()).unwrap();
+    let before = std::fs::read(temporary.newest()).unwrap();
+    let refused = reopen(&temporary).recover(|_| panic!("nothing of it is read"));
+    assert!(matches!(refused, Err(FolderError::Foreign { .. })));
+    assert_eq!(std::fs::read(temporary.newest()).unwrap(), before);
+}
+
 /// A disk whose writes or syncs fail when told to.
 struct Failing {
     write: Arc<Mutex<bool>>,

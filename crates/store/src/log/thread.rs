@@ -21,7 +21,9 @@ pub(super) fn spawn<P: Send + 'static>(
 ) -> io::Result<()> {
     let next = recovered.last_sequence + 1;
     let open = Open::create(&folder, next)?;
-    let writer = Writer { folder, config, next, open, closed: recovered.closed, stopped: false };
+    // An idle start before this one left an empty segment of the very name that is open now: it is no closed one.
+    let closed = recovered.closed.into_iter().filter(|closed| closed.path != open.segment.path).collect();
+    let writer = Writer { folder, config, next, open, closed, stopped: false };
     std::thread::Builder::new().name("log".into()).spawn(move || writer.run(commands, apply))?;
     Ok(())
 }
@@ -138,9 +140,12 @@ impl Writer {
 
     /// Removes closed segments of which every tenant's last frame is at or below its watermark.
     fn trim(&mut self, watermarks: &[(TenantId, u64)]) {
-        let watermarks: HashMap<_, _> = watermarks.iter().copied().collect();
+        let mut lowest = HashMap::<TenantId, u64>::new();
+        for (tenant, mark) in watermarks {
+            lowest.entry(*tenant).and_modify(|lowest| *lowest = (*lowest).min(*mark)).or_insert(*mark);
+        }
         let done = |segment: &Closed| {
-            segment.last.iter().all(|(tenant, last)| watermarks.get(tenant).is_some_and(|mark| mark >= last))
+            segment.last.iter().all(|(tenant, last)| lowest.get(tenant).is_some_and(|mark| mark >= last))
         };
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.closed).into_iter().partition(done);
         self.closed = kept;

@@ -60,6 +60,41 @@ async fn sigterm_under_load_loses_no_acknowledged_span_and_exits_well() {
     server.ended().await;
 }
 
+#[tokio::test]
+async fn kill_9_after_an_idle_start_loses_nothing_either() {
+    let folder = TemporaryFolder::new("idle");
+    let ledger = Ledger::default();
+    let (server, client) = begin(folder.path());
+    let key = sign_up(&client).await;
+    server.terminate();
+    server.ended().await;
+    let (mut server, client) = begin(folder.path());
+    load(&client, &key, &ledger, || server.kill()).await;
+    let (server, client) = begin(folder.path());
+    is_complete(&client, &key, &ledger).await;
+    server.terminate();
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_log_that_was_emptied_goes_on_above_what_is_in_files() {
+    let folder = TemporaryFolder::new("emptied");
+    let ledger = Ledger::default();
+    let (server, client) = begin(folder.path());
+    let key = sign_up(&client).await;
+    load(&client, &key, &ledger, || server.terminate()).await;
+    server.ended().await;
+    for segment in cluster::files_in(&folder.path().join("log"), "log") {
+        std::fs::remove_file(segment).unwrap();
+    }
+    let (mut server, client) = begin(folder.path());
+    load(&client, &key, &ledger, || server.kill()).await;
+    let (server, client) = begin(folder.path());
+    is_complete(&client, &key, &ledger).await;
+    server.terminate();
+    server.ended().await;
+}
+
 /// With flushes all the time, so that the end comes at every moment of one.
 fn begin(folder: &Path) -> (Process, Client) {
     let mut settings = cluster::settings(&folder.join("store"));
