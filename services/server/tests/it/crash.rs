@@ -68,7 +68,7 @@ async fn kill_9_after_an_idle_start_loses_nothing_either() {
     let key = sign_up(&client).await;
     server.terminate();
     server.ended().await;
-    let (mut server, client) = begin(folder.path());
+    let (server, client) = begin(folder.path());
     load(&client, &key, &ledger, || server.kill()).await;
     let (server, client) = begin(folder.path());
     is_complete(&client, &key, &ledger).await;
@@ -87,7 +87,7 @@ async fn a_log_that_was_emptied_goes_on_above_what_is_in_files() {
     for segment in cluster::files_in(&folder.path().join("log"), "log") {
         std::fs::remove_file(segment).unwrap();
     }
-    let (mut server, client) = begin(folder.path());
+    let (server, client) = begin(folder.path());
     load(&client, &key, &ledger, || server.kill()).await;
     let (server, client) = begin(folder.path());
     is_complete(&client, &key, &ledger).await;
