@@ -185,7 +185,9 @@ fn capture(entry: &Value) -> Capture {
 }
 
 fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../dialects/fixtures/otlp"))
+    // Asked when it runs, of whichever package runs: a target folder that two checkouts share may hold the other one's binary.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says which package it runs");
+    PathBuf::from(package).join("../../crates/dialects/fixtures/otlp")
 }
 
 fn json(name: &str) -> Value {

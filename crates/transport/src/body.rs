@@ -65,9 +65,8 @@ const DRAIN_IDLE: Duration = Duration::from_millis(250);
 /// `unsupported_media_type` (an encoding that is not gzip, zstd or identity, or more than one), `timeout`.
 pub async fn read(headers: &HeaderMap, mut body: Body, limits: Limits) -> Result<Bytes, Fault> {
     let read = read_within(headers, &mut body, limits).await;
-    // A client that waits for `100 Continue` has sent nothing, and must not be asked to.
-    if read.is_err() && !headers.contains_key(header::EXPECT) {
-        drain(&mut body, limits.encoded_bytes_max).await;
+    if read.is_err() {
+        discard(headers, body, limits).await;
     }
     read.map_err(|refusal| fault(&refusal, limits))
 }
@@ -75,6 +74,7 @@ pub async fn read(headers: &HeaderMap, mut body: Body, limits: Limits) -> Result
 /// Reads a body away that nobody will look at, for a while, because its request has been refused already: a client that is
 /// still writing when the connection closes sees a broken connection, not our answer, and would send it all again.
 pub async fn discard(headers: &HeaderMap, mut body: Body, limits: Limits) {
+    // A client that waits for `100 Continue` has sent nothing, and must not be asked to.
     if !headers.contains_key(header::EXPECT) {
         drain(&mut body, limits.encoded_bytes_max).await;
     }

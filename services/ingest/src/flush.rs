@@ -20,11 +20,11 @@ pub(crate) struct Flusher {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) config: file::Config,
     /// Files of chunks whose commit has failed so far, by the chunk's last sequence: tried again, not written again.
-    pub(crate) written: Mutex<HashMap<Owner, (u64, Vec<DataFile>)>>,
+    pub(crate) written: Mutex<Written>,
 }
 
-/// A table of one tenant.
-pub(crate) type Owner = (TenantId, Table);
+/// By table of a tenant: a chunk's last sequence and its files.
+pub(crate) type Written = HashMap<(TenantId, Table), (u64, Vec<DataFile>)>;
 
 /// How often a commit is tried before its chunk waits for the next round.
 const COMMIT_TRIES: u32 = 3;
@@ -74,12 +74,9 @@ impl Flusher {
         frozen: Frozen,
     ) -> Result<(), Error> {
         let (owner, frozen) = ((frozen.tenant, frozen.table), Arc::new(frozen));
-        let files = match self.written().remove(&owner) {
-            Some((sequence, files)) if sequence == frozen.sequence => Some(files),
-            _ => None,
-        };
-        let files = match files {
-            Some(files) => files,
+        let written = self.written().remove(&owner).filter(|(sequence, _)| *sequence == frozen.sequence);
+        let files = match written {
+            Some((_, files)) => files,
             None => self.write(&frozen).await?,
         };
         if let Err(error) = self.commit(lease, &frozen, files.clone()).await {
@@ -96,7 +93,7 @@ impl Flusher {
         Ok(())
     }
 
-    fn written(&self) -> MutexGuard<'_, HashMap<Owner, (u64, Vec<DataFile>)>> {
+    fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

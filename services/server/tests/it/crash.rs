@@ -42,8 +42,7 @@ async fn kill_9_under_load_loses_no_acknowledged_span_and_doubles_none() {
     }
     let flushed = cluster::files_in(&folder.path().join("store"), "parquet").len();
     assert!(flushed > 1, "flushes happened meanwhile");
-    server.terminate();
-    server.ended().await;
+    stop(server).await;
 }
 
 #[tokio::test]
@@ -56,8 +55,7 @@ async fn sigterm_under_load_loses_no_acknowledged_span_and_exits_well() {
     server.ended().await;
     let (server, client) = begin(folder.path());
     is_complete(&client, &key, &ledger).await;
-    server.terminate();
-    server.ended().await;
+    stop(server).await;
 }
 
 #[tokio::test]
@@ -66,14 +64,12 @@ async fn kill_9_after_an_idle_start_loses_nothing_either() {
     let ledger = Ledger::default();
     let (server, client) = begin(folder.path());
     let key = sign_up(&client).await;
-    server.terminate();
-    server.ended().await;
+    stop(server).await;
     let (server, client) = begin(folder.path());
     load(&client, &key, &ledger, || server.kill()).await;
     let (server, client) = begin(folder.path());
     is_complete(&client, &key, &ledger).await;
-    server.terminate();
-    server.ended().await;
+    stop(server).await;
 }
 
 #[tokio::test]
@@ -91,8 +87,7 @@ async fn a_log_that_was_emptied_goes_on_above_what_is_in_files() {
     load(&client, &key, &ledger, || server.kill()).await;
     let (server, client) = begin(folder.path());
     is_complete(&client, &key, &ledger).await;
-    server.terminate();
-    server.ended().await;
+    stop(server).await;
 }
 
 /// With flushes all the time, so that the end comes at every moment of one.
@@ -113,6 +108,12 @@ fn begin(folder: &Path) -> (Process, Client) {
         otlp_grpc: url(server.address("otlp_grpc")),
     };
     (server, Client::new(bases))
+}
+
+/// Asked to end, it drains and exits well.
+async fn stop(server: Process) {
+    server.terminate();
+    server.ended().await;
 }
 
 async fn sign_up(client: &Client) -> String {
