@@ -4,7 +4,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run test lint bench
+.PHONY: help run test crash-test lint bench
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ test: ## All tests, with a private Postgres and Redis.
 		scripts/with-services cargo test --workspace --lib --bins --tests --locked; \
 	fi
 	cargo test --workspace --doc --locked
+
+crash-test: ## Kill a loaded server CYCLES times (20; SEED=n to repeat the kills) and look whether it kept its promises.
+	cargo build --release --locked -p spanlake-server -p spanlake-load-tests
+	cargo run --release --locked -p spanlake-load-tests -- crash --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED))
 
 lint: ## What a review should not have to say.
 	cargo fmt --all --check

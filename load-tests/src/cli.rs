@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Write a trace and read it back at once, again and again; print how long it took to be visible.
     Probe(Probe),
+    /// Run a server of our own, kill it under load again and again, and look whether it keeps what it promised.
+    Crash(Crash),
 }
 
 #[derive(Args)]
@@ -116,6 +118,37 @@ pub(crate) struct Probe {
     /// What the traces are drawn from.
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct Crash {
+    /// The server's binary; `spanlake-server` beside this one if absent.
+    #[arg(long)]
+    pub(crate) server: Option<PathBuf>,
+    /// How often it is killed under load.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) cycles: u64,
+    /// When it is killed and what is sent again is drawn from this; the time of the start if absent.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Senders, each with one request under way.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub(crate) connections: u64,
+    /// Spans per request.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) batch: u32,
+    /// After so many cycles everything is read back, not just what the cycle touched; it is at the end in any case.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) full_every: u64,
+    /// A start that takes longer is an error.
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub(crate) ready_within: Duration,
+    /// The whole run may take so long; ten seconds a cycle and a minute if absent.
+    #[arg(long, value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Where the server's folder is made; the system's temporary folder if absent. What went wrong stays there to be looked at.
+    #[arg(long)]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 const DURATION_MAX: Duration = Duration::from_secs(24 * 3_600);

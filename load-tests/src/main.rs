@@ -4,6 +4,7 @@
 //! send   ─▶ OTLP (protobuf, JSON, gRPC) ─▶ server     prints rates and latencies; notes acknowledged ids in a ledger
 //! verify ─▶ ledger ─▶ GET /v1/traces/{id}             prints what is missing or there twice
 //! probe  ─▶ write one trace, read it at once          prints how long until it was visible
+//! crash  ─▶ a server of its own, killed under load      prints what was lost, doubled, or made up
 //! ```
 //! Invariants: everything in a trace but its ids and times comes from a seed; no two batches share an id; every run ends, by
 //! time or by count; no other machine is talked to unless asked for; standard output carries one JSON report and nothing else.
@@ -12,6 +13,7 @@ mod batch;
 mod cli;
 mod client;
 mod clock;
+mod crash;
 mod ledger;
 mod locate;
 mod population;
@@ -55,6 +57,11 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         }
         Command::Verify(args) => {
             let report = verify::run(&args).await?;
+            report::print(&report)?;
+            Ok(report.is_clean())
+        }
+        Command::Crash(args) => {
+            let report = crash::run(&args).await?;
             report::print(&report)?;
             Ok(report.is_clean())
         }
