@@ -1,6 +1,7 @@
 //! What was acknowledged survives: the process, and its end.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,8 +27,15 @@ const ACKNOWLEDGED: usize = 60;
 struct Ledger {
     next: AtomicU64,
     acknowledged: Mutex<BTreeSet<u64>>,
+    /// Requests whose connection broke before an answer: durable or not, nobody knows.
+    unanswered: Mutex<Vec<Request>>,
+    /// A few that were answered.
+    answered: Mutex<Vec<Request>>,
     stopped: AtomicBool,
 }
+
+/// Its spans' numbers and its body.
+type Request = (Range<u64>, Vec<u8>);
 
 #[tokio::test]
 async fn kill_9_under_load_loses_no_acknowledged_span_and_doubles_none() {
@@ -38,6 +46,8 @@ async fn kill_9_under_load_loses_no_acknowledged_span_and_doubles_none() {
     for _ in 0..CYCLES {
         load(&client, &key, &ledger, || server.kill()).await;
         (server, client) = begin(folder.path());
+        is_complete(&client, &key, &ledger).await;
+        send_again(&client, &key, &ledger).await;
         is_complete(&client, &key, &ledger).await;
     }
     let flushed = cluster::files_in(&folder.path().join("store"), "parquet").len();
@@ -144,17 +154,40 @@ async fn send(client: &Client, key: &str, ledger: &Ledger) {
         let numbers = first..first + BATCH;
         let now = SystemClock.now();
         let spans = numbers.clone().map(|number| otlp::span(trace_id(u128::from(first)), span_id(number), "load", now));
-        let request = client.request(reqwest::Method::POST, "/v1/traces").bearer_auth(key);
-        let request = request.header("content-type", PROTOBUF).body(otlp::protobuf(spans.collect()));
-        match request.send().await {
-            Ok(response) if response.status() == 200 => ledger.acknowledged.lock().unwrap().extend(numbers),
+        let body = otlp::protobuf(spans.collect());
+        match post(client, key, body.clone()).await {
+            Ok(response) if response.status() == 200 => {
+                ledger.acknowledged.lock().unwrap().extend(numbers.clone());
+                let mut answered = ledger.answered.lock().unwrap();
+                if answered.len() < SENDERS {
+                    answered.push((numbers, body));
+                }
+            }
             // While it drains it may say so, in words that make an SDK send again.
             Ok(response) => assert_eq!(response.status(), 503, "only what is sent again"),
-            Err(_) => assert!(ledger.stopped.load(Ordering::SeqCst), "no connection breaks before the end"),
+            Err(_) => {
+                assert!(ledger.stopped.load(Ordering::SeqCst), "no connection breaks before the end");
+                ledger.unanswered.lock().unwrap().push((numbers, body));
+            }
         }
         if ledger.stopped.load(Ordering::SeqCst) {
             return;
         }
+    }
+}
+
+async fn post(client: &Client, key: &str, body: Vec<u8>) -> reqwest::Result<reqwest::Response> {
+    let request = client.request(reqwest::Method::POST, "/v1/traces").bearer_auth(key);
+    request.header("content-type", PROTOBUF).body(body).send().await
+}
+
+/// As an exporter does whose connection broke: the same bytes again. Then they are acknowledged, and there once.
+async fn send_again(client: &Client, key: &str, ledger: &Ledger) {
+    let mut requests = std::mem::take(&mut *ledger.unanswered.lock().unwrap());
+    requests.extend(std::mem::take(&mut *ledger.answered.lock().unwrap()));
+    for (numbers, body) in requests {
+        assert_eq!(post(client, key, body).await.unwrap().status(), 200);
+        ledger.acknowledged.lock().unwrap().extend(numbers);
     }
 }
 
