@@ -1,7 +1,10 @@
 //! Objects in a local folder, durable once written.
 //!
 //! `object_store`'s own local `put` does not fsync (version 0.13.2), so an acknowledged file could vanish with the
-//! power. Here a file is written under a temporary name, synced, renamed, and its folders synced. Reading is theirs.
+//! power. Here a file is written under a temporary name, synced, renamed, and its folders synced; whole, or in parts that
+//! are appended as they come. Deleting is durable too. Reading is theirs.
+
+mod parts;
 
 use std::fmt;
 use std::ops::Range;
@@ -11,7 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::future::TryFutureExt;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -19,7 +23,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
+use parts::Parts;
 
 /// A folder that keeps what it has taken.
 struct DurableFolder {
@@ -37,27 +42,87 @@ impl DurableFolder {
     }
 
     fn write(&self, location: &Path, payload: &PutPayload) -> std::io::Result<()> {
-        let path = self.root.join(location.as_ref());
-        let folder = path.parent().unwrap_or(&self.root).to_path_buf();
-        self.disk.create_folder(&folder)?;
+        let mut draft = self.draft(location)?;
+        match draft.append(payload) {
+            Ok(()) => self.publish(draft),
+            Err(error) => {
+                self.discard(draft)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// An empty file under a name that no data file has; leftovers of a crash are swept with the orphans.
+    fn draft(&self, location: &Path) -> std::io::Result<Draft> {
+        let path = self.path(location);
+        self.disk.create_folder(path.parent().unwrap_or(&self.root))?;
         let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
-        // A name that no data file has; leftovers of a crash are swept with the orphans.
         let temporary = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
         self.disk.remove(&temporary)?;
-        let mut file = self.disk.create(&temporary)?;
-        let written = payload.iter().try_for_each(|part| file.append(part)).and_then(|()| file.sync());
-        if let Err(error) = written {
-            drop(file);
-            self.disk.remove(&temporary)?;
+        let file = self.disk.create(&temporary)?;
+        Ok(Draft { file, temporary, path })
+    }
+
+    /// Gives a draft its name; durable when it returns. One that cannot be is removed.
+    fn publish(&self, mut draft: Draft) -> std::io::Result<()> {
+        let folder = draft.path.parent().unwrap_or(&self.root).to_path_buf();
+        if let Err(error) = draft.file.sync().and_then(|()| self.disk.rename(&draft.temporary, &draft.path)) {
+            self.discard(draft)?;
             return Err(error);
         }
-        self.disk.rename(&temporary, &path)?;
         self.disk.sync_dir(&folder)
+    }
+
+    fn discard(&self, draft: Draft) -> std::io::Result<()> {
+        let Draft { file, temporary, .. } = draft;
+        drop(file);
+        self.disk.remove(&temporary)
+    }
+
+    /// Durable, so that what was erased does not come back with the power. A file that is gone already is fine.
+    fn remove(&self, location: &Path) -> std::io::Result<()> {
+        let path = self.path(location);
+        let folder = path.parent().unwrap_or(&self.root);
+        if !folder.is_dir() {
+            return Ok(());
+        }
+        self.disk.remove(&path)?;
+        self.disk.sync_dir(folder)
+    }
+
+    fn refuse_taken(&self, location: &Path) -> Result<()> {
+        if !self.path(location).exists() {
+            return Ok(());
+        }
+        let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+        Err(Error::AlreadyExists { path: location.to_string(), source: Box::new(source) })
+    }
+
+    fn path(&self, location: &Path) -> PathBuf {
+        self.root.join(location.as_ref())
+    }
+}
+
+/// A file that has not got its name yet.
+struct Draft {
+    file: Box<dyn DiskFile>,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Draft {
+    fn append(&mut self, payload: &PutPayload) -> std::io::Result<()> {
+        payload.iter().try_for_each(|part| self.file.append(part))
     }
 }
 
 fn failed(source: std::io::Error) -> Error {
     Error::Generic { store: "local folder", source: Box::new(source) }
+}
+
+/// Runs what blocks off the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|source| Error::JoinError { source })?
 }
 
 impl fmt::Debug for DurableFolder {
@@ -96,21 +161,23 @@ impl fmt::Display for LocalStore {
 impl ObjectStore for LocalStore {
     /// Durable when it answers. Overwrites unless [`PutMode::Create`] is asked for; data files have names of their own.
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        if let PutMode::Create = options.mode
-            && self.0.root.join(location.as_ref()).exists()
-        {
-            let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-            return Err(Error::AlreadyExists { path: location.to_string(), source: Box::new(source) });
+        if let PutMode::Create = options.mode {
+            self.0.refuse_taken(location)?;
         }
         let (folder, location) = (self.0.clone(), location.clone());
-        let written = tokio::task::spawn_blocking(move || folder.write(&location, &payload)).await;
-        written.map_err(|source| Error::JoinError { source })?.map_err(failed)?;
+        blocking(move || folder.write(&location, &payload).map_err(failed)).await?;
         Ok(PutResult { e_tag: None, version: None })
     }
 
-    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        // Data files are put whole; nothing of ours writes in parts yet.
-        Err(Error::NotImplemented { operation: "put_multipart".into(), implementer: self.to_string() })
+    /// Nothing is seen of it before it is complete, and then it is durable. Never overwrites.
+    async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let (folder, location) = (self.0.clone(), location.clone());
+        let parts = blocking(move || {
+            folder.refuse_taken(&location)?;
+            let draft = folder.draft(&location).map_err(failed)?;
+            Ok(Parts::new(folder, location, draft))
+        });
+        Ok(Box::new(parts.await?))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -122,7 +189,23 @@ impl ObjectStore for LocalStore {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.0.reads.delete_stream(locations)
+        let folder = self.0.clone();
+        let delete = move |location: Path| {
+            let folder = folder.clone();
+            blocking(move || folder.remove(&location).map_err(failed).map(|()| location))
+        };
+        locations.and_then(delete).boxed()
+    }
+
+    /// In the order of names, as a bucket answers: the folders are read whole for it, whatever the offset.
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        let listed = self.0.reads.list_with_offset(prefix, offset);
+        let sorted = async move {
+            let mut objects: Vec<_> = listed.try_collect().await?;
+            objects.sort_unstable_by(|one: &ObjectMeta, other| one.location.cmp(&other.location));
+            Ok::<_, Error>(futures::stream::iter(objects).map(Ok))
+        };
+        sorted.try_flatten_stream().boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
