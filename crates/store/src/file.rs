@@ -3,7 +3,13 @@
 //! Rows are sorted by app, start minute, trace id, span id, so that time prunes, a trace lies together and a resent span
 //! lies beside itself. Input and output are the last columns: a list that does not ask for them never reads them.
 
+mod found;
+mod key;
+pub mod merge;
 mod reader;
+mod upload;
+
+pub use found::draft_of;
 
 use std::sync::Arc;
 
@@ -145,14 +151,19 @@ pub fn encode(name: &Name, rows: &RecordBatch, config: &Config) -> Result<(Vec<u
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties(name, rows.num_rows(), config)))?;
     writer.write(rows)?;
     let bytes = writer.into_inner()?;
-    let written = Written {
-        rows: rows.num_rows() as u64,
-        bytes: bytes.len() as u64,
-        min_start: Timestamp::from_micros(min),
-        // The column is cut to microseconds; the row may begin up to 999 ns later.
-        max_start: Timestamp::from_nanos(Timestamp::from_micros(max).as_nanos().saturating_add(999)),
-    };
+    let written = written(rows.num_rows() as u64, bytes.len() as u64, min, max);
     Ok((bytes, written))
+}
+
+/// A file whose starts lie between these microseconds.
+fn written(rows: u64, bytes: u64, min_start: i64, max_start: i64) -> Written {
+    Written {
+        rows,
+        bytes,
+        min_start: Timestamp::from_micros(min_start),
+        // The column is cut to microseconds; the row may begin up to 999 ns later.
+        max_start: Timestamp::from_nanos(Timestamp::from_micros(max_start).as_nanos().saturating_add(999)),
+    }
 }
 
 /// Puts an encoded file into its tenant's store; durable when it answers.

@@ -21,4 +21,4 @@ mod scoped;
 mod store;
 
 pub use scoped::TenantStore;
-pub use store::{Config, OpenError, Store};
+pub use store::{Config, Object, OpenError, Store};
