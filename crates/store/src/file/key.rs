@@ -15,7 +15,7 @@ impl SortKey {
     /// The key of each row.
     pub(super) fn of(batch: &RecordBatch) -> Result<Vec<Self>, Error> {
         let column = |name| batch.column_by_name(name).ok_or_else(missing);
-        let id = |name| Ok::<_, Error>(column(name)?.as_fixed_size_binary_opt().ok_or_else(missing)?);
+        let id = |name| column(name)?.as_fixed_size_binary_opt().ok_or_else(missing);
         let (apps, traces, spans) = (id("app_id")?, id("trace_id")?, id("span_id")?);
         let minutes = column("start_minute")?.as_primitive_opt::<Int32Type>().ok_or_else(missing)?;
         if (apps.value_length(), traces.value_length(), spans.value_length()) != (16, 16, 8) || minutes.null_count() > 0
