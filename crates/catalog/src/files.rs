@@ -103,19 +103,6 @@ pub struct Replacement {
     pub at: Timestamp,
 }
 
-/// A tenant's table on one day, with how many live files it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TenantDay {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Of which table.
-    pub table: Table,
-    /// Which day.
-    pub day: Day,
-    /// Live files.
-    pub files: u64,
-}
-
 /// A file that was replaced and may be deleted once no reader can hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
@@ -149,8 +136,6 @@ pub trait Files: Send + Sync + 'static {
     /// day: nothing changed.
     async fn commit(&self, commit: Commit) -> Result<Option<u64>, Error>;
 
-    /// Days with at least `least_files` live files, busiest first, at most `most`. Across tenants: only the compactor asks.
-    async fn crowded_days(&self, least_files: u64, most: u32) -> Result<Vec<TenantDay>, Error>;
     /// Live files of one day, lowest version first.
     async fn day(&self, tenant: TenantId, table: Table, day: Day) -> Result<Vec<DataFile>, Error>;
     /// Puts outputs in the place of inputs, in one transaction.

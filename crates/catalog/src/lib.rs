@@ -1,9 +1,10 @@
-//! Metadata: tenants, people, apps, agents, keys, data files, watermarks, writers.
+//! Metadata: tenants, people, apps, agents, keys, data files, watermarks, writers, jobs.
 //!
 //! ```text
 //!   auth ──► Accounts ─┐
 //!   ingest, query,     ├──► sql::Catalog ──► SQLite file │ Postgres     (one SQL, the subset both speak)
-//!   compactor ► Files ─┘
+//!   compactor ► Files, │
+//!         Jobs, Sweeps ┘
 //! ```
 //!
 //! Invariants
@@ -27,10 +28,14 @@ mod accounts;
 mod config;
 mod error;
 mod files;
+mod jobs;
 pub mod sql;
+mod sweeps;
 
 pub use accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
 pub use config::Config;
 pub use error::Error;
-pub use files::{Commit, DataFile, Files, Removed, Replacement, Snapshot, TenantDay, Watermark, Writer, WriterLease};
+pub use files::{Commit, DataFile, Files, Removed, Replacement, Snapshot, Watermark, Writer, WriterLease};
+pub use jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};
 pub use sql::Catalog;
+pub use sweeps::{Orphan, SweepLease, Sweeps};

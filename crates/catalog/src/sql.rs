@@ -12,7 +12,9 @@ mod accounts;
 mod commit;
 mod connect;
 mod files;
+mod jobs;
 mod row;
+mod sweeps;
 
 use sqlx::{Any, AnyPool, Transaction};
 

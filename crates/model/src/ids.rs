@@ -84,6 +84,9 @@ uuid_id!(
     /// One ingest process's log, over all its restarts.
     WriterId, "the writer id");
 uuid_id!(
+    /// One compactor process, from its start to its end.
+    CompactorId, "the compactor id");
+uuid_id!(
     /// One data file.
     FileId, "the file id");
 uuid_id!(

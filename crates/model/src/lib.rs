@@ -36,7 +36,9 @@ pub use caller::{Caller, Principal, Role, Scope, ScopeSet};
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use fault::{Code, Fault, Kind as FaultKind};
 pub use filter::{Position, SpanFilter};
-pub use ids::{AgentId, AppId, FileId, IdError, KeyId, MemberId, RequestId, SpanId, TenantId, TraceId, WriterId};
+pub use ids::{
+    AgentId, AppId, CompactorId, FileId, IdError, KeyId, MemberId, RequestId, SpanId, TenantId, TraceId, WriterId,
+};
 pub use limit::{Exhausted, Limit, Limits};
 pub use money::Money;
 pub use receipt::Receipt;

@@ -3,27 +3,47 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use spanlake_store::file;
+use spanlake_store::file::{self, merge};
 
 /// Settings of the compactor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// A tenant's day is looked at when it has this many files, and that many neighbours are merged; 2 at the least.
-    /// A smaller number makes fewer files and writes each row more often.
+    /// So many neighbouring files of a tenant's day are merged, once they are worth it; 2 at the least. A smaller number makes
+    /// fewer files and writes each row more often.
     pub least_files: u64,
-    /// Bytes of Parquet that one merge reads at most: what bounds its memory, which is several times as much because rows are
-    /// compressed in files. A file larger than half of it is never merged again, so it is also about the size files grow to.
-    pub input_bytes_max: u64,
+    /// Bytes that files grow to, at most: no merge reads more. A file of more than half of it has its final size, and is read
+    /// again only when the day is over and is packed.
+    pub target_bytes: u64,
+    /// What bounds one merge in files and in memory.
+    pub merge: merge::Bounds,
+    /// How long after its end a day is over, in seconds: it is then packed into as few files as may be, once. What comes later
+    /// is merged like that of any day.
+    pub closed_after_s: u64,
     /// Days looked at in one look at most, those with the most files first; the others wait for a later look.
     pub days_per_look_max: u32,
+    /// How long a day belongs to a compactor that does not renew its lease, in seconds.
+    pub lease_s: u64,
+    /// How long a day is left alone after a failure, in seconds; twice as long after the next, and so on.
+    pub retry_s: u64,
+    /// After this many failures in a row a day is set aside and reported.
+    pub failures_max: u64,
+    /// How long a day that was set aside is left alone, in seconds.
+    pub set_aside_s: u64,
     /// Replaced files deleted in one look at most; the others wait for the next.
     pub removed_files_per_look_max: u32,
     /// How long a replaced file stays, in seconds. Longer than the longest query or export may run, or it will miss the file.
     pub lingering_s: u64,
+    /// A file in the store that the catalog does not know is deleted when it is older than this, in seconds. Far longer than
+    /// the longest flush or merge takes from writing a file to committing it.
+    pub orphan_age_s: u64,
+    /// Pause between two walks through the whole store for such files, in seconds.
+    pub orphan_interval_s: u64,
+    /// Names seen in one look of such a walk at most; the next look goes on from there.
+    pub orphan_objects_per_look_max: u32,
     /// Pause between two looks for work, in seconds.
     pub look_interval_s: u64,
-    /// Data files.
+    /// Data files that come out of merges: read often and rewritten seldom, so packed tighter than those of a flush.
     pub file: file::Config,
 }
 
@@ -31,12 +51,21 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             least_files: 8,
-            input_bytes_max: 128 << 20,
+            target_bytes: 256 << 20,
+            merge: merge::Bounds::default(),
+            closed_after_s: 86_400,
             days_per_look_max: 1_000,
+            lease_s: 120,
+            retry_s: 60,
+            failures_max: 5,
+            set_aside_s: 86_400,
             removed_files_per_look_max: 1_000,
             lingering_s: 600,
+            orphan_age_s: 86_400,
+            orphan_interval_s: 21_600,
+            orphan_objects_per_look_max: 10_000,
             look_interval_s: 30,
-            file: file::Config::default(),
+            file: file::Config { zstd_level: 3, row_group_bytes_max: 64 << 20, ..file::Config::default() },
         }
     }
 }
@@ -46,10 +75,50 @@ impl Config {
     pub(crate) fn least_files(&self) -> u64 {
         self.least_files.max(2)
     }
+    /// A file of more bytes has its final size.
+    pub(crate) const fn final_bytes(&self) -> u64 {
+        self.target_bytes / 2
+    }
+    /// What choosing goes by: when it changes, settled days are looked at again.
+    pub(crate) fn rules(&self) -> String {
+        format!("{} {} {}", self.least_files(), self.target_bytes, self.merge.inputs_max)
+    }
+    pub(crate) const fn closed_after(&self) -> Duration {
+        Duration::from_secs(self.closed_after_s)
+    }
+    pub(crate) const fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_s)
+    }
+    /// The pause after this many failures in a row.
+    pub(crate) fn pause_after(&self, failures: u64) -> Duration {
+        let doubled = u32::try_from(failures.saturating_sub(1)).ok().and_then(|times| 2_u64.checked_pow(times));
+        let pause = doubled.and_then(|times| self.retry_s.checked_mul(times)).filter(|_| failures < self.failures_max);
+        Duration::from_secs(pause.unwrap_or(self.set_aside_s).min(self.set_aside_s))
+    }
     pub(crate) const fn lingering(&self) -> Duration {
         Duration::from_secs(self.lingering_s)
     }
+    pub(crate) const fn orphan_age(&self) -> Duration {
+        Duration::from_secs(self.orphan_age_s)
+    }
+    pub(crate) const fn orphan_interval(&self) -> Duration {
+        Duration::from_secs(self.orphan_interval_s)
+    }
     pub(crate) const fn look_interval(&self) -> Duration {
         Duration::from_secs(self.look_interval_s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_until_the_day_is_set_aside() {
+        let config = Config::default();
+        let pauses = [1, 2, 3, 4, 5, 1_000].map(|failures| config.pause_after(failures).as_secs());
+        assert_eq!(pauses, [60, 120, 240, 480, 86_400, 86_400]);
+        let patient = Config { failures_max: u64::MAX, ..config };
+        assert_eq!(patient.pause_after(500).as_secs(), 86_400);
     }
 }

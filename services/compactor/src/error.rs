@@ -1,7 +1,7 @@
 //! Why the compactor could not.
 
-use spanlake_model::{Day, Fault, TenantId};
-use spanlake_store::file;
+use spanlake_model::Fault;
+use spanlake_store::file::{self, merge};
 
 /// Why the compactor could not.
 #[derive(Debug, thiserror::Error)]
@@ -9,17 +9,12 @@ pub enum Error {
     /// The catalog could not.
     #[error(transparent)]
     Catalog(#[from] spanlake_catalog::Error),
-    /// A data file could not be read, written or deleted.
+    /// A data file could not be deleted.
     #[error(transparent)]
     File(#[from] file::Error),
-    /// Files of a day hold rows of another: nothing was merged.
-    #[error("files of tenant {tenant} and day {day} hold rows of another day")]
-    StrayRows {
-        /// Whose files.
-        tenant: TenantId,
-        /// The day they should be of.
-        day: Day,
-    },
+    /// Files could not be merged, and are as they were.
+    #[error(transparent)]
+    Merge(#[from] merge::Error),
     /// A task was cut off.
     #[error("a task was cut off")]
     Cut(#[from] tokio::task::JoinError),
@@ -35,13 +30,15 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Catalog(error) => error.into(),
-            Error::File(file::Error::Store(_)) | Error::Cut(_) => {
+            Error::File(file::Error::Store(_))
+            | Error::Merge(merge::Error::File(file::Error::Store(_)) | merge::Error::Stopped)
+            | Error::Cut(_) => {
                 Self::unavailable("The compactor cannot work right now; what it left is as it was. Try again.")
             }
             Error::Incomplete { .. } => Self::unavailable(
                 "Some of the work could not be done and is left as it was; the log says why. Try again.",
             ),
-            Error::File(_) | Error::StrayRows { .. } => Self::internal(),
+            Error::File(_) | Error::Merge(_) => Self::internal(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One merge: what of its inputs lives on.
+//! One merge: what of its inputs lives on. How files are merged within a bound on memory is `store::file::merge`'s affair.
 //!
 //! The hiding rule (`catalog::DataFile`): a row is dead when its key stands in the superseded keys of a live file of a
 //! higher version, or of rows in memory. A merge must not change which rows are dead. Why it does not:
@@ -13,6 +13,7 @@
 //! - *A file committed during the merge* is higher than every input and than the output: its keys hide our rows as before,
 //!   whether or not the merge has seen them.
 //! - *Rows in memory* hide rows of every file. Flushed, they are the case above.
+//! - *Fewer inputs than were chosen*, when they would not fit into memory: the first of them, so they are neighbours still.
 //!
 //! *Dropped rows* were dead by the superseded keys of a live file, read in one statement. Dead rows stay dead: the row that
 //! replaced one is in a file already, moves only into merges, and is dropped only for a newer one.
@@ -27,16 +28,14 @@ use std::ops::Range;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use futures::TryStreamExt;
 use spanlake_catalog::DataFile;
 use spanlake_model::{Day, FileId, SpanKey, Table, TenantId};
+use spanlake_store::file::merge::{self, Inputs};
 use spanlake_store::rows::span_keys;
 use spanlake_store::{Store, file};
 
+use crate::config::Config;
 use crate::error::Error;
-
-/// A file not yet in the store.
-pub(crate) type Encoded = (file::Name, Vec<u8>, file::Written);
 
 /// Neighbouring files of one day, to become one.
 #[derive(Debug)]
@@ -54,8 +53,22 @@ pub(crate) struct Merge {
 }
 
 impl Merge {
-    /// The merge of the files in `run`, out of all live files of one day in the order of their versions; `None` when the run is empty.
-    pub(crate) fn of(mut files: Vec<DataFile>, run: Range<usize>) -> Option<Self> {
+    /// The merge of the files in `run`, or the first of them when they do not fit into memory, and its inputs, open. The run
+    /// is out of all live files of one day in the order of their versions; `None` when it is empty.
+    pub(crate) async fn open(
+        files: Vec<DataFile>,
+        run: Range<usize>,
+        store: &Store,
+        config: &Config,
+    ) -> Result<Option<(Self, Inputs)>, Error> {
+        let Some(first) = files.get(run.start) else { return Ok(None) };
+        let paths: Vec<_> = files[run.clone()].iter().map(|file| file.path.as_str()).collect();
+        let inputs = merge::open(store.tenant(first.tenant), &paths, &config.merge, &config.file).await?;
+        let run = run.start..run.start + inputs.len();
+        Ok(Self::of(files, run).map(|merge| (merge, inputs)))
+    }
+
+    fn of(mut files: Vec<DataFile>, run: Range<usize>) -> Option<Self> {
         let dead_below = dead_below(&files);
         let is_lowest = run.start == 0;
         let inputs: Vec<_> = files.drain(run).collect();
@@ -70,37 +83,24 @@ impl Merge {
         self.inputs.iter().map(|input| input.id).collect()
     }
 
-    /// Reads the inputs and encodes what lives on; `None` when nothing does. Decoding and encoding take long: block on this
-    /// where that is allowed.
-    pub(crate) async fn encode(
+    /// Writes what lives on into the store, durable when this returns; `None` when nothing does. Blocks while it reads,
+    /// decodes, encodes and writes; stops when told not to `go_on`.
+    pub(crate) fn write(
         &self,
-        store: &Store,
+        inputs: Inputs,
         output: FileId,
-        config: &file::Config,
-    ) -> Result<Option<Encoded>, Error> {
-        let store = store.tenant(self.tenant);
-        let mut batches = Vec::new();
-        for input in &self.inputs {
-            let mut rows = file::read(store.clone(), &input.path, None).await?;
-            while let Some(batch) = rows.try_next().await? {
-                batches.push(self.live(input.version, batch)?);
-            }
-        }
-        let days = file::sort(self.table, &batches)?;
-        drop(batches);
-        let [(day, rows)] = days.as_slice() else {
-            return if days.is_empty() { Ok(None) } else { Err(self.stray_rows()) };
-        };
-        if *day != self.day {
-            return Err(self.stray_rows());
-        }
+        config: &Config,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<DataFile>, Error> {
         let name = file::Name { tenant: self.tenant, table: self.table, day: self.day, file: output };
-        let (bytes, written) = file::encode(&name, rows, config)?;
-        Ok(Some((name, bytes, written)))
+        let living = |number: usize, batch| self.living(self.inputs[number].version, batch);
+        let merged = inputs.write(&name, &config.file, &living, go_on)?;
+        tracing::debug!(merge.held_bytes = merged.held_bytes_max, merge.files = self.inputs.len(), "merged files");
+        Ok(merged.written.map(|written| self.output(&name, &written)))
     }
 
     /// The output as the catalog is to know it.
-    pub(crate) fn output(&self, name: &file::Name, written: &file::Written) -> DataFile {
+    fn output(&self, name: &file::Name, written: &file::Written) -> DataFile {
         DataFile {
             id: name.file,
             tenant: name.tenant,
@@ -117,18 +117,14 @@ impl Merge {
     }
 
     /// The rows of a file of this version that are not dead.
-    fn live(&self, version: u64, batch: RecordBatch) -> Result<RecordBatch, Error> {
+    fn living(&self, version: u64, batch: RecordBatch) -> Result<RecordBatch, file::Error> {
         if self.dead_below.is_empty() {
             return Ok(batch);
         }
         let is_dead = |key| self.dead_below.get(key).is_some_and(|below| *below > version);
-        let keys = span_keys(&batch).map_err(file::Error::from)?;
-        let live: BooleanArray = keys.iter().map(|key| Some(!is_dead(key))).collect();
-        Ok(filter_record_batch(&batch, &live).map_err(file::Error::from)?)
-    }
-
-    fn stray_rows(&self) -> Error {
-        Error::StrayRows { tenant: self.tenant, day: self.day }
+        let keys = span_keys(&batch)?;
+        let living: BooleanArray = keys.iter().map(|key| Some(!is_dead(key))).collect();
+        Ok(filter_record_batch(&batch, &living)?)
     }
 }
 

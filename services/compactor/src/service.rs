@@ -3,44 +3,61 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use spanlake_catalog::{DataFile, Error as CatalogError, Files, Replacement, TenantDay};
-use spanlake_model::{Clock, Entropy, Fault, FileId};
+use spanlake_catalog::{DataFile, Error as CatalogError, Files, Jobs, Replacement, Sweeps};
+use spanlake_model::{Clock, CompactorId, Entropy, Fault, FileId};
 use spanlake_proto::compactor::{Compacted, Compactor};
+use spanlake_store::file::merge::Inputs;
 use spanlake_store::{Store, file};
-use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::choose::choose;
 use crate::config::Config;
 use crate::error::Error;
-use crate::merge::{Encoded, Merge};
+use crate::merge::Merge;
 use crate::sweep::sweep;
 
-/// The compactor. Any number may run on one catalog: they waste work on each other at worst.
+/// What a compactor is made of.
+pub struct Parts {
+    /// The data files there are.
+    pub files: Arc<dyn Files>,
+    /// What compactors share out among them.
+    pub jobs: Arc<dyn Jobs>,
+    /// What a walk through the store asks.
+    pub sweeps: Arc<dyn Sweeps>,
+    /// Where files lie.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Settings.
+    pub config: Config,
+}
+
+/// The compactor. Any number may run on one catalog, and share the work.
 pub struct Service {
-    files: Arc<dyn Files>,
-    store: Store,
-    clock: Arc<dyn Clock>,
+    /// Of leases, in this process's life.
+    pub(crate) owner: CompactorId,
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) jobs: Arc<dyn Jobs>,
+    pub(crate) sweeps: Arc<dyn Sweeps>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    config: Config,
+    pub(crate) config: Config,
     /// One look at a time, so that memory is bounded by one merge.
     looking: Mutex<()>,
 }
 
 impl Service {
     /// A compactor of everything in this catalog and store.
-    pub fn new(
-        files: Arc<dyn Files>,
-        store: Store,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        config: Config,
-    ) -> Self {
-        Self { files, store, clock, entropy, config, looking: Mutex::default() }
+    pub fn new(parts: Parts) -> Self {
+        let Parts { files, jobs, sweeps, store, clock, entropy, config } = parts;
+        let owner = CompactorId::generate(clock.as_ref(), entropy.as_ref());
+        Self { owner, files, jobs, sweeps, store, clock, entropy, config, looking: Mutex::default() }
     }
 
-    /// Looks for work again and again until told to stop; then the merge at hand is finished, and no other begun.
+    /// Looks for work again and again until told to stop; then a merge at hand is given up, unless it is as good as done.
     pub async fn run(&self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             match self.look(&shutdown).await {
@@ -67,41 +84,31 @@ impl Service {
         let _looking = self.looking.lock().await;
         let mut done = Compacted::default();
         let mut failures = 0;
-        for day in self.files.crowded_days(self.config.least_files(), self.config.days_per_look_max).await? {
-            if let Err(error) = self.merge_day(day, shutdown, &mut done).await {
-                failures += 1;
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(tenant.id = %day.tenant, merge.day = %day.day, error, "could not merge files");
+        for day in self.jobs.days(self.wanted(), self.config.days_per_look_max).await? {
+            if shutdown.is_cancelled() {
+                break;
             }
+            failures += u64::from(!self.work_on(day, shutdown, &mut done).await);
         }
         if !shutdown.is_cancelled() {
-            let swept = sweep(self.files.as_ref(), &self.store, self.clock.as_ref(), &self.config).await?;
-            done.removed_files = swept.removed;
-            failures += swept.failures;
+            let replaced = sweep(self.files.as_ref(), &self.store, self.clock.as_ref(), &self.config).await?;
+            let orphans = self.sweep_orphans().await?;
+            done.removed_files = replaced.removed + orphans.removed;
+            failures += replaced.failures + orphans.failures;
         }
         if failures == 0 { Ok(done) } else { Err(Error::Incomplete { failures }) }
     }
 
-    /// Merges until the day is as it should be. Each merge makes it at least one file less, so this ends.
-    async fn merge_day(&self, day: TenantDay, shutdown: &CancellationToken, done: &mut Compacted) -> Result<(), Error> {
-        for _ in 0..day.files {
-            if shutdown.is_cancelled() {
-                break;
-            }
-            let files = self.files.day(day.tenant, day.table, day.day).await?;
-            let Some(merge) = choose(&files, &self.config).and_then(|run| Merge::of(files, run)) else { break };
-            let Some(merged) = self.merge(merge).await? else { break };
-            done.merged_files += merged.merged_files;
-            done.written_files += merged.written_files;
-        }
-        Ok(())
-    }
-
     /// `None` when another compactor was faster.
     #[tracing::instrument(name = "compactor.merge", skip_all, fields(tenant.id = %merge.tenant, merge.day = %merge.day))]
-    async fn merge(&self, merge: Merge) -> Result<Option<Compacted>, Error> {
+    pub(crate) async fn merge(
+        &self,
+        merge: Merge,
+        inputs: Inputs,
+        stop: &CancellationToken,
+    ) -> Result<Option<Compacted>, Error> {
         let merge = Arc::new(merge);
-        let outputs: Vec<_> = self.write(&merge).await?.into_iter().collect();
+        let outputs: Vec<_> = self.write(&merge, inputs, stop).await?.into_iter().collect();
         let replacement = Replacement {
             tenant: merge.tenant,
             table: merge.table,
@@ -132,19 +139,16 @@ impl Service {
         }
     }
 
-    /// The output, durable in the store; `None` when no row lives on.
-    async fn write(&self, merge: &Arc<Merge>) -> Result<Option<DataFile>, Error> {
-        let Some((name, bytes, written)) = self.encode(merge.clone()).await? else { return Ok(None) };
-        file::put(self.store.tenant(name.tenant).as_ref(), &name, bytes).await?;
-        Ok(Some(merge.output(&name, &written)))
-    }
-
-    /// Off the async threads: decoding, sorting and encoding take seconds, between waits for the store that take little.
-    async fn encode(&self, merge: Arc<Merge>) -> Result<Option<Encoded>, Error> {
-        let (store, config) = (self.store.clone(), self.config.file.clone());
+    /// The output, durable in the store; `None` when no row lives on. Off the async threads: it takes seconds.
+    async fn write(
+        &self,
+        merge: &Arc<Merge>,
+        inputs: Inputs,
+        stop: &CancellationToken,
+    ) -> Result<Option<DataFile>, Error> {
+        let (merge, config, stop) = (merge.clone(), self.config.clone(), stop.clone());
         let output = FileId::generate(self.clock.as_ref(), self.entropy.as_ref());
-        let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || runtime.block_on(merge.encode(&store, output, &config))).await?
+        tokio::task::spawn_blocking(move || merge.write(inputs, output, &config, &|| !stop.is_cancelled())).await?
     }
 
     /// Deletes files that the catalog has refused: nobody knows of them.

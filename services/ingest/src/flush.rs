@@ -80,7 +80,10 @@ impl Flusher {
             None => self.write(&frozen).await?,
         };
         if let Err(error) = self.commit(lease, &frozen, files.clone()).await {
-            self.written().insert(owner, (frozen.sequence, files));
+            // A file that was swept as an orphan, because this commit comes so late, is or will be gone: written again next time.
+            if !matches!(error, Error::Catalog(CatalogError::Exists { .. })) {
+                self.written().insert(owner, (frozen.sequence, files));
+            }
             return Err(error);
         }
         tracing::debug!(

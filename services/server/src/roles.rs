@@ -148,9 +148,11 @@ impl Process {
         let disk = parts::data_dir(&self.config)?;
         let catalog = parts::catalog(&self.config).await?;
         let store = parts::store(&self.config, disk)?;
-        let files: Arc<dyn Files> = Arc::new(catalog.clone());
-        let service = spanlake_compactor::Service::new(files, store, clock, entropy, self.config.compactor.clone());
-        let service = Arc::new(service);
+        let data = Arc::new(catalog.clone());
+        let (files, jobs, sweeps) = (data.clone(), data.clone(), data);
+        let config = self.config.compactor.clone();
+        let parts = spanlake_compactor::Parts { files, jobs, sweeps, store, clock, entropy, config };
+        let service = Arc::new(spanlake_compactor::Service::new(parts));
         let (looking, token) = (service.clone(), self.shutdown.token());
         self.shutdown.tasks().spawn("compactor", async move { looking.run(token).await });
         let addresses = self.serve(Api::new(), Routes::new(compactor::service(service, self.token.clone()))).await?;

@@ -49,7 +49,10 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     let query = Arc::new(spanlake_query::Service::new(Arc::new(engine), clock.clone(), config.query.clone()));
     let spans: Arc<dyn SpanSource> = query.clone();
     let export = Arc::new(spanlake_export::Service::new(spans, clock.clone(), config.export));
-    let compactor = spanlake_compactor::Service::new(files, store, clock, entropy, config.compactor.clone());
+    let (jobs, sweeps) = (Arc::new(catalog.clone()), Arc::new(catalog.clone()));
+    let parts =
+        spanlake_compactor::Parts { files, jobs, sweeps, store, clock, entropy, config: config.compactor.clone() };
+    let compactor = spanlake_compactor::Service::new(parts);
 
     let token = shutdown.token();
     let flusher = ingest.clone();

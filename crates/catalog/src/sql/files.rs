@@ -10,9 +10,7 @@ use sqlx::{AnyConnection, query};
 use super::row::{Columns as _, read_keys, stored};
 use super::{Catalog, commit};
 use crate::error::Error;
-use crate::files::{
-    Commit, DataFile, Files, Removed, Replacement, Snapshot, TenantDay, Watermark, Writer, WriterLease,
-};
+use crate::files::{Commit, DataFile, Files, Removed, Replacement, Snapshot, Watermark, Writer, WriterLease};
 
 macro_rules! select_live_files {
     ($where:literal) => {
@@ -85,16 +83,6 @@ impl Files for Catalog {
         let version = commit::commit(&mut transaction, &commit).await?;
         transaction.commit().await?;
         Ok(version)
-    }
-
-    async fn crowded_days(&self, least_files: u64, most: u32) -> Result<Vec<TenantDay>, Error> {
-        let found = query(
-            "SELECT tenant_id, table_name, day, COUNT(*) AS files FROM data_files WHERE removed_at IS NULL \
-             GROUP BY tenant_id, table_name, day HAVING COUNT(*) >= $1 \
-             ORDER BY files DESC, tenant_id, table_name, day LIMIT $2",
-        );
-        let rows = found.bind(stored(least_files)?).bind(i64::from(most)).fetch_all(&self.read).await?;
-        rows.iter().map(read_tenant_day).collect()
     }
 
     async fn day(&self, tenant: TenantId, table: Table, day: Day) -> Result<Vec<DataFile>, Error> {
@@ -182,15 +170,6 @@ fn read_data_file(row: &AnyRow) -> Result<DataFile, Error> {
         max_start: row.time("max_start")?,
         version: row.number("version")?,
         superseded: read_keys(row, "superseded")?,
-    })
-}
-
-fn read_tenant_day(row: &AnyRow) -> Result<TenantDay, Error> {
-    Ok(TenantDay {
-        tenant: row.parsed("tenant_id")?,
-        table: row.word("table_name", Table::parse)?,
-        day: Day(row.number("day")?),
-        files: row.number("files")?,
     })
 }
 

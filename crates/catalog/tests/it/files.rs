@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use spanlake_catalog::{
-    Catalog, DataFile, Error, Files as _, Removed, Snapshot, TenantDay, Watermark, Writer, WriterLease,
-};
+use spanlake_catalog::{Catalog, DataFile, Error, Files as _, Removed, Snapshot, Watermark, Writer, WriterLease};
 use spanlake_model::{AppId, Day, FileId, SpanId, SpanKey, Table, TenantId, TimeRange, Timestamp, TraceId};
 
 use crate::database::Database;
 use crate::samples::{OTHER, SECOND_WRITER, TENANT, WRITER, at, commit, file, replacement};
 
-async fn registered(catalog: &Catalog) -> WriterLease {
+pub(crate) async fn registered(catalog: &Catalog) -> WriterLease {
     catalog.register_writer(WRITER, "http://ingest-0:9000", at(0)).await.unwrap()
 }
 
@@ -18,12 +16,12 @@ pub(crate) async fn snapshot(catalog: &Catalog, tenant: TenantId) -> Snapshot {
     catalog.snapshot(tenant, Table::Spans, TimeRange::all()).await.unwrap()
 }
 
-fn ids(files: &[DataFile]) -> Vec<FileId> {
+pub(crate) fn ids(files: &[DataFile]) -> Vec<FileId> {
     files.iter().map(|file| file.id).collect()
 }
 
 /// Commits each file by itself and answers them with their versions.
-async fn committed(catalog: &Catalog, lease: WriterLease, files: Vec<DataFile>) -> Vec<DataFile> {
+pub(crate) async fn committed(catalog: &Catalog, lease: WriterLease, files: Vec<DataFile>) -> Vec<DataFile> {
     let mut stored = Vec::new();
     for (file, sequence) in files.into_iter().zip(1..) {
         let version = catalog.commit(commit(lease, file.tenant, sequence, vec![file.clone()])).await.unwrap().unwrap();
@@ -207,20 +205,6 @@ pub(crate) async fn a_day_lists_its_live_files_in_order(database: &Database) {
     let seen = catalog.day(TENANT, Table::Spans, Day::of(at(0))).await.unwrap();
     assert_eq!(seen, [stored[0].clone(), stored[3].clone()]);
     assert_eq!(catalog.day(TENANT, Table::Spans, Day(0)).await.unwrap(), []);
-}
-
-pub(crate) async fn crowded_days_come_busiest_first(database: &Database) {
-    let catalog = database.open().await;
-    let lease = registered(&catalog).await;
-    let many = |tenant, start: i64, count: i64| (0..count).map(move |index| file(tenant, at(start + index)));
-    let stored = committed(&catalog, lease, many(TENANT, 0, 3).chain(many(TENANT, 86_400, 1)).collect()).await;
-    committed(&catalog, lease, many(OTHER, 0, 5).collect()).await;
-    let day = |tenant, files| TenantDay { tenant, table: Table::Spans, day: Day::of(at(0)), files };
-    assert_eq!(catalog.crowded_days(2, 10).await.unwrap(), [day(OTHER, 5), day(TENANT, 3)]);
-    assert_eq!(catalog.crowded_days(2, 1).await.unwrap(), [day(OTHER, 5)]);
-    assert_eq!(catalog.crowded_days(4, 10).await.unwrap(), [day(OTHER, 5)]);
-    catalog.replace(replacement(TENANT, &ids(&stored[..2]), vec![])).await.unwrap();
-    assert_eq!(catalog.crowded_days(2, 10).await.unwrap(), [day(OTHER, 5)]);
 }
 
 pub(crate) async fn a_replacement_is_all_or_nothing(database: &Database) {

@@ -5,6 +5,7 @@
 mod accounts;
 mod database;
 mod files;
+mod jobs;
 mod races;
 mod samples;
 mod schema;
@@ -65,13 +66,24 @@ guarantees! {
         all_of_time_can_be_asked_for,
         superseded_keys_survive,
         a_day_lists_its_live_files_in_order,
-        crowded_days_come_busiest_first,
         a_replacement_is_all_or_nothing,
         only_the_tenants_own_files_can_be_replaced,
         a_replaced_file_is_removable_only_after_lingering,
         a_live_file_is_never_forgotten,
         a_retired_writer_vanishes_from_the_snapshot,
         a_returning_writer_finds_its_watermarks,
+    }
+    jobs {
+        days_with_the_most_files_come_first,
+        files_of_final_size_make_no_day_worth_a_look,
+        a_settled_day_comes_again_only_with_new_files,
+        a_day_that_is_over_is_finished_once,
+        a_day_belongs_to_one_until_its_lease_ends,
+        a_day_that_failed_waits_and_counts,
+        of_racing_claims_one_wins,
+        a_walk_belongs_to_one_and_goes_on_where_it_was,
+        only_files_that_no_row_names_are_unknown,
+        a_condemned_file_can_never_be_committed,
     }
     races {
         racing_sign_ups_make_one_tenant,

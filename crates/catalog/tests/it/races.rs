@@ -15,7 +15,7 @@ use crate::files::snapshot;
 use crate::samples::{SECOND_WRITER, TENANT, WRITER, account, at, commit, file, refresh_token, replacement};
 
 /// Runs `count` tasks that start at the same moment, and answers what each answered.
-async fn at_once<T, F>(count: u8, task: impl Fn(u8) -> F) -> Vec<T>
+pub(crate) async fn at_once<T, F>(count: u8, task: impl Fn(u8) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

@@ -10,7 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use spanlake_catalog::{
-    Commit, DataFile, Error, Files, Removed, Replacement, Snapshot, TenantDay, Watermark, Writer, WriterLease,
+    Commit, DataFile, Error, Files, Removed, Replacement, Snapshot, Watermark, Writer, WriterLease,
 };
 use spanlake_engine::{Config, Engine, TenantStores};
 use spanlake_model::{
@@ -204,9 +204,6 @@ impl Files for World {
         unused()
     }
     async fn commit(&self, _: Commit) -> Result<Option<u64>, Error> {
-        unused()
-    }
-    async fn crowded_days(&self, _: u64, _: u32) -> Result<Vec<TenantDay>, Error> {
         unused()
     }
     async fn day(&self, _: TenantId, _: Table, _: Day) -> Result<Vec<DataFile>, Error> {

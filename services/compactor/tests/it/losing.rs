@@ -9,13 +9,15 @@ use crate::meddled::Meddled;
 use crate::world::{TENANT, World, eager, said};
 
 #[tokio::test]
-async fn of_two_racing_compactors_one_wins_and_no_orphan_stays() {
+async fn a_compactor_that_loses_its_lease_in_a_merge_costs_no_row_and_leaves_no_orphan() {
     let world = World::new().await;
     world.flush(TENANT, &[(0, "old"), (2, "a")], &[]).await;
     world.flush(TENANT, &[(0, "new")], &[0]).await;
     let files = Meddled::with(&world).await;
-    let faster = world.compactor(eager());
+    let (faster, clock) = (world.compactor(eager()), world.clock.clone());
     files.before_replace(async move {
+        // The lease ends in the middle of the work: as if this process had been held up.
+        clock.pass(eager().lease_s);
         assert_eq!(faster.run_once().await.unwrap().merged_files, 2);
     });
     let slower = world.compactor_over(files, eager()).run_once().await.unwrap();

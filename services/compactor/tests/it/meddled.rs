@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use spanlake_catalog::{
-    Catalog, Commit, Config, DataFile, Error, Files, Removed, Replacement, Snapshot, TenantDay, WriterLease,
+    Catalog, Commit, Config, DataFile, DayLease, Ended, Error, Files, Jobs, Orphan, Removed, Replacement, Snapshot,
+    SweepLease, Sweeps, TenantDay, Wanted, WriterLease,
 };
-use spanlake_model::{Day, FileId, Table, TenantId, TimeRange, Timestamp, WriterId};
+use spanlake_model::{CompactorId, Day, FileId, Table, TenantId, TimeRange, Timestamp, WriterId};
 use tokio::sync::watch;
 
 use crate::world::World;
@@ -20,6 +21,8 @@ pub(crate) struct Meddled {
     away: Catalog,
     /// Happens once, just before a merge is committed.
     pub(crate) before_replace: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// Whether that has begun.
+    pub(crate) replacing: watch::Sender<bool>,
     /// The next merge is committed, and its caller told that the database failed.
     pub(crate) lose_reply: AtomicBool,
     /// The next look finds the database away.
@@ -37,6 +40,7 @@ impl Meddled {
             inner: world.catalog.clone(),
             away,
             before_replace: Mutex::default(),
+            replacing: watch::Sender::new(false),
             lose_reply: AtomicBool::new(false),
             be_away: AtomicBool::new(false),
             looks: watch::Sender::new(0),
@@ -65,17 +69,13 @@ impl Files for Meddled {
     async fn commit(&self, commit: Commit) -> Result<Option<u64>, Error> {
         self.inner.commit(commit).await
     }
-    async fn crowded_days(&self, least_files: u64, most: u32) -> Result<Vec<TenantDay>, Error> {
-        self.looks.send_modify(|looks| *looks += 1);
-        let files = if self.be_away.swap(false, Ordering::SeqCst) { &self.away } else { &self.inner };
-        files.crowded_days(least_files, most).await
-    }
     async fn day(&self, tenant: TenantId, table: Table, day: Day) -> Result<Vec<DataFile>, Error> {
         self.inner.day(tenant, table, day).await
     }
     async fn replace(&self, replacement: Replacement) -> Result<(), Error> {
         let happens = self.before_replace.lock().unwrap().take();
         if let Some(happens) = happens {
+            self.replacing.send_replace(true);
             happens.await;
         }
         self.inner.replace(replacement).await?;
@@ -86,5 +86,51 @@ impl Files for Meddled {
     }
     async fn forget(&self, files: &[FileId]) -> Result<(), Error> {
         self.inner.forget(files).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Jobs for Meddled {
+    async fn days(&self, wanted: Wanted, most: u32) -> Result<Vec<TenantDay>, Error> {
+        self.looks.send_modify(|looks| *looks += 1);
+        let jobs = if self.be_away.swap(false, Ordering::SeqCst) { &self.away } else { &self.inner };
+        jobs.days(wanted, most).await
+    }
+    async fn claim(
+        &self,
+        owner: CompactorId,
+        day: TenantDay,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<DayLease>, Error> {
+        self.inner.claim(owner, day, now, until).await
+    }
+    async fn renew(&self, lease: DayLease, until: Timestamp) -> Result<(), Error> {
+        self.inner.renew(lease, until).await
+    }
+    async fn end(&self, lease: DayLease, ended: Ended) -> Result<(), Error> {
+        self.inner.end(lease, ended).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Sweeps for Meddled {
+    async fn claim_sweep(
+        &self,
+        owner: CompactorId,
+        name: &'static str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<SweepLease>, Error> {
+        self.inner.claim_sweep(owner, name, now, until).await
+    }
+    async fn end_sweep(&self, lease: SweepLease, not_before: Timestamp) -> Result<(), Error> {
+        self.inner.end_sweep(lease, not_before).await
+    }
+    async fn unknown(&self, files: &[FileId]) -> Result<Vec<FileId>, Error> {
+        self.inner.unknown(files).await
+    }
+    async fn condemn(&self, orphans: &[Orphan], at: Timestamp) -> Result<u64, Error> {
+        self.inner.condemn(orphans, at).await
     }
 }

@@ -57,7 +57,7 @@ async fn a_row_in_a_file_that_stays_is_hidden_as_before() {
     let stays = world.flush(TENANT, &[(0, "old"), (2, &large)], &[]).await.remove(0);
     world.flush(TENANT, &[(0, "new")], &[0]).await;
     world.flush(TENANT, &[(4, "else")], &[]).await;
-    let config = Config { input_bytes_max: stays.bytes, ..eager() };
+    let config = Config { target_bytes: stays.bytes, ..eager() };
     world.compactor(config).run_once().await.unwrap();
     let live = world.live(TENANT).await;
     assert_eq!(live.iter().map(|file| file.rows).collect::<Vec<_>>(), [2, 2]);
@@ -77,7 +77,7 @@ async fn small_files_on_two_sides_of_a_large_one_are_not_put_together() {
     world.flush(TENANT, &[(0, "third")], &[0]).await;
     let expected = said(&[(0, "third"), (2, "third"), (4, &large), (6, "other")]);
     assert_eq!(world.visible(TENANT, &[]).await, expected);
-    let config = Config { input_bytes_max: between.bytes, ..eager() };
+    let config = Config { target_bytes: between.bytes, ..eager() };
     let done = world.compactor(config).run_once().await.unwrap();
     assert_eq!(done.merged_files, 4);
     let live = world.live(TENANT).await;
@@ -95,7 +95,7 @@ async fn when_no_row_lives_on_no_file_does() {
     world.flush(TENANT, &[(0, "first")], &[]).await;
     world.flush(TENANT, &[(0, "second")], &[0]).await;
     let stays = world.flush(TENANT, &[(0, "third"), (2, &large)], &[0]).await.remove(0);
-    let config = Config { input_bytes_max: stays.bytes, ..eager() };
+    let config = Config { target_bytes: stays.bytes, ..eager() };
     let done = world.compactor(config).run_once().await.unwrap();
     assert_eq!((done.merged_files, done.written_files), (2, 0));
     assert_eq!(world.live(TENANT).await.len(), 1);
@@ -110,7 +110,7 @@ async fn no_merge_reads_more_than_its_bound() {
         largest = world.flush(TENANT, &[(2 * number, &text(50_000))], &[]).await[0].bytes.max(largest);
     }
     let before = world.visible(TENANT, &[]).await;
-    let config = Config { input_bytes_max: 4 * largest, least_files: 3, ..Config::default() };
+    let config = Config { target_bytes: 4 * largest, least_files: 3, ..Config::default() };
     world.compactor(config).run_once().await.unwrap();
     let live = world.live(TENANT).await;
     assert!(live.iter().all(|file| file.rows == 4), "{live:?}");
@@ -171,7 +171,7 @@ async fn a_list_of_many_keys_survives_while_it_is_needed() {
     for half in numbers.chunks(60) {
         world.flush(TENANT, &half.iter().map(|number| (*number, "new")).collect::<Vec<_>>(), half).await;
     }
-    world.compactor(Config { input_bytes_max: stays.bytes, ..eager() }).run_once().await.unwrap();
+    world.compactor(Config { target_bytes: stays.bytes, ..eager() }).run_once().await.unwrap();
     let live = world.catalog.day(TENANT, Table::Spans, day(0)).await.unwrap();
     let mut expected: Vec<SpanKey> = numbers.iter().map(|number| key(*number)).collect();
     expected.sort();

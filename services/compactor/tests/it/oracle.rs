@@ -99,7 +99,7 @@ impl Story {
                 flush(&self.world, of, tenant).await;
             }
             Step::Merge { bound, least_files } => {
-                let config = Config { input_bytes_max: bound, least_files, ..Config::default() };
+                let config = Config { target_bytes: bound, least_files, ..Config::default() };
                 self.world.compactor(config).run_once().await.unwrap();
             }
             Step::MergeMeanwhile { bound, flush: Some(of) } => {
@@ -112,7 +112,9 @@ impl Story {
             }
             Step::MergeMeanwhile { bound, flush: None } => {
                 let faster = self.world.compactor(Config { least_files: 2, ..Config::default() });
+                let clock = self.world.clock.clone();
                 let all = async move {
+                    clock.pass(Config::default().lease_s);
                     faster.run_once().await.unwrap();
                 };
                 drop(self.merge_meanwhile(bound, all).await);
@@ -129,7 +131,7 @@ impl Story {
     ) -> Option<futures::future::BoxFuture<'static, ()>> {
         let files = Meddled::with(&self.world).await;
         files.before_replace(happens);
-        let config = Config { input_bytes_max: bound, least_files: 2, ..Config::default() };
+        let config = Config { target_bytes: bound, least_files: 2, ..Config::default() };
         self.world.compactor_over(files.clone(), config).run_once().await.unwrap();
         files.before_replace.lock().unwrap().take()
     }

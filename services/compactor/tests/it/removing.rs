@@ -7,7 +7,7 @@ use object_store::ObjectStoreExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use spanlake_catalog::DataFile;
-use spanlake_compactor::{Config, Service};
+use spanlake_compactor::Config;
 use spanlake_model::{Entropy, SystemEntropy};
 use spanlake_proto::compactor::Compactor;
 
@@ -62,9 +62,8 @@ async fn lingering_begins_when_the_merge_is_done() {
     let world = World::new().await;
     world.flush(TENANT, &[(0, "a")], &[]).await;
     world.flush(TENANT, &[(2, "b")], &[]).await;
-    let (files, clock) = (Arc::new(world.catalog.clone()), world.clock.clone());
-    let entropy = Arc::new(LongWork(clock.clone()));
-    let compactor = Service::new(files, world.store.clone(), clock.clone(), entropy, eager());
+    let (catalog, clock) = (Arc::new(world.catalog.clone()), world.clock.clone());
+    let compactor = world.compactor_with(catalog, Arc::new(LongWork(clock.clone())), eager());
     assert_eq!(compactor.run_once().await.unwrap().merged_files, 2);
     clock.pass(599);
     assert_eq!(compactor.run_once().await.unwrap().removed_files, 0);

@@ -9,10 +9,10 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use spanlake_catalog::{Catalog, Commit, Config as CatalogConfig, DataFile, Files, WriterLease};
-use spanlake_compactor::{Config, Service};
+use spanlake_catalog::{Catalog, Commit, Config as CatalogConfig, DataFile, Error, Files, Jobs, Sweeps, WriterLease};
+use spanlake_compactor::{Config, Parts, Service};
 use spanlake_model::{
-    AppId, Clock, Cost, Day, Entropy as _, FileId, Kind, Span, SpanId, SpanKey, Status, SystemEntropy, Table, TenantId,
+    AppId, Clock, Cost, Day, Entropy, FileId, Kind, Span, SpanId, SpanKey, Status, SystemEntropy, Table, TenantId,
     TimeRange, Timestamp, TraceId, Usage, WriterId,
 };
 use spanlake_store::rows::{Origin, Row, decode, encode, span_keys};
@@ -143,12 +143,42 @@ impl World {
         self.compactor_over(Arc::new(self.catalog.clone()), config)
     }
 
-    pub(crate) fn compactor_over(&self, files: Arc<dyn Files>, config: Config) -> Service {
-        Service::new(files, self.store.clone(), self.clock.clone(), Arc::new(SystemEntropy), config)
+    pub(crate) fn compactor_over<C: Files + Jobs + Sweeps>(&self, catalog: Arc<C>, config: Config) -> Service {
+        self.compactor_with(catalog, Arc::new(SystemEntropy), config)
+    }
+
+    pub(crate) fn compactor_with<C: Files + Jobs + Sweeps>(
+        &self,
+        catalog: Arc<C>,
+        entropy: Arc<dyn Entropy>,
+        config: Config,
+    ) -> Service {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        Service::new(Parts {
+            files: catalog.clone(),
+            jobs: catalog.clone(),
+            sweeps: catalog,
+            store,
+            clock,
+            entropy,
+            config,
+        })
     }
 
     /// Writes files as ingest does, one a day, and commits them; `replaced` are the numbers that older files hold.
     pub(crate) async fn flush(&self, tenant: TenantId, said: &[Said<'_>], replaced: &[u8]) -> Vec<DataFile> {
+        let files = self.put(tenant, said, replaced).await;
+        self.commit(tenant, files.clone()).await.unwrap().unwrap();
+        files
+    }
+
+    pub(crate) async fn commit(&self, tenant: TenantId, files: Vec<DataFile>) -> Result<Option<u64>, Error> {
+        let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
+        self.catalog.commit(Commit { lease: self.lease, tenant, table: Table::Spans, sequence, files }).await
+    }
+
+    /// As far as a crash before the commit lets it come.
+    pub(crate) async fn put(&self, tenant: TenantId, said: &[Said<'_>], replaced: &[u8]) -> Vec<DataFile> {
         let rows: Vec<_> = said.iter().map(|(number, says)| row(*number, says)).collect();
         let mut files = Vec::new();
         let batch = encode(Origin { tenant, writer: WRITER }, &rows);
@@ -171,9 +201,6 @@ impl World {
                 superseded: replaced.iter().filter(|number| day(**number) == of).map(|number| key(*number)).collect(),
             });
         }
-        let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
-        let commit = Commit { lease: self.lease, tenant, table: Table::Spans, sequence, files: files.clone() };
-        self.catalog.commit(commit).await.unwrap().unwrap();
         files
     }
 

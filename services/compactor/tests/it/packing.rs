@@ -1,0 +1,47 @@
+//! Few files in the end.
+
+use spanlake_compactor::Config;
+use spanlake_proto::compactor::{Compacted, Compactor};
+
+use crate::world::{TENANT, World, text};
+
+/// Of the day's end and a day more, from noon.
+const OVER_S: u64 = 36 * 3_600;
+
+#[tokio::test]
+async fn a_day_that_is_over_becomes_one_file_and_that_once() {
+    let world = World::new().await;
+    for number in 0..3 {
+        world.flush(TENANT, &[(2 * number, "a")], &[]).await;
+    }
+    let compactor = world.compactor(Config::default());
+    assert_eq!(compactor.run_once().await.unwrap(), Compacted::default());
+    world.clock.pass(OVER_S - 1);
+    assert_eq!(compactor.run_once().await.unwrap(), Compacted::default());
+    world.clock.pass(1);
+    let done = compactor.run_once().await.unwrap();
+    assert_eq!((done.merged_files, done.written_files), (3, 1));
+    assert_eq!(world.live(TENANT).await.len(), 1);
+    // Late rows do not make the whole day be written again.
+    world.flush(TENANT, &[(8, "late")], &[]).await;
+    assert_eq!(compactor.run_once().await.unwrap().merged_files, 0);
+    for number in 0..7 {
+        world.flush(TENANT, &[(10 + 2 * number, "late")], &[]).await;
+    }
+    assert_eq!(compactor.run_once().await.unwrap().merged_files, 9, "unless they are many, as always");
+}
+
+#[tokio::test]
+async fn days_that_are_as_they_should_be_do_not_keep_others_waiting() {
+    let world = World::new().await;
+    let mut largest = 0;
+    for number in 0..6 {
+        // Even numbers: one day, where every file has its final size.
+        largest = world.flush(TENANT, &[(2 * number, &text(50_000))], &[]).await[0].bytes.max(largest);
+    }
+    world.flush(TENANT, &[(1, "a")], &[]).await;
+    world.flush(TENANT, &[(3, "b")], &[]).await;
+    let config = Config { target_bytes: largest * 3 / 2, least_files: 2, days_per_look_max: 1, ..Config::default() };
+    assert_eq!(world.compactor(config).run_once().await.unwrap().merged_files, 2);
+    assert_eq!(world.live(TENANT).await.len(), 7);
+}
