@@ -41,10 +41,10 @@ impl DurableFolder {
         Ok(Self { root, disk, reads, temporaries: AtomicU64::new(0) })
     }
 
-    fn write(&self, location: &Path, payload: &PutPayload) -> std::io::Result<()> {
+    fn write(&self, location: &Path, payload: &PutPayload, mode: &PutMode) -> std::io::Result<()> {
         let mut draft = self.draft(location)?;
         match draft.append(payload) {
-            Ok(()) => self.publish(draft),
+            Ok(()) => self.publish(draft, mode),
             Err(error) => {
                 self.discard(draft)?;
                 Err(error)
@@ -64,13 +64,22 @@ impl DurableFolder {
     }
 
     /// Gives a draft its name; durable when it returns. One that cannot be is removed.
-    fn publish(&self, mut draft: Draft) -> std::io::Result<()> {
+    fn publish(&self, mut draft: Draft, mode: &PutMode) -> std::io::Result<()> {
         let folder = draft.path.parent().unwrap_or(&self.root).to_path_buf();
-        if let Err(error) = draft.file.sync().and_then(|()| self.disk.rename(&draft.temporary, &draft.path)) {
+        if let Err(error) = draft.file.sync().and_then(|()| self.name(&draft, mode)) {
             self.discard(draft)?;
             return Err(error);
         }
         self.disk.sync_dir(&folder)
+    }
+
+    /// A rename would replace a file that has come meanwhile; a link does not.
+    fn name(&self, draft: &Draft, mode: &PutMode) -> std::io::Result<()> {
+        if !matches!(mode, PutMode::Create) {
+            return self.disk.rename(&draft.temporary, &draft.path);
+        }
+        self.disk.link(&draft.temporary, &draft.path)?;
+        self.disk.remove(&draft.temporary)
     }
 
     fn discard(&self, draft: Draft) -> std::io::Result<()> {
@@ -94,8 +103,7 @@ impl DurableFolder {
         if !self.path(location).exists() {
             return Ok(());
         }
-        let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-        Err(Error::AlreadyExists { path: location.to_string(), source: Box::new(source) })
+        Err(taken(location, std::io::ErrorKind::AlreadyExists.into()))
     }
 
     fn path(&self, location: &Path) -> PathBuf {
@@ -114,6 +122,15 @@ impl Draft {
     fn append(&mut self, payload: &PutPayload) -> std::io::Result<()> {
         payload.iter().try_for_each(|part| self.file.append(part))
     }
+}
+
+fn taken(location: &Path, source: std::io::Error) -> Error {
+    Error::AlreadyExists { path: location.to_string(), source: Box::new(source) }
+}
+
+/// Why an object did not get its name.
+fn unpublished(location: &Path, source: std::io::Error) -> Error {
+    if source.kind() == std::io::ErrorKind::AlreadyExists { taken(location, source) } else { failed(source) }
 }
 
 fn failed(source: std::io::Error) -> Error {
@@ -165,7 +182,9 @@ impl ObjectStore for LocalStore {
             self.0.refuse_taken(location)?;
         }
         let (folder, location) = (self.0.clone(), location.clone());
-        blocking(move || folder.write(&location, &payload).map_err(failed)).await?;
+        let write =
+            move || folder.write(&location, &payload, &options.mode).map_err(|error| unpublished(&location, error));
+        blocking(write).await?;
         Ok(PutResult { e_tag: None, version: None })
     }
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use object_store::path::Path;
-use object_store::{Error, MultipartUpload, PutPayload, PutResult, Result, UploadPart};
+use object_store::{Error, MultipartUpload, PutMode, PutPayload, PutResult, Result, UploadPart};
 
-use super::{Draft, DurableFolder, blocking, failed};
+use super::{Draft, DurableFolder, blocking, failed, unpublished};
 
 /// Parts are appended to a draft in the order they were put, however their futures are driven. Dropped before it is complete
 /// or aborted, it leaves the draft behind, for the sweep of orphans.
@@ -74,11 +74,8 @@ impl MultipartUpload for Parts {
         blocking(move || {
             let mut progress = locked(&progress);
             progress.write(&folder)?;
-            if let Err(taken) = folder.refuse_taken(&location) {
-                progress.discard(&folder)?;
-                return Err(taken);
-            }
-            folder.publish(progress.draft.take().ok_or_else(over)?).map_err(failed)
+            let draft = progress.draft.take().ok_or_else(over)?;
+            folder.publish(draft, &PutMode::Create).map_err(|error| unpublished(&location, error))
         })
         .await?;
         Ok(PutResult { e_tag: None, version: None })

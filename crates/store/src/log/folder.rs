@@ -11,7 +11,7 @@ use spanlake_model::WriterId;
 
 use super::frame::{Broken, Frame};
 use super::segment::{self, Closed, Damage, Recovered};
-use crate::disk::Disk;
+use crate::disk::{Disk, write_whole};
 
 /// Why the log's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -159,19 +159,9 @@ fn writer_id(folder: &Path, disk: &dyn Disk, new: impl FnOnce() -> WriterId) -> 
             .ok_or(FolderError::NoWriter(path)),
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
             let writer = new();
-            name_writer(folder, disk, writer).map_err(io)?;
+            write_whole(disk, &path, writer.to_string().as_bytes()).map_err(io)?;
             Ok(writer)
         }
         Err(other) => Err(io(other)),
     }
-}
-
-fn name_writer(folder: &Path, disk: &dyn Disk, writer: WriterId) -> io::Result<()> {
-    let temporary = folder.join("writer.tmp");
-    disk.remove(&temporary)?;
-    let mut file = disk.create(&temporary)?;
-    file.append(writer.to_string().as_bytes())?;
-    file.sync()?;
-    disk.rename(&temporary, &folder.join("writer"))?;
-    disk.sync_dir(folder)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use spanlake_model::{TenantId, WriterId};
 
 use super::frame::{Broken, Frame, HEAD};
-use crate::disk::Disk;
+use crate::disk::{Disk, folder_of, write_whole};
 
 /// Opens every segment; the digit is the format version.
 const MAGIC: &[u8; 8] = b"SPANLOG1";
@@ -128,14 +128,8 @@ pub(super) fn quarantine(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> std::io:
     let mut aside = path.as_os_str().to_owned();
     aside.push(".quarantined");
     let aside = PathBuf::from(aside);
-    match disk.create(&aside) {
-        Ok(mut copy) => {
-            copy.append(bytes)?;
-            copy.sync()?;
-            disk.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
-        }
-        Err(there) if there.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(other) => return Err(other),
+    if !disk.list(folder_of(path))?.contains(&aside) {
+        write_whole(disk, &aside, bytes)?;
     }
     Ok(aside)
 }

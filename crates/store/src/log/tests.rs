@@ -228,8 +228,17 @@ impl Disk for Failing {
     fn remove(&self, path: &std::path::Path) -> std::io::Result<()> {
         LocalDisk.remove(path)
     }
-    fn create_folder(&self, folder: &std::path::Path) -> std::io::Result<()> {
-        LocalDisk.create_folder(folder)
+    fn link(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+        LocalDisk.link(from, to)
+    }
+    fn is_folder(&self, path: &std::path::Path) -> bool {
+        LocalDisk.is_folder(path)
+    }
+    fn make_folder(&self, folder: &std::path::Path) -> std::io::Result<()> {
+        LocalDisk.make_folder(folder)
+    }
+    fn free_bytes(&self, folder: &std::path::Path) -> std::io::Result<u64> {
+        LocalDisk.free_bytes(folder)
     }
     fn sync_dir(&self, folder: &std::path::Path) -> std::io::Result<()> {
         LocalDisk.sync_dir(folder)
