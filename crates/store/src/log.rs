@@ -6,8 +6,10 @@
 //! ```
 //!
 //! Segments are files `<first sequence>.log` in one folder, which one process holds at a time. A frame carries its
-//! length, a CRC-32C and its sequence. Broken bytes at the very end of the newest segment are a write that never
-//! finished and are cut; anywhere else they are damage: skipped, counted, and a copy of the segment kept aside.
+//! length, a CRC-32C, its sequence, and whether everything before it was durable when it was written. Broken bytes of the
+//! newest segment that no later frame calls durable are a write that never finished: they are taken out. Anywhere else
+//! they are damage: skipped up to the next sound frame, counted, and a copy of the segment kept aside. Nothing that a
+//! checksum does not vouch for is ever served.
 //!
 //! Invariants
 //! - Sequences rise by one, from 1, over all restarts.
@@ -22,11 +24,11 @@ mod thread;
 
 pub use folder::{FolderError, LogFolder};
 pub use frame::{Encoding, Frame};
-pub use segment::{Damage, Recovered};
+pub use segment::{Damage, FORMAT_VERSION, Recovered};
 
 use std::sync::Arc;
 
-use spanlake_model::{TenantId, WriterId};
+use spanlake_model::{Entropy, TenantId, WriterId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::disk::Disk;
@@ -129,16 +131,17 @@ impl<P: Send + 'static> Log<P> {
     }
 }
 
-/// Opens the log's folder for this process alone.
+/// Opens the log's folder for this process alone. `new_writer` names it when it is new; `entropy` salts its segments.
 ///
 /// # Errors
 /// See [`FolderError`].
 pub fn open(
     path: &std::path::Path,
     disk: Arc<dyn Disk>,
+    entropy: Arc<dyn Entropy>,
     new_writer: impl FnOnce() -> WriterId,
 ) -> Result<LogFolder, FolderError> {
-    LogFolder::open(path, disk, new_writer)
+    LogFolder::open(path, disk, entropy, new_writer)
 }
 
 #[cfg(test)]

@@ -85,7 +85,8 @@ fn report(recovered: &Recovered, frames: u64) {
         tracing::error!(
             log.copy = %damage.path.display(),
             log.offset = damage.offset,
-            "a frame of the log is damaged ({}) and is left out; the segment is kept for rescue",
+            log.frames_damaged = damage.frames,
+            "the log is damaged ({}); what cannot be read is left out, and the segment is kept for rescue",
             damage.why
         );
     }
@@ -93,6 +94,7 @@ fn report(recovered: &Recovered, frames: u64) {
         replay.frames = frames,
         log.last_sequence = recovered.last_sequence,
         log.torn_bytes = recovered.torn_bytes,
+        log.frames_damaged = recovered.frames_damaged(),
         "replayed the log"
     );
 }

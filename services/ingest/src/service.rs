@@ -66,7 +66,9 @@ impl Service {
     /// When the folder is in use or unreadable, or the catalog or store is away.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, Error> {
         let Parts { gate, files, store, disk, log_folder, address, clock, entropy, config } = parts;
-        let folder = log::open(&log_folder, disk, || WriterId::generate(clock.as_ref(), entropy.as_ref()))?;
+        let folder = log::open(&log_folder, disk, entropy.clone(), || {
+            WriterId::generate(clock.as_ref(), entropy.as_ref())
+        })?;
         let lease = files.register_writer(folder.writer(), &address, clock.now()).await?;
         let watermarks = files.watermarks(lease.writer).await?;
         let landed = watermarks.iter().map(|(.., sequence)| *sequence).max().unwrap_or(0);

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::FlockOperation;
-use spanlake_model::WriterId;
+use spanlake_model::{Entropy, WriterId};
 
-use super::frame::{Broken, Frame};
-use super::segment::{self, Closed, Damage, Recovered};
+use super::frame::Frame;
+use super::segment::{self, Closed, Damage, Hole, Recovered, Scan};
 use crate::disk::{Disk, write_whole};
 
 /// Why the log's folder cannot be used.
@@ -45,6 +45,7 @@ pub enum FolderError {
 pub struct LogFolder {
     pub(super) path: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
+    entropy: Arc<dyn Entropy>,
     writer: WriterId,
     _lock: File,
 }
@@ -53,13 +54,16 @@ impl LogFolder {
     pub(super) fn open(
         path: &Path,
         disk: Arc<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
         new_writer: impl FnOnce() -> WriterId,
     ) -> Result<Self, FolderError> {
         let io = |source| FolderError::Io { path: path.to_path_buf(), source };
         disk.create_folder(path).map_err(io)?;
         let lock = lock(path)?;
         let writer = writer_id(path, disk.as_ref(), new_writer)?;
-        Ok(Self { path: path.to_path_buf(), disk, writer, _lock: lock })
+        // The process that named the writer may have been killed before this, and we are about to tell others the name.
+        disk.sync_dir(path).map_err(io)?;
+        Ok(Self { path: path.to_path_buf(), disk, entropy, writer, _lock: lock })
     }
 
     /// Whose log this is; made with the folder.
@@ -67,16 +71,29 @@ impl LogFolder {
         self.writer
     }
 
-    /// Reads every segment in order, hands each sound frame to `each`, cuts a torn tail and puts damaged segments aside.
+    /// What nobody outside can guess, for a new segment.
+    pub(super) fn salt(&self) -> u32 {
+        let mut salt = [0; 4];
+        self.entropy.fill(&mut salt);
+        u32::from_le_bytes(salt)
+    }
+
+    /// Reads every segment in order, hands each sound frame to `each`, takes out a last write that never finished and puts
+    /// copies of damaged segments aside.
+    ///
+    /// Holds one segment in memory at a time: [`super::Config::segment_bytes_max`], and at most one batch and one frame
+    /// more. What was handed out is durable when this answers, also when the process that wrote it was killed before its sync.
     ///
     /// # Errors
-    /// When the disk refuses; what a segment holds is never an error.
+    /// When the disk refuses; what a segment holds is an error only if it is sound and not ours.
     pub fn recover(&self, mut each: impl FnMut(Frame)) -> Result<Recovered, FolderError> {
         let mut recovered = Recovered::default();
         let list = self.disk.list(&self.path).map_err(|source| self.failed(source))?;
-        let paths: Vec<_> = list.into_iter().filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
-        for (index, path) in paths.iter().enumerate() {
-            self.read_one(path, index + 1 == paths.len(), &mut recovered, &mut each)?;
+        let segments = list.into_iter().filter(|path| path.extension().is_some_and(|e| e == "log"));
+        let segments: Vec<_> = segments.map(|path| (segment::first_sequence(&path).unwrap_or(1), path)).collect();
+        for (index, (first, path)) in segments.iter().enumerate() {
+            let is_newest = index + 1 == segments.len();
+            self.read_one(path, *first, is_newest, &mut recovered, &mut each)?;
         }
         Ok(recovered)
     }
@@ -88,53 +105,54 @@ impl LogFolder {
     fn read_one(
         &self,
         path: &Path,
-        newest: bool,
+        first: u64,
+        is_newest: bool,
         recovered: &mut Recovered,
         each: &mut dyn FnMut(Frame),
     ) -> Result<(), FolderError> {
         let bytes = self.disk.read(path).map_err(|source| self.failed(source))?;
-        let scan = segment::scan(&bytes, self.writer, each);
-        if let Some(Broken { why, is_foreign: true }) = scan.tail {
+        let scan = segment::scan(&bytes, self.writer, first, each);
+        if let Some(why) = scan.foreign {
             return Err(FolderError::Foreign { path: path.to_path_buf(), why });
         }
         // A segment's name holds the sequence that its first frame has or would have had.
-        let named = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok()).unwrap_or(1);
-        recovered.last_sequence = recovered.last_sequence.max(scan.last_sequence).max(named.saturating_sub(1));
-        self.mend(path, newest, &bytes, &scan, recovered).map_err(|source| self.failed(source))?;
+        recovered.last_sequence = recovered.last_sequence.max(scan.last_sequence).max(first.saturating_sub(1));
+        let (torn, damaged): (Vec<_>, Vec<_>) = scan.holes.iter().partition(|hole| is_newest && !hole.was_durable);
+        self.note(path, &bytes, &damaged, recovered).map_err(|source| self.failed(source))?;
+        if is_newest {
+            let mended = self.take_out(path, &bytes, &scan, &torn).and_then(|()| self.sync(path));
+            mended.map_err(|source| self.failed(source))?;
+            recovered.torn_bytes = torn.iter().map(|hole| (hole.end - hole.start) as u64).sum();
+        }
         recovered.closed.push(Closed { path: path.to_path_buf(), last: scan.last });
         Ok(())
     }
 
-    /// Notes what is broken and cuts a torn end. Nothing that was written is thrown away: a copy stays.
-    fn mend(
-        &self,
-        path: &Path,
-        newest: bool,
-        bytes: &[u8],
-        scan: &segment::Scan,
-        recovered: &mut Recovered,
-    ) -> io::Result<()> {
-        let tail = scan.tail.map(|broken| (scan.sound, broken.why));
-        let torn = tail.filter(|_| newest);
-        for (offset, why) in scan.holes.iter().copied().chain(tail.filter(|_| !newest)) {
+    /// Notes what is damaged. A copy stays.
+    fn note(&self, path: &Path, bytes: &[u8], damaged: &[&Hole], recovered: &mut Recovered) -> io::Result<()> {
+        for hole in damaged {
             let copy = segment::quarantine(self.disk.as_ref(), path, bytes)?;
-            recovered.damage.push(Damage { path: copy, offset: offset as u64, why });
-        }
-        if torn.is_some() {
-            // As a rule a write that never finished, so that nothing of it was acknowledged; the copy is for the exception.
-            if scan.sound > 0 {
-                segment::quarantine(self.disk.as_ref(), path, bytes)?;
-            }
-            recovered.torn_bytes += (bytes.len() - scan.sound) as u64;
-            self.cut(path, scan.sound)?;
+            let (offset, frames) = (hole.start as u64, hole.frames);
+            recovered.damage.push(Damage { path: copy, offset, frames, why: hole.why });
         }
         Ok(())
     }
 
-    fn cut(&self, path: &Path, sound: usize) -> io::Result<()> {
-        let mut file = self.disk.open(path)?;
-        file.cut(sound as u64)?;
-        file.sync()
+    /// Takes a last write that never finished out of the newest segment, so that it is not damage in an older one later.
+    /// As a rule nothing of it was acknowledged; a copy is kept for the exception, a last write that rotted.
+    fn take_out(&self, path: &Path, bytes: &[u8], scan: &Scan, torn: &[&Hole]) -> io::Result<()> {
+        let Some(hole) = torn.first() else { return Ok(()) };
+        if bytes.len() > segment::HEADER {
+            segment::quarantine(self.disk.as_ref(), path, bytes)?;
+        }
+        if hole.end == bytes.len() {
+            return self.disk.open(path)?.cut(hole.start as u64);
+        }
+        write_whole(self.disk.as_ref(), path, &segment::without(bytes, scan, torn))
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        self.disk.open(path)?.sync()
     }
 }
 

@@ -1,12 +1,15 @@
 //! One frame: a request as it came, and what was decided about it.
 //!
-//! Layout, little endian; the CRC-32C covers everything after itself:
+//! Layout, little endian; the CRC-32C begins with the segment's salt and covers everything after itself:
 //!
 //! ```text
-//!   u32 length of what follows the crc │ u32 crc │ u64 sequence │ i64 received, ns
+//!   u32 length of what follows the crc │ u32 crc │ u64 sequence │ u8 begins a batch? │ i64 received, ns
 //!   16 tenant │ 16 app │ u8 agent? [16 agent] │ u8 encoding │ u8 compressed? │ u32 n, n × u32 rejected ordinals
 //!   u32 body length before compression │ body
 //! ```
+//!
+//! A frame that begins a batch proves that everything before it was durable: the sync came first. The first format had
+//! neither that byte nor a salt.
 
 use std::borrow::Cow;
 
@@ -45,9 +48,32 @@ pub struct Frame {
 
 /// Bodies above this are compressed.
 const COMPRESS_ABOVE: usize = 512;
+/// How the frames of a segment are spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// The first.
+    Plain,
+    /// With a salt that only this segment has, so that neither a client's bytes nor what a disk finds of an older segment
+    /// can be taken for a frame of it.
+    Salted(u32),
+}
+
+/// A frame as it was read.
+pub(super) struct Read {
+    pub(super) frame: Frame,
+    /// Whether everything before it was durable when it was written.
+    pub(super) begins_batch: bool,
+    /// How long it is.
+    pub(super) length: usize,
+}
+
 /// A frame is never longer; protects the reader from a length made of noise.
 pub(super) const LENGTH_MAX: usize = 1 << 30;
 pub(super) const HEAD: usize = 8;
+/// What a frame's place adds to it: sequence, and whether it begins a batch.
+const PLACE: usize = 9;
+/// No frame is shorter.
+pub(super) const LENGTH_MIN: usize = HEAD + 8 + 8 + 16 + 16 + 3 + 4 + 4;
 
 /// Bytes that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +113,8 @@ impl Frame {
         Sealed(bytes)
     }
 
-    /// Reads the frame at the start of `bytes`; answers it and how long it is.
-    pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), Broken> {
+    /// Reads the frame at the start of `bytes`.
+    pub(super) fn read(bytes: &[u8], format: Format) -> Result<Read, Broken> {
         let mut head = Reader(bytes);
         let length = head.u32()? as usize;
         let crc = head.u32()?;
@@ -96,15 +122,19 @@ impl Frame {
             return Err(Broken::bytes("a length that no frame has"));
         }
         let content = head.take(length)?;
-        if crc32c::crc32c(content) != crc {
+        if format.checksum(content) != crc {
             return Err(Broken::bytes("a checksum that does not fit"));
         }
-        Ok((Self::read_content(content)?, HEAD + length))
+        let mut content = Reader(content);
+        let sequence = content.u64()?;
+        let begins_batch = match format {
+            Format::Plain => false,
+            Format::Salted(_) => content.u8()? == 1,
+        };
+        Ok(Read { frame: Self::read_content(sequence, content)?, begins_batch, length: HEAD + length })
     }
 
-    fn read_content(content: &[u8]) -> Result<Self, Broken> {
-        let mut reader = Reader(content);
-        let sequence = reader.u64()?;
+    fn read_content(sequence: u64, mut reader: Reader<'_>) -> Result<Self, Broken> {
         let received_at = Timestamp::from_nanos(reader.u64()?.cast_signed());
         let tenant = TenantId::from_bytes(reader.id()?);
         let app = AppId::from_bytes(reader.id()?);
@@ -129,6 +159,15 @@ impl Frame {
     }
 }
 
+impl Format {
+    fn checksum(self, content: &[u8]) -> u32 {
+        match self {
+            Self::Plain => crc32c::crc32c(content),
+            Self::Salted(salt) => crc32c::crc32c_append(salt, content),
+        }
+    }
+}
+
 fn length(length: usize) -> [u8; 4] {
     u32::try_from(length).expect("bodies are capped far below 4 GiB").to_le_bytes()
 }
@@ -145,18 +184,20 @@ fn compress(body: &Bytes) -> Cow<'_, [u8]> {
 pub(super) struct Sealed(Vec<u8>);
 
 impl Sealed {
-    /// About how many bytes it will take.
+    /// How many bytes it will take.
     pub(super) fn len(&self) -> usize {
-        self.0.len() + HEAD + 8
+        HEAD + PLACE + self.0.len()
     }
-    /// Appends the finished frame to `out`.
-    pub(super) fn place(&self, sequence: u64, out: &mut Vec<u8>) {
+
+    /// Appends the finished frame to `out`, in the newest format.
+    pub(super) fn place(&self, sequence: u64, begins_batch: bool, salt: u32, out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend(length(8 + self.0.len()));
+        out.extend(length(PLACE + self.0.len()));
         out.extend([0; 4]);
         out.extend(sequence.to_le_bytes());
+        out.push(u8::from(begins_batch));
         out.extend_from_slice(&self.0);
-        let crc = crc32c::crc32c(&out[start + HEAD..]);
+        let crc = Format::Salted(salt).checksum(&out[start + HEAD..]);
         out[start + 4..start + HEAD].copy_from_slice(&crc.to_le_bytes());
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use spanlake_model::{AppId, Timestamp};
+use spanlake_model::{AppId, SystemEntropy, Timestamp};
 
 use super::*;
 use crate::disk::LocalDisk;
@@ -18,7 +18,7 @@ impl Temporary {
         Self(std::env::temp_dir().join(format!("spanlake-log-{}-{number}", std::process::id())))
     }
     fn folder(&self) -> LogFolder {
-        open(&self.0, Arc::new(LocalDisk), || WriterId::from_bytes([1; 16])).unwrap()
+        open(&self.0, Arc::new(LocalDisk), Arc::new(SystemEntropy), || WriterId::from_bytes([1; 16])).unwrap()
     }
     fn newest(&self) -> PathBuf {
         LocalDisk.list(&self.0).unwrap().into_iter().rfind(|path| path.extension().is_some_and(|e| e == "log")).unwrap()
@@ -70,7 +70,7 @@ fn start(folder: LogFolder, config: Config) -> Started {
 /// The log's thread lets go of its folder soon after the last handle is dropped.
 fn reopen(temporary: &Temporary) -> LogFolder {
     loop {
-        match open(&temporary.0, Arc::new(LocalDisk), || unreachable!("the folder has a writer")) {
+        match open(&temporary.0, Arc::new(LocalDisk), Arc::new(SystemEntropy), || unreachable!("the folder has a writer")) {
             Ok(folder) => return folder,
             Err(FolderError::InUse(_)) => std::thread::yield_now(),
             Err(other) => panic!("{other}"),
@@ -98,7 +98,7 @@ async fn what_was_appended_comes_back_in_order_after_a_restart() {
 async fn a_second_process_on_the_same_folder_is_refused() {
     let temporary = Temporary::new();
     let held = temporary.folder();
-    assert!(matches!(open(&temporary.0, Arc::new(LocalDisk), || held.writer()), Err(FolderError::InUse(_))));
+    assert!(matches!(open(&temporary.0, Arc::new(LocalDisk), Arc::new(SystemEntropy), || held.writer()), Err(FolderError::InUse(_))));
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn a_full_disk_refuses_and_recovers_but_a_failed_sync_stops_for_good() {
     let temporary = Temporary::new();
     let (write, sync) = (Arc::new(Mutex::new(false)), Arc::new(Mutex::new(false)));
     let disk = Failing { write: write.clone(), sync: sync.clone() };
-    let folder = open(&temporary.0, Arc::new(disk), || WriterId::from_bytes([1; 16])).unwrap();
+    let folder = open(&temporary.0, Arc::new(disk), Arc::new(SystemEntropy), || WriterId::from_bytes([1; 16])).unwrap();
     let Started { log, applied, .. } = start(folder, Config::default());
     *write.lock().unwrap() = true;
     assert!(matches!(log.append(frame(1, b"no room"), "").await, Err(AppendError::Write(_))));

@@ -34,6 +34,7 @@ struct Open {
     file: Box<dyn DiskFile>,
     /// Bytes in it that are sound.
     length: u64,
+    salt: u32,
 }
 
 impl Open {
@@ -42,11 +43,16 @@ impl Open {
         // A segment of this name holds no frame: it was made by a start that took nothing in, or its header was torn.
         folder.disk.remove(&path)?;
         let mut file = folder.disk.create(&path)?;
-        let header = segment::header(folder.writer(), first_sequence);
-        file.append(&header)?;
-        file.sync()?;
+        let salt = folder.salt();
+        // Durable with the first batch: a segment that lost its header to the power has lost nothing that was acknowledged.
+        file.append(&segment::header(folder.writer(), first_sequence, salt))?;
         folder.disk.sync_dir(&folder.path)?;
-        Ok(Self { segment: Closed { path, last: HashMap::new() }, file, length: header.len() as u64 })
+        Ok(Self { segment: Closed { path, last: HashMap::new() }, file, length: segment::HEADER as u64, salt })
+    }
+
+    /// Whether everything in it has been synced, the header too.
+    fn is_durable(&self) -> bool {
+        self.length > segment::HEADER as u64
     }
 }
 
@@ -101,7 +107,8 @@ impl Writer {
         self.roll().map_err(refused)?;
         let mut bytes = Vec::with_capacity(batch.bytes() + 64);
         for (append, sequence) in batch.appends.iter().zip(self.next..) {
-            append.sealed.place(sequence, &mut bytes);
+            let begins_batch = sequence == self.next && self.open.is_durable();
+            append.sealed.place(sequence, begins_batch, self.open.salt, &mut bytes);
         }
         if let Err(error) = self.open.file.append(&bytes) {
             return Err(self.undo(error));
