@@ -4,10 +4,14 @@
 //! renamed or removed name before [`Disk::sync_dir`] of its folder. What is made of these steps, and has to be durable as
 //! a whole, is here too and the same for every disk: [`Disk::create_folder`], [`write_whole`].
 
+mod space;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+pub use space::Space;
 
 /// A file being appended to.
 pub trait DiskFile: Send {

@@ -1,6 +1,7 @@
 //! The write-ahead log: acknowledged means it is in here and durable.
 //!
 //! ```text
+//!   announce ┄┄┐ (a batch waits a moment for what was announced)
 //!   append ─► queue (bounded) ─► one thread: number ─ write ─ fdatasync ─ apply in order ─► each append's receipt
 //!                                            └── all that wait share one sync
 //! ```
@@ -17,11 +18,13 @@
 //! - After a failed sync nothing is acknowledged again by this process: what the kernel did with the bytes is unknown.
 //! - A failed write (a full disk) leaves no trace: the file is cut back, the append is refused, the next may succeed.
 
+mod coming;
 mod folder;
 mod frame;
 mod segment;
 mod thread;
 
+pub use coming::Announced;
 pub use folder::{FolderError, LogFolder};
 pub use frame::{Encoding, Frame};
 pub use segment::{Damage, FORMAT_VERSION, Recovered};
@@ -31,6 +34,7 @@ use std::sync::Arc;
 use spanlake_model::{Entropy, TenantId, WriterId};
 use tokio::sync::{mpsc, oneshot};
 
+use self::coming::Coming;
 use crate::disk::Disk;
 
 /// Settings of the log.
@@ -43,11 +47,14 @@ pub struct Config {
     pub queue_max: usize,
     /// Bytes one sync may cover.
     pub batch_bytes_max: usize,
+    /// How long a sync waits, in microseconds, for requests that are being decoded and could share it. It never waits when
+    /// there are none, so a lone sender loses nothing; 0 never waits.
+    pub batch_wait_us: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { segment_bytes_max: 64 << 20, queue_max: 1_024, batch_bytes_max: 8 << 20 }
+        Self { segment_bytes_max: 64 << 20, queue_max: 1_024, batch_bytes_max: 8 << 20, batch_wait_us: 1_000 }
     }
 }
 
@@ -82,11 +89,12 @@ enum Command<P> {
 /// A handle on the running log. Dropping the last one ends its thread after what is queued.
 pub struct Log<P> {
     queue: mpsc::Sender<Command<P>>,
+    coming: Arc<Coming>,
 }
 
 impl<P> Clone for Log<P> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self { queue: self.queue.clone(), coming: self.coming.clone() }
     }
 }
 
@@ -103,17 +111,23 @@ impl<P: Send + 'static> Log<P> {
         apply: impl FnMut(u64, P) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (queue, commands) = mpsc::channel(config.queue_max);
-        thread::spawn(folder, recovered, config, commands, apply)?;
-        Ok(Self { queue })
+        let coming = Arc::new(Coming::default());
+        thread::spawn(folder, recovered, config, commands, coming.clone(), apply)?;
+        Ok(Self { queue, coming })
     }
 
-    /// Appends a frame and waits until it is durable and applied; answers its sequence.
+    /// Says that an append is being prepared, so that a batch may wait for it a moment.
+    pub fn announce(&self) -> Announced {
+        self.coming.announce()
+    }
+
+    /// Appends a frame that was announced and waits until it is durable and applied; answers its sequence.
     ///
     /// Once this is called the frame may become durable even if the future is dropped.
     ///
     /// # Errors
     /// See [`AppendError`]; after any of them the frame is not in the log, except that [`AppendError::Stopped`] cannot know.
-    pub async fn append(&self, frame: Frame, payload: P) -> Result<u64, AppendError> {
+    pub async fn append(&self, announced: Announced, frame: Frame, payload: P) -> Result<u64, AppendError> {
         let (done, receipt) = oneshot::channel();
         let append = Append { tenant: frame.tenant, sealed: frame.seal(), payload, done };
         let command = Command::Append(Box::new(append));
@@ -121,6 +135,8 @@ impl<P: Send + 'static> Log<P> {
             mpsc::error::TrySendError::Full(_) => AppendError::Busy,
             mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
         })?;
+        // It is in the queue: whoever waits for it finds it there.
+        drop(announced);
         receipt.await.unwrap_or(Err(AppendError::Stopped))
     }
 

@@ -66,6 +66,7 @@ pub(crate) async fn accept(
     let bytes = body.len();
     // Before decoding, which is work too, also when nothing comes of it.
     gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64)]).await?;
+    let announced = writer.log.announce();
     let request = decode(encoding, body.clone()).await?;
     gate.take(caller, &[(Limit::Spans, request.span_count() as u64)]).await?;
     let agents = Agents::find(gate, caller, &request, door).await?;
@@ -87,7 +88,7 @@ pub(crate) async fn accept(
         rejected: admitted.rejected,
         body,
     };
-    let receipt = writer.append(Table::Spans, frame, prepared).await.map_err(refuse)?;
+    let receipt = writer.append(announced, Table::Spans, frame, prepared).await.map_err(refuse)?;
     Ok(Accepted { receipt: Some(receipt), ..admitted.accepted })
 }
 

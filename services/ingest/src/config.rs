@@ -19,6 +19,8 @@ pub struct Config {
     pub flush_check_ms: u64,
     /// Keys of data files kept in memory to recognise spans that are sent again, about 24 bytes each.
     pub known_keys_max: usize,
+    /// Bytes that must be free where the log lies; below it requests are refused with 503 until there is room again. 0 does not look.
+    pub disk_free_bytes_min: u64,
     /// The write-ahead log.
     pub log: log::Config,
     /// Data files.
@@ -34,6 +36,7 @@ impl Default for Config {
             flush_age_s: 300,
             flush_check_ms: 500,
             known_keys_max: 20_000_000,
+            disk_free_bytes_min: 256 << 20,
             log: log::Config::default(),
             file: file::Config::default(),
         }

@@ -35,6 +35,9 @@ pub enum Error {
     /// Memory is full until a flush makes room.
     #[error("memtables are full")]
     Full,
+    /// The disk of the log is nearly full.
+    #[error("the disk is nearly full")]
+    NoSpace,
     /// This process may not write any more: another has taken its log over, or the log has stopped.
     #[error("this writer has stopped")]
     Stopped,
@@ -46,7 +49,7 @@ pub enum Error {
 impl Error {
     /// Whether there is simply too much at once.
     pub(crate) const fn is_overload(&self) -> bool {
-        matches!(self, Self::Full | Self::Append(log::AppendError::Busy))
+        matches!(self, Self::Full | Self::NoSpace | Self::Append(log::AppendError::Busy))
     }
 }
 

@@ -66,9 +66,8 @@ impl Service {
     /// When the folder is in use or unreadable, or the catalog or store is away.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, Error> {
         let Parts { gate, files, store, disk, log_folder, address, clock, entropy, config } = parts;
-        let folder = log::open(&log_folder, disk, entropy.clone(), || {
-            WriterId::generate(clock.as_ref(), entropy.as_ref())
-        })?;
+        let folder =
+            log::open(&log_folder, disk, entropy.clone(), || WriterId::generate(clock.as_ref(), entropy.as_ref()))?;
         let lease = files.register_writer(folder.writer(), &address, clock.now()).await?;
         let watermarks = files.watermarks(lease.writer).await?;
         let landed = watermarks.iter().map(|(.., sequence)| *sequence).max().unwrap_or(0);
@@ -113,6 +112,7 @@ impl Service {
         let mut ticks = tokio::time::interval(Duration::from_millis(self.config.flush_check_ms.max(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.writer.look_for_space().await;
             self.log_failure(self.flush_due(self.due()).await);
             if self.writer.is_stopped() {
                 return;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use spanlake_catalog::WriterLease;
 use spanlake_model::{Clock, Day, Receipt, Table, WriterId};
-use spanlake_store::log::{Frame, Log, LogFolder, Recovered};
+use spanlake_store::disk::Space;
+use spanlake_store::log::{Announced, Frame, Log, LogFolder, Recovered};
 use spanlake_store::memtable::{Memtables, Pending, Prepared};
 use tokio::sync::watch;
 
@@ -26,6 +27,8 @@ pub(crate) struct Writer {
     on_the_way: AtomicU64,
     stopped: AtomicBool,
     memory_bytes_max: u64,
+    /// Room on the log's disk.
+    space: Arc<Space>,
 }
 
 /// A days' worth of patience for one request: more distinct days would make as many files.
@@ -48,6 +51,8 @@ impl Writer {
             tables.apply(sequence, clock.now(), pending);
             seen.send_replace(sequence);
         };
+        let space = Arc::new(folder.space(config.disk_free_bytes_min));
+        space.look();
         let log = Log::start(folder, recovered, config.log.clone(), apply).map_err(Error::Start)?;
         Ok(Self {
             lease,
@@ -58,6 +63,7 @@ impl Writer {
             on_the_way: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             memory_bytes_max: config.memory_bytes_max,
+            space,
         })
     }
 
@@ -75,12 +81,18 @@ impl Writer {
     }
 
     /// Makes a request's rows durable, then visible; answers its place in the log.
-    pub(crate) async fn append(&self, table: Table, frame: Frame, prepared: Prepared) -> Result<Receipt, Error> {
+    pub(crate) async fn append(
+        &self,
+        announced: Announced,
+        table: Table,
+        frame: Frame,
+        prepared: Prepared,
+    ) -> Result<Receipt, Error> {
         let _room = self.reserve(prepared.bytes() + frame.body.len() as u64)?;
         let days: HashSet<Day> = prepared.days();
         let tenant = frame.tenant;
         let days = self.keys.ensure(tenant, table, days).await?;
-        let sequence = self.log.append(frame, Pending { tenant, table, prepared, days }).await?;
+        let sequence = self.log.append(announced, frame, Pending { tenant, table, prepared, days }).await?;
         Ok(Receipt { writer: self.id(), sequence })
     }
 
@@ -89,11 +101,22 @@ impl Writer {
         if self.is_stopped() {
             return Err(Error::Stopped);
         }
+        // Before anything is written: a disk that is full to the last byte keeps us from flushing, too.
+        if self.space.is_short() {
+            return Err(Error::NoSpace);
+        }
         let before = self.on_the_way.fetch_add(bytes, Ordering::Relaxed);
         let reserved = Reserved { writer: self, bytes };
         let held = before + self.memtables.bytes();
         // One request alone always passes, however large: it could never be taken otherwise.
         if held > 0 && held + bytes > self.memory_bytes_max { Err(Error::Full) } else { Ok(reserved) }
+    }
+
+    /// Looks how much room the log's disk has.
+    pub(crate) async fn look_for_space(&self) {
+        let space = self.space.clone();
+        // A look that is cut off says nothing; the next one does.
+        let _ = tokio::task::spawn_blocking(move || space.look()).await;
     }
 
     /// Whether memory is more than half full, so that flushing should not wait for age or size.

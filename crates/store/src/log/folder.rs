@@ -11,7 +11,7 @@ use spanlake_model::{Entropy, WriterId};
 
 use super::frame::Frame;
 use super::segment::{self, Closed, Damage, Hole, Recovered, Scan};
-use crate::disk::{Disk, write_whole};
+use crate::disk::{Disk, Space, write_whole};
 
 /// Why the log's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,11 @@ impl LogFolder {
     /// Whose log this is; made with the folder.
     pub fn writer(&self) -> WriterId {
         self.writer
+    }
+
+    /// Room where the log lies.
+    pub fn space(&self, free_bytes_min: u64) -> Space {
+        Space::new(self.disk.clone(), self.path.clone(), free_bytes_min)
     }
 
     /// What nobody outside can guess, for a new segment.

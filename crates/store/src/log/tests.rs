@@ -70,7 +70,9 @@ fn start(folder: LogFolder, config: Config) -> Started {
 /// The log's thread lets go of its folder soon after the last handle is dropped.
 fn reopen(temporary: &Temporary) -> LogFolder {
     loop {
-        match open(&temporary.0, Arc::new(LocalDisk), Arc::new(SystemEntropy), || unreachable!("the folder has a writer")) {
+        match open(&temporary.0, Arc::new(LocalDisk), Arc::new(SystemEntropy), || {
+            unreachable!("the folder has a writer")
+        }) {
             Ok(folder) => return folder,
             Err(FolderError::InUse(_)) => std::thread::yield_now(),
             Err(other) => panic!("{other}"),
@@ -83,29 +85,32 @@ async fn what_was_appended_comes_back_in_order_after_a_restart() {
     let temporary = Temporary::new();
     let Started { log, applied, .. } = start(temporary.folder(), Config::default());
     let long = vec![b'x'; 100_000];
-    assert_eq!(log.append(frame(1, b"one"), "a").await.unwrap(), 1);
-    assert_eq!(log.append(frame(2, &long), "b").await.unwrap(), 2);
+    assert_eq!(log.append(log.announce(), frame(1, b"one"), "a").await.unwrap(), 1);
+    assert_eq!(log.append(log.announce(), frame(2, &long), "b").await.unwrap(), 2);
     assert_eq!(*applied.lock().unwrap(), [(1, "a"), (2, "b")]);
     drop(log);
     let Started { log, frames, torn_bytes, damage, .. } = start(reopen(&temporary), Config::default());
     assert_eq!(frames[0], Frame { sequence: 1, ..frame(1, b"one") });
     assert_eq!(frames[1], Frame { sequence: 2, ..frame(2, &long) });
     assert_eq!((torn_bytes, damage), (0, vec![]));
-    assert_eq!(log.append(frame(1, b"three"), "c").await.unwrap(), 3, "sequences go on");
+    assert_eq!(log.append(log.announce(), frame(1, b"three"), "c").await.unwrap(), 3, "sequences go on");
 }
 
 #[tokio::test]
 async fn a_second_process_on_the_same_folder_is_refused() {
     let temporary = Temporary::new();
     let held = temporary.folder();
-    assert!(matches!(open(&temporary.0, Arc::new(LocalDisk), Arc::new(SystemEntropy), || held.writer()), Err(FolderError::InUse(_))));
+    assert!(matches!(
+        open(&temporary.0, Arc::new(LocalDisk), Arc::new(SystemEntropy), || held.writer()),
+        Err(FolderError::InUse(_))
+    ));
 }
 
 #[tokio::test]
 async fn a_torn_tail_is_cut_and_nothing_before_it_is_lost() {
     let temporary = Temporary::new();
     let Started { log, .. } = start(temporary.folder(), Config::default());
-    log.append(frame(1, b"whole"), "a").await.unwrap();
+    log.append(log.announce(), frame(1, b"whole"), "a").await.unwrap();
     drop(log);
     drop(reopen(&temporary));
     let path = temporary.newest();
@@ -124,7 +129,7 @@ async fn a_broken_frame_among_sound_ones_is_skipped_counted_and_kept_aside() {
     let temporary = Temporary::new();
     let Started { log, .. } = start(temporary.folder(), Config::default());
     for body in [&b"first"[..], b"second", b"third"] {
-        log.append(frame(1, body), "").await.unwrap();
+        log.append(log.announce(), frame(1, body), "").await.unwrap();
     }
     drop(log);
     drop(reopen(&temporary));
@@ -144,12 +149,12 @@ async fn a_broken_frame_among_sound_ones_is_skipped_counted_and_kept_aside() {
 async fn a_segment_goes_when_every_tenant_in_it_is_in_files_and_not_before() {
     let temporary = Temporary::new();
     let Started { log, .. } = start(temporary.folder(), Config { segment_bytes_max: 1, ..Config::default() });
-    log.append(frame(1, b"x"), "").await.unwrap();
-    log.append(frame(2, b"y"), "").await.unwrap();
+    log.append(log.announce(), frame(1, b"x"), "").await.unwrap();
+    log.append(log.announce(), frame(2, b"y"), "").await.unwrap();
     let (one, two) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
     log.trim(vec![(one, 0), (two, 1)]).await;
     log.trim(vec![(one, 1)]).await;
-    log.append(frame(1, b"z"), "").await.unwrap();
+    log.append(log.announce(), frame(1, b"z"), "").await.unwrap();
     drop(log);
     let mut sequences = Vec::new();
     reopen(&temporary).recover(|frame| sequences.push(frame.sequence)).unwrap();
@@ -162,9 +167,9 @@ async fn an_idle_start_does_not_make_the_next_ones_segment_removable() {
     drop(start(temporary.folder(), Config::default()));
     let Started { log, .. } = start(reopen(&temporary), Config::default());
     log.trim(vec![]).await;
-    log.append(frame(1, b"kept"), "").await.unwrap();
+    log.append(log.announce(), frame(1, b"kept"), "").await.unwrap();
     log.trim(vec![]).await;
-    log.append(frame(1, b"too"), "").await.unwrap();
+    log.append(log.announce(), frame(1, b"too"), "").await.unwrap();
     drop(log);
     let mut bodies = Vec::new();
     reopen(&temporary).recover(|frame| bodies.push(frame.body)).unwrap();
@@ -175,7 +180,7 @@ async fn an_idle_start_does_not_make_the_next_ones_segment_removable() {
 async fn a_sound_segment_of_another_writer_stops_the_start_and_is_left_alone() {
     let temporary = Temporary::new();
     let Started { log, .. } = start(temporary.folder(), Config::default());
-    log.append(frame(1, b"theirs"), "").await.unwrap();
+    log.append(log.announce(), frame(1, b"theirs"), "").await.unwrap();
     drop(log);
     drop(reopen(&temporary));
     std::fs::write(temporary.0.join("writer"), WriterId::from_bytes([2; 16]).to_string()).unwrap();
@@ -253,13 +258,13 @@ async fn a_full_disk_refuses_and_recovers_but_a_failed_sync_stops_for_good() {
     let folder = open(&temporary.0, Arc::new(disk), Arc::new(SystemEntropy), || WriterId::from_bytes([1; 16])).unwrap();
     let Started { log, applied, .. } = start(folder, Config::default());
     *write.lock().unwrap() = true;
-    assert!(matches!(log.append(frame(1, b"no room"), "").await, Err(AppendError::Write(_))));
+    assert!(matches!(log.append(log.announce(), frame(1, b"no room"), "").await, Err(AppendError::Write(_))));
     *write.lock().unwrap() = false;
-    assert_eq!(log.append(frame(1, b"room"), "kept").await.unwrap(), 1);
+    assert_eq!(log.append(log.announce(), frame(1, b"room"), "kept").await.unwrap(), 1);
     *sync.lock().unwrap() = true;
-    assert!(matches!(log.append(frame(1, b"unsure"), "").await, Err(AppendError::Stopped)));
+    assert!(matches!(log.append(log.announce(), frame(1, b"unsure"), "").await, Err(AppendError::Stopped)));
     *sync.lock().unwrap() = false;
-    assert!(matches!(log.append(frame(1, b"too late"), "").await, Err(AppendError::Stopped)));
+    assert!(matches!(log.append(log.announce(), frame(1, b"too late"), "").await, Err(AppendError::Stopped)));
     assert_eq!(*applied.lock().unwrap(), [(1, "kept")]);
     drop(log);
     let mut bodies = Vec::new();

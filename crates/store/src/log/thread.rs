@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use spanlake_model::TenantId;
 use tokio::sync::mpsc;
 
+use super::coming::Coming;
 use super::folder::LogFolder;
 use super::segment::{self, Closed, Recovered};
 use super::{Append, AppendError, Command, Config};
@@ -17,14 +20,16 @@ pub(super) fn spawn<P: Send + 'static>(
     recovered: Recovered,
     config: Config,
     commands: mpsc::Receiver<Command<P>>,
+    coming: Arc<Coming>,
     apply: impl FnMut(u64, P) + Send + 'static,
 ) -> io::Result<()> {
     let next = recovered.last_sequence + 1;
     let open = Open::create(&folder, next)?;
     // An idle start before this one left an empty segment of the very name that is open now: it is no closed one.
     let closed = recovered.closed.into_iter().filter(|closed| closed.path != open.segment.path).collect();
+    let queue = Queue { commands, waker: coming.clone().into(), coming };
     let writer = Writer { folder, config, next, open, closed, stopped: false };
-    std::thread::Builder::new().name("log".into()).spawn(move || writer.run(commands, apply))?;
+    std::thread::Builder::new().name("log".into()).spawn(move || writer.run(queue, apply))?;
     Ok(())
 }
 
@@ -67,16 +72,10 @@ struct Writer {
 }
 
 impl Writer {
-    fn run<P>(mut self, mut commands: mpsc::Receiver<Command<P>>, mut apply: impl FnMut(u64, P)) {
-        while let Some(command) = commands.blocking_recv() {
-            let mut batch = Batch::default();
-            let mut trims = batch.take(command);
-            // Whoever queued up during the last sync shares the next one.
-            while batch.bytes() < self.config.batch_bytes_max
-                && let Ok(command) = commands.try_recv()
-            {
-                trims.extend(batch.take(command));
-            }
+    fn run<P>(mut self, mut queue: Queue<P>, mut apply: impl FnMut(u64, P)) {
+        queue.coming.wakes_this_thread();
+        while let Some(first) = queue.commands.blocking_recv() {
+            let (batch, trims) = queue.batch(first, &self.config);
             self.commit(batch, &mut apply);
             trims.into_iter().for_each(|watermarks| self.trim(&watermarks));
         }
@@ -171,6 +170,50 @@ fn refused(error: io::Error) -> AppendError {
     AppendError::Write(Arc::new(error))
 }
 
+/// What waits for the thread.
+struct Queue<P> {
+    commands: mpsc::Receiver<Command<P>>,
+    coming: Arc<Coming>,
+    /// Wakes the thread.
+    waker: Waker,
+}
+
+/// A trim's watermarks.
+type Trims = Vec<Vec<(TenantId, u64)>>;
+
+impl<P> Queue<P> {
+    /// Whoever queued up during the last sync shares the next one, and so does who was announced and comes in time.
+    fn batch(&mut self, first: Command<P>, config: &Config) -> (Batch<P>, Trims) {
+        let mut batch = Batch::default();
+        let mut trims = batch.take(first);
+        let until = Instant::now() + Duration::from_micros(config.batch_wait_us);
+        while batch.bytes() < config.batch_bytes_max
+            && let Some(command) = self.next(until, &batch)
+        {
+            trims.extend(batch.take(command));
+        }
+        (batch, trims)
+    }
+
+    /// The next command; none when the queue is empty and nobody is on the way, or nobody came until then.
+    fn next(&mut self, until: Instant, batch: &Batch<P>) -> Option<Command<P>> {
+        loop {
+            // First, so that one who arrives between the two is in the queue.
+            let is_any_coming = self.coming.is_any();
+            match self.commands.poll_recv(&mut Context::from_waker(&self.waker)) {
+                Poll::Ready(command) => return command,
+                Poll::Pending if !is_any_coming || batch.appends.is_empty() => return None,
+                Poll::Pending => {}
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+}
+
 /// Appends that share one sync.
 struct Batch<P> {
     appends: Vec<Append<P>>,
@@ -185,7 +228,7 @@ impl<P> Default for Batch<P> {
 
 impl<P> Batch<P> {
     /// Takes an append in; hands a trim back, to be done after.
-    fn take(&mut self, command: Command<P>) -> Vec<Vec<(TenantId, u64)>> {
+    fn take(&mut self, command: Command<P>) -> Trims {
         match command {
             Command::Append(append) => {
                 self.bytes += append.sealed.len();
