@@ -11,7 +11,17 @@ pub struct TemporaryFolder(PathBuf);
 impl TemporaryFolder {
     /// A new folder; `name` says in a listing whose it is.
     pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("spanlake-{name}-{}", unique()));
+        Self::under(&std::env::temp_dir(), name)
+    }
+
+    /// In memory where the machine has a place for that: for tests that make and remove files by the thousand.
+    pub fn in_memory(name: &str) -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::under(memory, name) } else { Self::new(name) }
+    }
+
+    fn under(above: &Path, name: &str) -> Self {
+        let path = above.join(format!("spanlake-{name}-{}", unique()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }

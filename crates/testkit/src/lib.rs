@@ -2,8 +2,8 @@
 //! waiting, captured requests, and spans to send. A dev-dependency only.
 //!
 //! ```text
-//!   outside world: ManualClock, SeededEntropy          services: postgres_url, redis_url, Database
-//!   disk:          TemporaryFolder                     telemetry: captures (real SDKs), otlp (hand-made)
+//!   outside world: ManualClock, SeededEntropy, Dice    services: postgres_url, redis_url, Database
+//!   disk:          TemporaryFolder, SimulatedDisk      telemetry: captures (real SDKs), otlp (hand-made)
 //!   time:          eventually
 //! ```
 //!
@@ -17,6 +17,8 @@
 
 mod captures;
 mod clock;
+mod dice;
+pub mod disk;
 mod entropy;
 mod folder;
 pub mod otlp;
@@ -25,6 +27,8 @@ mod wait;
 
 pub use captures::{Capture, CapturedRequest, Encoding, SentSpan, captured_at, captures};
 pub use clock::ManualClock;
+pub use dice::Dice;
+pub use disk::SimulatedDisk;
 pub use entropy::SeededEntropy;
 pub use folder::TemporaryFolder;
 pub use services::{Database, postgres_url, redis_url};
