@@ -1,0 +1,149 @@
+//! A machine whose disk forgets, with an ingest service on it; its catalog is elsewhere and forgets nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use spanlake_access::{Config as GateConfig, Gate, MemoryLimiter};
+use spanlake_catalog::{Catalog, Config as CatalogConfig, Files as _};
+use spanlake_dialects::otlp::Encoding;
+use spanlake_ingest::{Accepted, Config, Door, Error, Incoming, Parts, Service};
+use spanlake_model::{
+    AgentId, AppId, Caller, Fault, KeyId, Limits, Principal, Scope, ScopeSet, SpanId, SystemClock, SystemEntropy,
+    Table, TenantId, TimeRange, Timestamp,
+};
+use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
+use spanlake_proto::ingest::{Fresh, FreshRequest, FreshSource as _};
+use spanlake_store::disk::{Disk, LocalDisk};
+use spanlake_store::rows::decode;
+use spanlake_store::{Store, file, log};
+use spanlake_testkit::otlp::{self, span_id, trace_id};
+use spanlake_testkit::{SimulatedDisk, TemporaryFolder};
+
+/// In the middle of a day, so that all spans are of one.
+pub(crate) const NOON: Timestamp = Timestamp::from_secs(1_763_726_400);
+
+pub(crate) struct Machine {
+    pub(crate) disk: SimulatedDisk,
+    folder: TemporaryFolder,
+    catalog: Catalog,
+    _elsewhere: TemporaryFolder,
+}
+
+impl Machine {
+    pub(crate) async fn new() -> Self {
+        let (folder, elsewhere) = (TemporaryFolder::in_memory("machine"), TemporaryFolder::in_memory("catalog"));
+        let url = format!("sqlite:{}", elsewhere.path().join("catalog.db").display());
+        let catalog = Catalog::open(&CatalogConfig::new(url)).await.unwrap();
+        Self { disk: SimulatedDisk::new(folder.path()), folder, catalog, _elsewhere: elsewhere }
+    }
+
+    /// Starts the service on what the disk holds.
+    pub(crate) async fn start(&self) -> Result<Arc<Service>, Error> {
+        loop {
+            match Service::start(self.parts()?).await {
+                // The process before has not noticed its end yet.
+                Err(Error::Folder(log::FolderError::InUse(_))) => tokio::task::yield_now().await,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn parts(&self) -> Result<Parts, Error> {
+        let limiter = Arc::new(MemoryLimiter::new(Arc::new(SystemClock), 10));
+        let log = log::Config { segment_bytes_max: 2_000, ..log::Config::default() };
+        Ok(Parts {
+            gate: Gate::new(Arc::new(Everyone), limiter, Arc::new(SystemClock), GateConfig::default()),
+            files: Arc::new(self.catalog.clone()),
+            store: self.store(Arc::new(self.disk.clone()))?,
+            disk: Arc::new(self.disk.clone()),
+            log_folder: self.folder.path().join("data/log"),
+            address: String::new(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            config: Config { log, ..Config::default() },
+        })
+    }
+
+    fn store(&self, disk: Arc<dyn Disk>) -> Result<Store, Error> {
+        let url = format!("file:{}", self.folder.path().join("data/store").display());
+        let opened = Store::open(&spanlake_store::Config { url }, disk);
+        opened.map_err(|error| Error::Start(std::io::Error::other(error)))
+    }
+
+    /// How often each span is seen: in data files, and in what the service has not flushed.
+    pub(crate) async fn seen(&self, service: &Service, tenant: TenantId) -> BTreeMap<SpanId, usize> {
+        let range = TimeRange::new(NOON, NOON.plus(std::time::Duration::from_secs(3_600))).unwrap();
+        let snapshot = self.catalog.snapshot(tenant, Table::Spans, range).await.unwrap();
+        let mut seen = BTreeMap::new();
+        // Read past the simulation, which may stop at any step.
+        let store = self.store(Arc::new(LocalDisk)).unwrap().tenant(tenant);
+        for file in &snapshot.files {
+            assert!(file.superseded.is_empty(), "no span was sent twice");
+            let batches: Vec<_> =
+                file::read(store.clone(), &file.path, None).await.unwrap().try_collect().await.unwrap();
+            count(&batches, &mut seen);
+        }
+        for writer in &snapshot.writers {
+            let watermark = snapshot.watermarks.iter().find(|mark| mark.writer == writer.id);
+            let request = FreshRequest {
+                tenant,
+                table: Table::Spans,
+                range,
+                writer: writer.id,
+                after_sequence: watermark.map_or(0, |mark| mark.sequence),
+                reach_sequence: 0,
+            };
+            match service.fresh("", request).await.unwrap() {
+                Fresh::Rows(rows) => count(&rows.batches, &mut seen),
+                Fresh::Stale => panic!("nobody flushes meanwhile"),
+            }
+        }
+        seen
+    }
+}
+
+fn count(batches: &[RecordBatch], seen: &mut BTreeMap<SpanId, usize>) {
+    for span in batches.iter().flat_map(|batch| decode(batch).unwrap()) {
+        *seen.entry(span.span_id).or_default() += 1;
+    }
+}
+
+pub(crate) fn tenant(number: u8) -> TenantId {
+    TenantId::from_bytes([number; 16])
+}
+
+/// Sends spans of these numbers.
+pub(crate) async fn send(service: &Service, tenant: TenantId, spans: &[u64]) -> Result<Accepted, Fault> {
+    let app = AppId::from_bytes([2; 16]);
+    let principal = Principal::Key(KeyId::from_bytes([3; 16]));
+    let caller = Caller::verified(tenant, app, None, Scope::ALL.into_iter().collect::<ScopeSet>(), principal);
+    let spans = spans.iter().map(|number| otlp::span(trace_id(1), span_id(*number), "kept", NOON)).collect();
+    let body = Bytes::from(otlp::protobuf(spans));
+    service.accept(&caller, Incoming { encoding: Encoding::Protobuf, door: Door::Open, body }).await
+}
+
+/// Knows every tenant.
+struct Everyone;
+
+#[async_trait]
+impl Auth for Everyone {
+    async fn verify_key(&self, _: &PresentedKey) -> Result<KeyIdentity, Fault> {
+        unreachable!("callers are made here")
+    }
+    async fn jwks(&self) -> Result<String, Fault> {
+        Ok(r#"{"keys":[]}"#.into())
+    }
+    async fn tenant(&self, _: TenantId) -> Result<TenantInfo, Fault> {
+        Ok(TenantInfo { default_app: AppId::from_bytes([2; 16]), limits: Limits::default() })
+    }
+    async fn has_app(&self, _: TenantId, _: AppId) -> Result<bool, Fault> {
+        Ok(true)
+    }
+    async fn find_agent(&self, _: TenantId, _: AgentId) -> Result<Option<AppId>, Fault> {
+        Ok(None)
+    }
+}
