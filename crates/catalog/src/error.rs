@@ -17,6 +17,12 @@ pub enum Error {
         /// The epoch it believed in.
         epoch: u64,
     },
+    /// Another writer has committed files whose keys this one has not looked at; look, and commit again.
+    #[error("the table has reached version {version}, which the writer does not know")]
+    Behind {
+        /// The version it has reached.
+        version: u64,
+    },
     /// The change was planned against something that is no longer so; look again.
     #[error("{0} has changed meanwhile")]
     Changed(&'static str),
@@ -47,7 +53,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Exists { what } => Self::new(Code::Conflict, format!("{what} exists already; choose another.")),
-            Error::Fenced { .. } | Error::Changed(_) | Error::Database(_) => {
+            Error::Fenced { .. } | Error::Behind { .. } | Error::Changed(_) | Error::Database(_) => {
                 Self::unavailable("The catalog cannot be used right now; try again.")
             }
             Error::Misfiled { .. } | Error::Corrupt { .. } | Error::Migrate(_) => Self::internal(),

@@ -65,8 +65,11 @@ pub struct WriterLease {
 /// What a query sees of the catalog: all of it read at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Live files that may hold rows in the range, lowest version first.
+    /// Live files that may hold rows in the range, lowest version first; and those of its days that replace rows of others,
+    /// wherever their own rows start.
     pub files: Vec<DataFile>,
+    /// The version the tenant's table has reached, whatever the range.
+    pub version: u64,
     /// The tenant's watermarks; a writer without one has sequence 0.
     pub watermarks: Vec<Watermark>,
     /// Every registered writer.
@@ -84,7 +87,19 @@ pub struct Commit {
     pub table: Table,
     /// The new watermark; higher than the old.
     pub sequence: u64,
+    /// The version up to which the writer has looked at the keys of the table's files, whoever wrote them: only then are the
+    /// superseded keys of its own complete.
+    pub known_version: u64,
     /// The files, already durable in the store; `version` is ignored.
+    pub files: Vec<DataFile>,
+}
+
+/// What has come to a table since a version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// The version the table has reached.
+    pub version: u64,
+    /// Live files above the version asked for, lowest version first. What was merged meanwhile stands in the merged file.
     pub files: Vec<DataFile>,
 }
 
@@ -132,9 +147,11 @@ pub trait Files: Send + Sync + 'static {
     /// When the watermark already stands at `sequence` or above, the commit was done before: nothing changes and the answer is `None`.
     ///
     /// # Errors
-    /// [`Error::Fenced`] when the lease is not current, [`Error::Misfiled`] when a file is not of this tenant, table and its
-    /// day: nothing changed.
+    /// [`Error::Fenced`] when the lease is not current, [`Error::Behind`] when another writer has committed since
+    /// `known_version`, [`Error::Misfiled`] when a file is not of this tenant, table and its day: nothing changed.
     async fn commit(&self, commit: Commit) -> Result<Option<u64>, Error>;
+    /// What a writer that has looked at all files up to `version` has missed, in one consistent read.
+    async fn files_since(&self, tenant: TenantId, table: Table, version: u64) -> Result<Since, Error>;
 
     /// Live files of one day, lowest version first.
     async fn day(&self, tenant: TenantId, table: Table, day: Day) -> Result<Vec<DataFile>, Error>;

@@ -35,7 +35,7 @@ mod sweeps;
 pub use accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
 pub use config::Config;
 pub use error::Error;
-pub use files::{Commit, DataFile, Files, Removed, Replacement, Snapshot, Watermark, Writer, WriterLease};
+pub use files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 pub use jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};
 pub use sql::Catalog;
 pub use sweeps::{Orphan, SweepLease, Sweeps};

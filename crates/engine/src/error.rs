@@ -31,6 +31,9 @@ pub enum Error {
     /// A writer answered with rows that are not of the table's schema.
     #[error("a writer's rows are not of the table's schema")]
     Schema(#[source] arrow::error::ArrowError),
+    /// A writer answered with rows that cannot be told apart.
+    #[error("a writer's rows cannot be read")]
+    Rows(#[source] spanlake_store::rows::DecodeError),
     /// It took longer than [`crate::Config::deadline_ms`].
     #[error("the query took longer than {deadline_ms} ms")]
     Deadline {
@@ -128,7 +131,7 @@ impl From<Error> for Fault {
                     bytes >> 20
                 ),
             ),
-            Error::Schema(_) | Error::Trespass | Error::Engine(_) => {
+            Error::Schema(_) | Error::Rows(_) | Error::Trespass | Error::Engine(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a query failed");
                 Self::internal()
             }

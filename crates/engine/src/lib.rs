@@ -16,6 +16,7 @@
 //!   stranger ([`Engine::trespasses`] counts them).
 //! - Each row is seen once: in a file or in a writer's answer, never in both and never in neither. A writer that cannot be
 //!   reached fails the query; rows are not left out silently.
+//! - Of rows of one span in the memory of several writers one is seen, the same for every query ([`spanlake_store::rows::Rank`]).
 //! - A replaced row is never seen: the guard hides the superseded keys, and costs nothing when there are none.
 //! - Every query has a time range, a deadline and a memory share, and dropping its stream stops its work.
 //!
@@ -28,6 +29,7 @@ mod guard;
 mod hidden;
 mod memory;
 mod range;
+mod rivals;
 mod run;
 mod session;
 mod snapshot;

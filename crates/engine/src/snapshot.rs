@@ -10,6 +10,7 @@ use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 use crate::config::Config;
 use crate::engine::SnapshotRequest;
 use crate::error::Error;
+use crate::rivals;
 
 /// How often a flush may overtake us before we give up.
 const ROUNDS: u32 = 5;
@@ -59,6 +60,7 @@ async fn ask(
         writer: writer.id,
         after_sequence: watermark(snapshot, writer.id),
         reach_sequence: after.map_or(0, |receipt| receipt.sequence),
+        known_version: snapshot.version,
     };
     match source.fresh(&writer.address, asked).await.map_err(Error::Writer)? {
         Fresh::Rows(rows) => Ok(Some(rows)),
@@ -73,7 +75,7 @@ fn watermark(snapshot: &Snapshot, writer: WriterId) -> u64 {
 fn rows(mut files: Vec<DataFile>, answers: Vec<FreshRows>, schema: SchemaRef) -> Result<Rows, Error> {
     files.sort_by_key(|file| file.version);
     let mut rows = Rows { files, ..Rows::default() };
-    for answer in answers {
+    for answer in rivals::settle(answers)? {
         rows.replaced_by_fresh.extend(answer.superseded);
         for batch in answer.batches.into_iter().filter(|batch| batch.num_rows() > 0) {
             // What came over the wire may have lost the schema's field ids.

@@ -23,12 +23,15 @@ pub struct FreshRequest {
     pub after_sequence: u64,
     /// Answer no earlier than this frame; 0 = as it is now. From a [`spanlake_model::Receipt`].
     pub reach_sequence: u64,
+    /// The version of the table in the caller's view of the catalog. The writer settles its rows against every file up to
+    /// there before it answers, whoever wrote it: what loses is not among the rows, what wins is among the superseded keys.
+    pub known_version: u64,
 }
 
 /// One writer's answer, taken at one instant.
 #[derive(Clone, Debug)]
 pub enum Fresh {
-    /// The rows, each key once, in the table's schema.
+    /// The rows, each key once, in the table's schema. Two writers may both answer with a row of one key.
     Rows(FreshRows),
     /// A flush has overtaken `after_sequence`: read the catalog again and ask with the new watermark.
     Stale,
@@ -51,7 +54,7 @@ pub trait FreshSource: Send + Sync + 'static {
     /// The rows of `request.writer`, reached at `address` (as the catalog lists it; the writer in this process ignores it).
     ///
     /// # Errors
-    /// `service_unavailable` when the writer cannot be reached, does not know itself by that id, or does not reach
-    /// `reach_sequence` within two seconds.
+    /// `service_unavailable` when the writer cannot be reached, does not know itself by that id, cannot read the files up to
+    /// `known_version`, or does not reach `reach_sequence` within two seconds.
     async fn fresh(&self, address: &str, request: FreshRequest) -> Result<Fresh, Fault>;
 }

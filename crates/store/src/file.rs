@@ -13,7 +13,7 @@ pub use found::draft_of;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -30,7 +30,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use spanlake_model::{Day, FileId, SpanKey, Table, TenantId, Timestamp};
 
-use crate::rows::span_keys;
+use crate::rows::{Rank, VERSION_COLUMNS, versions as versions_of};
 use crate::schema;
 
 /// Settings of data files.
@@ -226,19 +226,16 @@ fn properties(name: &Name, rows: usize, config: &Config) -> WriterProperties {
     properties.build()
 }
 
-/// The keys of a span file, each with whether its span had ended.
+/// Each row's key, and what decides between it and other versions of its span; a few thousand at a time.
 ///
 /// # Errors
 /// When the file is gone, broken, or no span file.
-pub async fn keys(store: Arc<dyn ObjectStore>, path: &str) -> Result<Vec<(SpanKey, bool)>, Error> {
-    let mut batches = read(store, path, Some(&["app_id", "trace_id", "span_id", "end_time"])).await?;
-    let mut keys = Vec::new();
-    while let Some(batch) = batches.try_next().await? {
-        let ended = batch.column_by_name("end_time").ok_or_else(missing)?;
-        let finished = (0..batch.num_rows()).map(|row| ended.is_valid(row));
-        keys.extend(span_keys(&batch)?.into_iter().zip(finished));
-    }
-    Ok(keys)
+pub async fn versions(
+    store: Arc<dyn ObjectStore>,
+    path: &str,
+) -> Result<BoxStream<'static, Result<Vec<(SpanKey, Rank)>, Error>>, Error> {
+    let batches = read(store, path, Some(&VERSION_COLUMNS)).await?;
+    Ok(batches.map(|batch| Ok(versions_of(&batch?)?)).boxed())
 }
 
 /// The rows of a file in their order, all columns or those named.

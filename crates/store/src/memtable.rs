@@ -7,7 +7,8 @@
 //!
 //! A key is a row once: sent again it replaces itself, unless it had ended and the newcomer has not. When the older row
 //! lies in a frozen chunk or a data file, the key joins the active chunk's *superseded keys*, which hide older rows of
-//! files and travel with the chunk into its file.
+//! files and travel with the chunk into its file. A row of another writer that is in a file by now is settled by
+//! [`Memtables::meet`]: ours replaces it, or is dropped and hides nothing.
 //!
 //! Invariants
 //! - `through` is the last frame applied; everything up to `landed` is in data files.
@@ -19,13 +20,14 @@ mod days;
 pub use chunk::Prepared;
 pub use days::DayKeys;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
-use spanlake_model::{Day, SpanKey, Table, TenantId, Timestamp};
+use spanlake_model::{Day, SpanKey, Table, TenantId, Timestamp, WriterId};
 
+use crate::rows::Rank;
 use chunk::{Chunk, Older};
 
 /// A frame's rows with the keys of files that they may meet.
@@ -71,6 +73,8 @@ pub struct Frozen {
     pub superseded: Vec<SpanKey>,
     /// Its keys, with their days and whether each had ended.
     pub keys: Vec<(Day, SpanKey, bool)>,
+    /// Rows that had lost to another writer's when this was made. One that loses later must not be in the file.
+    pub losses: u64,
 }
 
 /// When a chunk is due.
@@ -80,6 +84,27 @@ pub struct Due {
     pub bytes: u64,
     /// Chunks opened before this are old enough.
     pub opened_before: Timestamp,
+    /// Below this many bytes a chunk is small, and old enough only when opened before [`Self::small_opened_before`].
+    pub small_bytes: u64,
+    /// As above.
+    pub small_opened_before: Timestamp,
+}
+
+impl Due {
+    /// Everything there is.
+    pub const EVERYTHING: Self = Self::sized(0);
+
+    /// Chunks of this size, however old.
+    pub const fn sized(bytes: u64) -> Self {
+        let never = Timestamp::from_nanos(i64::MIN);
+        Self { bytes, opened_before: never, small_bytes: 0, small_opened_before: never }
+    }
+
+    fn includes(&self, chunk: &Chunk) -> bool {
+        let opened_before =
+            if chunk.bytes() < self.small_bytes { self.small_opened_before } else { self.opened_before };
+        !chunk.is_empty() && (chunk.bytes() >= self.bytes || chunk.opened_at() < opened_before)
+    }
 }
 
 #[derive(Default)]
@@ -89,6 +114,8 @@ struct TenantRows {
     frozen: Vec<Chunk>,
     /// The watermark of what has landed.
     landed: u64,
+    /// Bytes of all chunks.
+    bytes: u64,
 }
 
 type Tables = HashMap<(TenantId, Table), Arc<Mutex<TenantRows>>>;
@@ -120,12 +147,17 @@ impl Memtables {
         lock(&self.tables).entry((tenant, table)).or_default().clone()
     }
 
-    /// Takes a durable frame's rows in. Frames come in the order of their sequences.
-    pub fn apply(&self, sequence: u64, now: Timestamp, pending: Pending) {
+    /// Takes a durable frame's rows in; answers how many bytes the chunk they joined holds now. Frames come in the order of
+    /// their sequences.
+    pub fn apply(&self, sequence: u64, now: Timestamp, pending: Pending) -> u64 {
         let rows = self.rows(pending.tenant, pending.table);
-        let added = lock(&rows).apply(sequence, now, pending.prepared, &pending.days);
+        let (added, held) = {
+            let mut rows = lock(&rows);
+            (rows.apply(sequence, now, pending.prepared, &pending.days), rows.active.bytes())
+        };
         self.bytes.fetch_add(added, Ordering::Relaxed);
         self.through.fetch_max(sequence, Ordering::Release);
+        held
     }
 
     /// The last frame applied.
@@ -181,31 +213,25 @@ impl Memtables {
             .into_iter()
             .filter_map(|(key, rows)| {
                 let rows = lock(&rows);
-                let chunk = &rows.active;
-                let is_due = !chunk.is_empty() && (chunk.bytes() >= due.bytes || chunk.opened_at() < due.opened_before);
-                is_due.then_some((chunk.bytes(), key))
+                due.includes(&rows.active).then(|| (rows.active.bytes(), key))
             })
             .collect();
         due.sort_unstable_by(|one, two| two.cmp(one));
         due.into_iter().map(|(_, key)| key).collect()
     }
 
-    /// Closes the active chunk and hands it out for flushing; `None` when there is nothing, or one is on its way already.
-    /// When a flush failed, the same chunk is handed out again by [`Self::refreeze`].
-    pub fn freeze(&self, tenant: TenantId, table: Table) -> Option<Frozen> {
+    /// Closes the active chunk, so that it can be flushed. Nothing happens when it is empty, or one is on its way already.
+    pub fn freeze(&self, tenant: TenantId, table: Table) {
         let rows = self.rows(tenant, table);
         let mut rows = lock(&rows);
-        if !rows.frozen.is_empty() || rows.active.is_empty() {
-            return None;
+        if rows.frozen.is_empty() && !rows.active.is_empty() {
+            let chunk = std::mem::take(&mut rows.active);
+            rows.frozen.push(chunk);
         }
-        let chunk = std::mem::take(&mut rows.active);
-        let frozen = chunk.frozen(tenant, table);
-        rows.frozen.push(chunk);
-        Some(frozen)
     }
 
-    /// The chunk that is on its way, as it is now: for trying a failed flush again.
-    pub fn refreeze(&self, tenant: TenantId, table: Table) -> Option<Frozen> {
+    /// The chunk that is on its way, as it is now.
+    pub fn frozen(&self, tenant: TenantId, table: Table) -> Option<Frozen> {
         let rows = self.rows(tenant, table);
         let rows = lock(&rows);
         rows.frozen.first().map(|chunk| chunk.frozen(tenant, table))
@@ -213,19 +239,50 @@ impl Memtables {
 
     /// The frozen chunk is in files and the catalog says so. Its keys join the days' keys that are `known`.
     pub fn landed(&self, frozen: &Frozen, known: &HashMap<Day, Arc<DayKeys>>) {
+        // Before the chunk goes, and outside the lock that the log's thread waits for.
+        for (day, keys) in known {
+            keys.insert(frozen.keys.iter().filter(|(of, ..)| of == day).map(|(_, key, finished)| (*key, *finished)));
+        }
         let rows = self.rows(frozen.tenant, frozen.table);
         let mut rows = lock(&rows);
-        for (day, key, finished) in &frozen.keys {
-            if let Some(keys) = known.get(day) {
-                keys.insert(*key, *finished);
-            }
-        }
         let (gone, kept): (Vec<_>, Vec<_>) =
             std::mem::take(&mut rows.frozen).into_iter().partition(|chunk| chunk.last_sequence() <= frozen.sequence);
         rows.frozen = kept;
         rows.landed = rows.landed.max(frozen.sequence);
         let freed: u64 = gone.iter().map(Chunk::bytes).sum();
+        rows.bytes -= freed;
         self.bytes.fetch_sub(freed, Ordering::Relaxed);
+    }
+
+    /// Settles rows here against those that another writer has put into files: each key's version is decided by [`Rank`].
+    /// Rows of `own` files are passed over; the order of the log has decided about them.
+    pub fn meet(&self, tenant: TenantId, table: Table, own: WriterId, others: &[(SpanKey, Rank)]) {
+        let Some(rows) = lock(&self.tables).get(&(tenant, table)).cloned() else { return };
+        let mut rows = lock(&rows);
+        for (key, other) in others.iter().filter(|(_, other)| other.writer != own) {
+            rows.chunks_mut().for_each(|chunk| chunk.meet(*key, *other, own));
+        }
+    }
+
+    /// Whether a tenant's table has no rows here.
+    pub fn is_empty(&self, tenant: TenantId, table: Table) -> bool {
+        lock(&self.tables).get(&(tenant, table)).is_none_or(|rows| lock(rows).chunks().all(Chunk::is_empty))
+    }
+
+    /// The days of rows here that replace rows in files.
+    pub fn replacing_days(&self, tenant: TenantId, table: Table) -> HashSet<Day> {
+        let Some(rows) = lock(&self.tables).get(&(tenant, table)).cloned() else { return HashSet::new() };
+        lock(&rows).chunks().flat_map(Chunk::replacing_days).collect()
+    }
+
+    /// Tables with rows here.
+    pub fn tables(&self) -> Vec<(TenantId, Table)> {
+        lock(&self.tables).keys().copied().collect()
+    }
+
+    /// Bytes held of a tenant's table, about.
+    pub fn bytes_of(&self, tenant: TenantId, table: Table) -> u64 {
+        lock(&self.tables).get(&(tenant, table)).map_or(0, |rows| lock(rows).bytes)
     }
 
     /// What of each tenant is in files, for trimming the log. A tenant with nothing waiting is done with all it sent.
@@ -248,18 +305,24 @@ impl TenantRows {
         self.frozen.iter().chain(std::iter::once(&self.active))
     }
 
+    fn chunks_mut(&mut self) -> impl Iterator<Item = &mut Chunk> {
+        self.frozen.iter_mut().chain(std::iter::once(&mut self.active))
+    }
+
     fn apply(&mut self, sequence: u64, now: Timestamp, prepared: Prepared, days: &HashMap<Day, Arc<DayKeys>>) -> u64 {
         let before = self.active.bytes();
         let first = self.active.open(sequence, now);
-        for (row, (key, day, finished)) in (first..).zip(prepared.keys.iter().copied()) {
-            let older = self.older(key, day, days);
-            let won = self.active.place(key, day, row, finished, older);
+        for (row, arrival) in (first..).zip(&prepared.arrivals) {
+            let older = self.older(arrival.key, arrival.day, days);
+            let won = self.active.place(arrival, row, older);
             if won && older != Older::None {
-                self.frozen.iter_mut().for_each(|chunk| chunk.hide(key));
+                self.frozen.iter_mut().for_each(|chunk| chunk.hide(arrival.key));
             }
         }
         self.active.push(prepared, sequence);
-        self.active.bytes() - before
+        let added = self.active.bytes() - before;
+        self.bytes += added;
+        added
     }
 
     /// Where an older row with this key lies: here, else in the newest frozen chunk or file that has it.
@@ -267,9 +330,11 @@ impl TenantRows {
         if self.active.holds(key) {
             return Older::Here;
         }
-        let frozen = self.frozen.iter().rev().find_map(|chunk| chunk.finished(key));
-        match frozen.or_else(|| days.get(&day)?.finished(key)) {
-            Some(finished) => Older::Elsewhere { finished },
+        if let Some((finished, received_at)) = self.frozen.iter().rev().find_map(|chunk| chunk.rank(key)) {
+            return Older::Elsewhere { finished, received_at: Some(received_at) };
+        }
+        match days.get(&day).and_then(|keys| keys.finished(key)) {
+            Some(finished) => Older::Elsewhere { finished, received_at: None },
             None => Older::None,
         }
     }

@@ -3,9 +3,11 @@
 mod decode;
 mod encode;
 mod json;
+mod rank;
 
 pub use decode::{DecodeError, decode, span_keys};
 pub use encode::encode;
+pub use rank::{Rank, VERSION_COLUMNS, versions};
 
 use spanlake_model::{Span, TenantId, Timestamp, WriterId};
 

@@ -13,12 +13,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Flushes, rolls of the log and merges happen all the time, so that a kill meets every moment of them.
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("SPANLAKE_HTTP", "127.0.0.1:0"),
     ("SPANLAKE_OTLP_HTTP", "127.0.0.1:0"),
     ("SPANLAKE_OTLP_GRPC", "127.0.0.1:0"),
     ("SPANLAKE_INGEST__FLUSH_BYTES", "600000"),
     ("SPANLAKE_INGEST__FLUSH_AGE_S", "1"),
+    ("SPANLAKE_INGEST__FLUSH_SMALL_BYTES", "0"),
     ("SPANLAKE_INGEST__FLUSH_CHECK_MS", "20"),
     ("SPANLAKE_INGEST__LOG__SEGMENT_BYTES_MAX", "400000"),
     ("SPANLAKE_COMPACTOR__LEAST_FILES", "3"),

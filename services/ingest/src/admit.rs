@@ -1,12 +1,11 @@
 //! From a request to rows: who, how much, what.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use spanlake_access::Gate;
 use spanlake_dialects::{Context, Normalised, normalise, otlp};
-use spanlake_model::{AgentId, Caller, Clock, Code, Day, Fault, Limit, Receipt, Table, Timestamp};
+use spanlake_model::{AgentId, Caller, Code, Day, Fault, Limit, Receipt, Table, Timestamp};
 use spanlake_store::log::{Encoding, Frame};
 use spanlake_store::memtable::Prepared;
 use spanlake_store::rows::{Origin, Row};
@@ -57,11 +56,10 @@ struct Agents {
 pub(crate) async fn accept(
     gate: &Gate,
     writer: &Writer,
-    clock: &Arc<dyn Clock>,
     caller: &Caller,
     incoming: Incoming,
 ) -> Result<Accepted, Fault> {
-    let room = writer.reserve(incoming.body.len() as u64).map_err(refuse)?;
+    let room = writer.room(caller.tenant(), incoming.body.len() as u64).await.map_err(refuse)?;
     let Incoming { encoding, door, body } = incoming;
     let bytes = body.len();
     // Before decoding, which is work too, also when nothing comes of it.
@@ -70,7 +68,7 @@ pub(crate) async fn accept(
     let request = decode(encoding, body.clone()).await?;
     gate.take(caller, &[(Limit::Spans, request.span_count() as u64)]).await?;
     let agents = Agents::find(gate, caller, &request, door).await?;
-    let (received_at, origin) = (clock.now(), Origin { tenant: caller.tenant(), writer: writer.id() });
+    let (received_at, origin) = (writer.received_at(), Origin { tenant: caller.tenant(), writer: writer.id() });
     let context = Context::new(caller.app(), received_at);
     let admitted = off_thread(bytes, move || admit(&request, &context, &agents, origin)).await??;
     drop(room);

@@ -32,9 +32,15 @@ pub enum Error {
         #[source]
         source: spanlake_dialects::otlp::DecodeError,
     },
+    /// Other writers of the same tenant kept committing first.
+    #[error("other writers kept committing first; the rows stay in memory and in the log")]
+    Unsettled,
     /// Memory is full until a flush makes room.
     #[error("memtables are full")]
     Full,
+    /// One tenant's share of it is.
+    #[error("the tenant's memtable is full")]
+    TenantFull,
     /// The disk of the log is nearly full.
     #[error("the disk is nearly full")]
     NoSpace,
@@ -49,14 +55,18 @@ pub enum Error {
 impl Error {
     /// Whether there is simply too much at once.
     pub(crate) const fn is_overload(&self) -> bool {
-        matches!(self, Self::Full | Self::NoSpace | Self::Append(log::AppendError::Busy))
+        matches!(self, Self::Full | Self::TenantFull | Self::NoSpace | Self::Append(log::AppendError::Busy))
     }
 }
 
 impl From<Error> for Fault {
-    /// Every one of these passes, so that no client ever drops its data: 503, never 500.
+    /// Every one of these passes, so that no client ever drops its data: 503 (429 when it is the tenant's own doing), never 500.
     fn from(error: Error) -> Self {
         let wait = Duration::from_secs(if error.is_overload() { 1 } else { 5 });
+        if matches!(error, Error::TenantFull) {
+            let message = "Telemetry of this tenant comes in faster than it can be put away; nothing of this request was kept. Send it again.";
+            return Self::new(Code::RateLimited, message).retry_after(wait);
+        }
         let message = "Telemetry cannot be taken in right now; nothing of this request was kept. Send it again.";
         Self::new(Code::ServiceUnavailable, message).retry_after(wait)
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use spanlake_catalog::{Commit, DataFile, Error as CatalogError, Files, WriterLease};
-use spanlake_model::{Clock, Day, Entropy, FileId, SpanKey, Table, TenantId, Timestamp};
+use spanlake_model::{Clock, Day, Entropy, FileId, SpanKey, Table, TenantId};
 use spanlake_store::memtable::{Due, Frozen, Memtables};
 use spanlake_store::{Store, file};
 
@@ -19,16 +19,29 @@ pub(crate) struct Flusher {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) config: file::Config,
-    /// Files of chunks whose commit has failed so far, by the chunk's last sequence: tried again, not written again.
+    /// Files of chunks whose commit has not gone through yet: tried again, not written again.
     pub(crate) written: Mutex<Written>,
 }
 
-/// By table of a tenant: a chunk's last sequence and its files.
-pub(crate) type Written = HashMap<(TenantId, Table), (u64, Vec<DataFile>)>;
+/// By table of a tenant.
+pub(crate) type Written = HashMap<(TenantId, Table), WrittenChunk>;
+
+/// A chunk that is in files, and not in the catalog yet.
+pub(crate) struct WrittenChunk {
+    state: (u64, u64),
+    files: Vec<DataFile>,
+}
+
+/// What the rows of a chunk depend on: its last frame, and how many rows have lost to other writers'.
+fn state(frozen: &Frozen) -> (u64, u64) {
+    (frozen.sequence, frozen.losses)
+}
 
 /// How often a commit is tried before its chunk waits for the next round.
 const COMMIT_TRIES: u32 = 3;
 const COMMIT_PAUSE: Duration = Duration::from_millis(100);
+/// How often other writers may be faster before a chunk waits for the next round.
+const SETTLE_TRIES: u32 = 20;
 
 impl Flusher {
     /// Flushes every chunk that failed before, then every table that is due, fullest first. One that fails stays visible
@@ -41,12 +54,10 @@ impl Flusher {
         due: Due,
     ) -> Result<(), Error> {
         let mut outcome = Ok(());
-        let again = memtables.waiting().into_iter().map(|owner| (owner, true));
-        let fresh = memtables.due(due).into_iter().map(|owner| (owner, false));
-        for ((tenant, table), is_again) in again.chain(fresh).collect::<Vec<_>>() {
-            let frozen = if is_again { memtables.refreeze(tenant, table) } else { memtables.freeze(tenant, table) };
-            let Some(frozen) = frozen else { continue };
-            match self.flush(lease, memtables, keys, frozen).await {
+        let waiting = memtables.waiting();
+        for (tenant, table) in waiting.into_iter().chain(memtables.due(due)) {
+            memtables.freeze(tenant, table);
+            match self.flush(lease, memtables, keys, (tenant, table)).await {
                 Err(fenced @ Error::Catalog(CatalogError::Fenced { .. })) => return Err(fenced),
                 Err(error) => outcome = outcome.and(Err(error)),
                 Ok(()) => {}
@@ -62,42 +73,76 @@ impl Flusher {
         memtables: &Memtables,
         keys: &KeyIndex,
     ) -> Result<(), Error> {
-        let everything = Due { bytes: 0, opened_before: Timestamp::from_nanos(i64::MAX) };
-        self.flush_due(lease, memtables, keys, everything).await
+        self.flush_due(lease, memtables, keys, Due::EVERYTHING).await
     }
 
+    /// Writes a chunk into files and commits them, again and again while other writers are faster: what they have committed
+    /// may hold the same spans, so each time it is settled anew which rows stay and which keys are replaced.
     async fn flush(
         &self,
         lease: WriterLease,
         memtables: &Memtables,
         keys: &KeyIndex,
-        frozen: Frozen,
+        owner: (TenantId, Table),
     ) -> Result<(), Error> {
-        let (owner, frozen) = ((frozen.tenant, frozen.table), Arc::new(frozen));
-        let written = self.written().remove(&owner).filter(|(sequence, _)| *sequence == frozen.sequence);
-        let files = match written {
-            Some((_, files)) => files,
-            None => self.write(&frozen).await?,
-        };
-        if let Err(error) = self.commit(lease, &frozen, files.clone()).await {
-            // A file that was swept as an orphan, because this commit comes so late, is or will be gone: written again next time.
-            if !matches!(error, Error::Catalog(CatalogError::Exists { .. })) {
-                self.written().insert(owner, (frozen.sequence, files));
+        let (tenant, table) = owner;
+        for _ in 0..SETTLE_TRIES {
+            let known_version = keys.catch_up(tenant, table, u64::MAX, memtables).await?;
+            let Some(frozen) = memtables.frozen(tenant, table) else { return Ok(()) };
+            let frozen = Arc::new(frozen);
+            let files = self.written_or_write(&frozen).await?;
+            let commit = Commit { lease, tenant, table, sequence: frozen.sequence, known_version, files };
+            match self.commit(commit).await {
+                Err(Error::Catalog(CatalogError::Behind { .. })) => {}
+                // A file that was swept as an orphan, because this commit comes so late, is or will be gone: written again next time.
+                Err(swept @ Error::Catalog(CatalogError::Exists { .. })) => {
+                    self.written().remove(&owner);
+                    return Err(swept);
+                }
+                outcome => {
+                    let version = outcome?;
+                    self.landed(&frozen, memtables, keys, known_version, version);
+                    return Ok(());
+                }
             }
-            return Err(error);
         }
-        tracing::debug!(
-            tenant.id = %frozen.tenant,
-            flush.files = files.len(),
-            flush.rows = frozen.keys.len(),
-            "flushed a memtable"
-        );
-        memtables.landed(&frozen, &keys.known(frozen.tenant, frozen.table));
-        Ok(())
+        Err(Error::Unsettled)
+    }
+
+    fn landed(
+        &self,
+        frozen: &Frozen,
+        memtables: &Memtables,
+        keys: &KeyIndex,
+        known_version: u64,
+        version: Option<u64>,
+    ) {
+        let (tenant, table) = (frozen.tenant, frozen.table);
+        self.written().remove(&(tenant, table));
+        memtables.landed(frozen, &keys.known(tenant, table));
+        if let Some(version) = version {
+            keys.committed(tenant, table, known_version, version);
+        }
+        tracing::debug!(tenant.id = %tenant, flush.rows = frozen.keys.len(), "flushed a memtable");
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The chunk's files: those of an earlier try while they hold just the rows that are to stay, else new ones.
+    async fn written_or_write(&self, frozen: &Arc<Frozen>) -> Result<Vec<DataFile>, Error> {
+        let owner = (frozen.tenant, frozen.table);
+        let earlier = self.written().remove(&owner);
+        let files = match earlier {
+            Some(written) if written.state == state(frozen) => written.files,
+            // Nobody knows of the old ones. If they were committed and the answer was lost, the catalog says so before it looks at these.
+            _ => self.write(frozen).await?,
+        };
+        let superseded = |file: DataFile| DataFile { superseded: superseded(frozen, file.day), ..file };
+        let files: Vec<_> = files.into_iter().map(superseded).collect();
+        self.written().insert(owner, WrittenChunk { state: state(frozen), files: files.clone() });
+        Ok(files)
     }
 
     /// One file a day, each durable when this returns. Until the commit they are orphans that nobody sees.
@@ -142,17 +187,15 @@ impl Flusher {
         tokio::task::spawn_blocking(encode).await?
     }
 
-    /// Commits, again if the database stumbles: a commit that went through before answers so and changes nothing.
-    async fn commit(&self, lease: WriterLease, frozen: &Frozen, files: Vec<DataFile>) -> Result<(), Error> {
-        let (tenant, table, sequence) = (frozen.tenant, frozen.table, frozen.sequence);
-        let commit = Commit { lease, tenant, table, sequence, files };
+    /// Commits, again if the database stumbles: a commit that went through before answers so (with no version) and changes nothing.
+    async fn commit(&self, commit: Commit) -> Result<Option<u64>, Error> {
         for _ in 1..COMMIT_TRIES {
             match self.files.commit(commit.clone()).await {
                 Err(CatalogError::Database(_)) => tokio::time::sleep(COMMIT_PAUSE).await,
-                outcome => return outcome.map(drop).map_err(Error::from),
+                outcome => return Ok(outcome?),
             }
         }
-        self.files.commit(commit).await.map(drop).map_err(Error::from)
+        Ok(self.files.commit(commit).await?)
     }
 }
 

@@ -112,7 +112,7 @@ async fn before_body<'a>(
     let encoding = encoding.ok_or_else(unsupported)?;
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     // A body without a length is counted when it has been read.
-    let room = service.room(announced.unwrap_or(0).min(service.config.request_bytes_max as u64))?;
+    let room = service.room(&caller, announced.unwrap_or(0).min(service.config.request_bytes_max as u64)).await?;
     Ok((caller, encoding, room))
 }
 

@@ -1,16 +1,27 @@
 //! Which spans data files may hold already: how one that is sent again is recognised.
+//!
+//! ```text
+//!   a day is first written to ─► its files are read      (ensure)
+//!   others commit files       ─► those are read too      (catch_up: before a commit, and before answering a query)
+//!   a flush of ours lands     ─► its keys are noted      (known)
+//! ```
+
+mod table;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spanlake_catalog::Files;
-use spanlake_model::{Day, Table, TenantId};
-use spanlake_store::memtable::DayKeys;
+use futures::TryStreamExt;
+use spanlake_catalog::{DataFile, Files};
+use spanlake_model::{Day, SpanKey, Table, TenantId, WriterId};
+use spanlake_store::memtable::{DayKeys, Memtables};
+use spanlake_store::rows::Rank;
 use spanlake_store::{Store, file};
 use tokio::sync::OnceCell;
 
 use crate::error::Error;
+use table::KnownTable;
 
 type Key = (TenantId, Table, Day);
 
@@ -27,18 +38,35 @@ struct Entry {
 pub(crate) struct KeyIndex {
     files: Arc<dyn Files>,
     store: Store,
+    own: WriterId,
     days: Mutex<HashMap<Key, Entry>>,
+    tables: Mutex<HashMap<(TenantId, Table), Arc<KnownTable>>>,
     clock: AtomicU64,
+    held: Arc<AtomicUsize>,
     keys_max: usize,
 }
 
 impl KeyIndex {
-    pub(crate) fn new(files: Arc<dyn Files>, store: Store, keys_max: usize) -> Self {
-        Self { files, store, days: Mutex::default(), clock: AtomicU64::new(0), keys_max }
+    pub(crate) fn new(files: Arc<dyn Files>, store: Store, own: WriterId, keys_max: usize) -> Self {
+        Self {
+            files,
+            store,
+            own,
+            days: Mutex::default(),
+            tables: Mutex::default(),
+            clock: AtomicU64::new(0),
+            held: Arc::default(),
+            keys_max,
+        }
     }
 
     fn days(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
         self.days.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn table(&self, tenant: TenantId, table: Table) -> Arc<KnownTable> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.entry((tenant, table)).or_default().clone()
     }
 
     /// The keys of these days, loaded. While the answer is held they stay in the index.
@@ -48,6 +76,8 @@ impl KeyIndex {
         table: Table,
         days: HashSet<Day>,
     ) -> Result<HashMap<Day, Arc<DayKeys>>, Error> {
+        // Before a day is listed: whatever is committed later, `catch_up` brings.
+        self.table(tenant, table).begin(|| self.version(tenant, table)).await?;
         let mut ensured = HashMap::with_capacity(days.len());
         for day in days {
             let (keys, loaded) = self.entry((tenant, table, day));
@@ -58,19 +88,82 @@ impl KeyIndex {
         Ok(ensured)
     }
 
+    async fn version(&self, tenant: TenantId, table: Table) -> Result<u64, Error> {
+        Ok(self.files.files_since(tenant, table, VERSION_MAX).await?.version)
+    }
+
     fn entry(&self, key: Key) -> (Arc<DayKeys>, Arc<OnceCell<()>>) {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let new = || Entry { keys: Arc::new(DayKeys::new(self.held.clone())), loaded: Arc::default(), used: now };
         let mut days = self.days();
-        let entry =
-            days.entry(key).or_insert_with(|| Entry { keys: Arc::default(), loaded: Arc::default(), used: now });
+        let entry = days.entry(key).or_insert_with(new);
         entry.used = now;
         (entry.keys.clone(), entry.loaded.clone())
     }
 
     async fn load(&self, tenant: TenantId, table: Table, day: Day, keys: &DayKeys) -> Result<(), Error> {
-        let store = self.store.tenant(tenant);
         for file in self.files.day(tenant, table, day).await? {
-            keys.load(file::keys(store.clone(), &file.path).await?);
+            self.read(&file, |versions| note(keys, versions)).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, file: &DataFile, mut each: impl FnMut(&[(SpanKey, Rank)])) -> Result<(), Error> {
+        let mut versions = file::versions(self.store.tenant(file.tenant), &file.path).await?;
+        while let Some(some) = versions.try_next().await? {
+            each(&some);
+        }
+        Ok(())
+    }
+
+    /// Takes the files into account that were committed by others, at least up to `version`: notes their keys, and settles
+    /// rows in memory against theirs. Answers up to which version all files are accounted for.
+    pub(crate) async fn catch_up(
+        &self,
+        tenant: TenantId,
+        table: Table,
+        version: u64,
+        memtables: &Memtables,
+    ) -> Result<u64, Error> {
+        let known = self.table(tenant, table);
+        known
+            .advance(version, async |known| {
+                let since = self.files.files_since(tenant, table, known).await?;
+                for file in &since.files {
+                    self.take_in(file, memtables).await?;
+                }
+                Ok(since.version)
+            })
+            .await
+    }
+
+    async fn take_in(&self, file: &DataFile, memtables: &Memtables) -> Result<(), Error> {
+        let (tenant, table) = (file.tenant, file.table);
+        let keys = self.known(tenant, table).remove(&file.day);
+        // A day that comes into the index after this lists the file by itself; so does one whose rows come into memory.
+        if keys.is_none() && memtables.is_empty(tenant, table) {
+            return Ok(());
+        }
+        let meet = |versions: &[(SpanKey, Rank)]| {
+            // In this order: a row that is applied in between sees the key, one that was applied before is met.
+            keys.iter().for_each(|keys| note(keys, versions));
+            memtables.meet(tenant, table, self.own, versions);
+        };
+        self.read(file, meet).await
+    }
+
+    /// After a commit of ours that moved the table from `known` to `version`.
+    pub(crate) fn committed(&self, tenant: TenantId, table: Table, known: u64, version: u64) {
+        self.table(tenant, table).moved(known, version);
+    }
+
+    /// Settles rows read from the log again against all files of their days. What is sent now was received last; but a row of
+    /// the log may be older than what another writer has put into files since.
+    pub(crate) async fn settle(&self, tenant: TenantId, table: Table, memtables: &Memtables) -> Result<(), Error> {
+        for day in memtables.replacing_days(tenant, table) {
+            for file in self.files.day(tenant, table, day).await? {
+                self.read(&file, |versions| memtables.meet(tenant, table, self.own, versions)).await?;
+            }
         }
         Ok(())
     }
@@ -82,25 +175,32 @@ impl KeyIndex {
         own.map(|((.., day), entry)| (*day, entry.keys.clone())).collect()
     }
 
-    /// Drops the days that were used longest ago and that nobody holds, until the bound is kept.
+    /// Drops the days that were used longest ago and that nobody holds, until the bound is kept. The one used last stays
+    /// however large it is: it would be read again at once.
     fn evict(&self) {
-        let mut days = self.days();
-        let mut held: usize = days.values().map(|entry| entry.keys.len()).sum();
-        if held <= self.keys_max {
+        if self.held.load(Ordering::Relaxed) <= self.keys_max {
             return;
         }
+        let mut days = self.days();
+        let last = days.values().map(|entry| entry.used).max();
         let mut idle: Vec<_> = days
             .iter()
-            .filter(|(_, entry)| Arc::strong_count(&entry.keys) == 1)
-            .map(|(key, entry)| (entry.used, *key, entry.keys.len()))
+            .filter(|(_, entry)| Arc::strong_count(&entry.keys) == 1 && Some(entry.used) != last)
+            .map(|(key, entry)| (entry.used, *key))
             .collect();
-        idle.sort_unstable_by_key(|(used, ..)| *used);
-        for (_, key, keys) in idle {
-            if held <= self.keys_max {
+        idle.sort_unstable();
+        for (_, key) in idle {
+            if self.held.load(Ordering::Relaxed) <= self.keys_max {
                 break;
             }
             days.remove(&key);
-            held -= keys;
         }
     }
+}
+
+/// Above every version.
+const VERSION_MAX: u64 = i64::MAX.unsigned_abs();
+
+fn note(keys: &DayKeys, versions: &[(SpanKey, Rank)]) {
+    keys.insert(versions.iter().map(|(key, rank)| (*key, rank.finished)));
 }

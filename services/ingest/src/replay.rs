@@ -2,7 +2,7 @@
 
 use spanlake_catalog::WriterLease;
 use spanlake_dialects::{Context, normalise, otlp};
-use spanlake_model::{AgentId, Clock, Table, Timestamp};
+use spanlake_model::{AgentId, Clock, Table};
 use spanlake_store::log::{self, Frame, LogFolder, Recovered};
 use spanlake_store::memtable::{Due, Memtables, Pending, Prepared};
 use spanlake_store::rows::{Origin, Row};
@@ -31,7 +31,7 @@ pub(crate) async fn replay(
         let recovered = folder.recover(|frame| drop(frames.blocking_send(frame)));
         recovered.map(|recovered| (folder, recovered))
     });
-    let due = Due { bytes: config.flush_bytes, opened_before: Timestamp::from_nanos(i64::MIN) };
+    let due = Due::sized(config.flush_bytes);
     let mut replayed = 0;
     while let Some(frame) = read.recv().await {
         if frame.sequence <= memtables.watermark(frame.tenant, Table::Spans) {
@@ -39,7 +39,13 @@ pub(crate) async fn replay(
         }
         replayed += 1;
         apply(frame, lease, memtables, keys, flusher.clock.as_ref()).await?;
+        for (tenant, table) in memtables.due(due) {
+            keys.settle(tenant, table, memtables).await?;
+        }
         flusher.flush_due(lease, memtables, keys, due).await?;
+    }
+    for (tenant, table) in memtables.tables() {
+        keys.settle(tenant, table, memtables).await?;
     }
     let (folder, recovered) = reading.await??;
     report(&recovered, replayed);

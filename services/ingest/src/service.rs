@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use spanlake_access::Gate;
 use spanlake_catalog::Files;
-use spanlake_model::{Caller, Clock, Entropy, Fault, Timestamp, WriterId};
+use spanlake_model::{Caller, Clock, Entropy, Fault, WriterId};
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 use spanlake_store::disk::Disk;
 use spanlake_store::memtable::{Due, Memtables, Snapshot};
@@ -72,7 +72,7 @@ impl Service {
         let watermarks = files.watermarks(lease.writer).await?;
         let landed = watermarks.iter().map(|(.., sequence)| *sequence).max().unwrap_or(0);
         let memtables = Arc::new(Memtables::new(watermarks));
-        let keys = KeyIndex::new(files.clone(), store.clone(), config.known_keys_max);
+        let keys = KeyIndex::new(files.clone(), store.clone(), lease.writer, config.known_keys_max);
         let file = config.file.clone();
         let flusher = Flusher {
             files: files.clone(),
@@ -96,39 +96,54 @@ impl Service {
     /// `invalid_otlp_payload`, `forbidden` (an agent that is not the key's), `rate_limited`, `payload_too_large`,
     /// `service_unavailable`; after any of them nothing of the request was kept.
     pub async fn accept(&self, caller: &Caller, incoming: Incoming) -> Result<Accepted, Fault> {
-        admit::accept(&self.gate, &self.writer, &self.clock, caller, incoming).await
+        admit::accept(&self.gate, &self.writer, caller, incoming).await
     }
 
     /// Room in memory for a body that is about to be read, given back when dropped.
     ///
     /// # Errors
-    /// `service_unavailable` when there is none.
-    pub(crate) fn room(&self, bytes: u64) -> Result<Reserved<'_>, Fault> {
-        self.writer.reserve(bytes).map_err(Fault::from)
+    /// `service_unavailable` when there is none for anybody, `rate_limited` when the tenant's share is used up.
+    pub(crate) async fn room(&self, caller: &Caller, bytes: u64) -> Result<Reserved<'_>, Fault> {
+        self.writer.room(caller.tenant(), bytes).await.map_err(Fault::from)
     }
 
-    /// Flushes what is due until `shutdown`.
+    /// Flushes what is due until `shutdown`, which it asks for itself when this writer may not write any more: only a fresh
+    /// start, which reads the log again, can take telemetry in.
     pub async fn run_flusher(&self, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(Duration::from_millis(self.config.flush_check_ms.max(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        let mut due = async || {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.writer.full.notified() => {}
+            }
+        };
+        while shutdown.run_until_cancelled(due()).await.is_some() {
             self.writer.look_for_space().await;
             self.log_failure(self.flush_due(self.due()).await);
             if self.writer.is_stopped() {
+                tracing::error!("this writer has stopped, so the process ends; start it again");
+                shutdown.cancel();
                 return;
             }
         }
     }
 
     fn due(&self) -> Due {
-        let age = Duration::from_secs(self.config.flush_age_s);
-        let bytes = if self.writer.is_under_pressure() { 1 } else { self.config.flush_bytes };
-        Due { bytes, opened_before: self.clock.now().minus(age) }
+        let now = self.clock.now();
+        let before = |age_s: u64| now.minus(Duration::from_secs(age_s));
+        Due {
+            bytes: if self.writer.is_under_pressure() { 1 } else { self.config.flush_bytes },
+            opened_before: before(self.config.flush_age_s),
+            small_bytes: self.config.flush_small_bytes,
+            small_opened_before: before(self.config.flush_small_age_s.max(self.config.flush_age_s)),
+        }
     }
 
     async fn flush_due(&self, due: Due) -> Result<(), Error> {
         let _one = self.flushing.lock().await;
         let outcome = self.flusher.flush_due(self.writer.lease, &self.writer.memtables, &self.writer.keys, due).await;
+        self.writer.room_was_made();
         self.writer.log.trim(self.writer.memtables.watermarks()).await;
         outcome
     }
@@ -142,7 +157,7 @@ impl Service {
             let _one = self.flushing.lock().await;
             self.flusher.flush_all(self.writer.lease, &self.writer.memtables, &self.writer.keys).await?;
         }
-        self.flush_due(Due { bytes: u64::MAX, opened_before: Timestamp::from_nanos(i64::MIN) }).await
+        self.flush_due(Due::sized(u64::MAX)).await
     }
 
     fn log_failure(&self, outcome: Result<(), Error>) {
@@ -162,11 +177,12 @@ impl Service {
     /// After the listeners have closed: flushes everything and gives the lease back.
     ///
     /// # Errors
-    /// When something could not be flushed; it is in the log and comes back with the next start.
+    /// When something could not be flushed; it is in the log and comes back with the next start. [`Error::Stopped`] when
+    /// all went well but this writer had stopped before, so that whoever watches the process starts it again.
     pub async fn drain(&self) -> Result<(), Error> {
         self.flush().await?;
         self.files.retire_writer(self.writer.lease).await?;
-        Ok(())
+        if self.writer.is_stopped() { Err(Error::Stopped) } else { Ok(()) }
     }
 
     async fn reach(&self, sequence: u64) -> Result<(), Fault> {
@@ -186,9 +202,12 @@ impl FreshSource for Service {
             return Err(Fault::unavailable("This process is not the writer that was asked for; try again."));
         }
         self.reach(request.reach_sequence).await?;
+        let (tenant, table) = (request.tenant, request.table);
+        let caught_up = self.writer.keys.catch_up(tenant, table, request.known_version, &self.writer.memtables).await;
+        caught_up.map_err(Fault::from)?;
         let memtables = self.writer.memtables.clone();
         // Dropping replaced rows copies; a chunk may hold tens of megabytes.
-        let read = move || memtables.fresh(request.tenant, request.table, request.after_sequence);
+        let read = move || memtables.fresh(tenant, table, request.after_sequence);
         let snapshot = tokio::task::spawn_blocking(read).await.map_err(|error| Fault::from(Error::from(error)))?;
         Ok(match snapshot {
             Snapshot::Stale => Fresh::Stale,

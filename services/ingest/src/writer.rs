@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use spanlake_catalog::WriterLease;
-use spanlake_model::{Clock, Day, Receipt, Table, WriterId};
+use spanlake_model::{Clock, Day, Receipt, Table, TenantId, Timestamp, WriterId};
 use spanlake_store::disk::Space;
-use spanlake_store::log::{Announced, Frame, Log, LogFolder, Recovered};
+use spanlake_store::log::{Announced, AppendError, Frame, Log, LogFolder, Recovered};
 use spanlake_store::memtable::{Memtables, Pending, Prepared};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -26,10 +27,24 @@ pub(crate) struct Writer {
     /// Bytes of requests between admission and memtable.
     on_the_way: AtomicU64,
     stopped: AtomicBool,
+    clock: Arc<dyn Clock>,
+    /// The latest time of receipt so far, in nanoseconds.
+    received: AtomicI64,
+    /// Requests that wait for room.
+    waiting: AtomicUsize,
+    freed: Notify,
+    /// A memtable has reached the size at which it is flushed.
+    pub(crate) full: Arc<Notify>,
     memory_bytes_max: u64,
+    tenant_memory_bytes_max: u64,
     /// Room on the log's disk.
     space: Arc<Space>,
 }
+
+/// How long a request waits for room before it is refused. Less than a client's patience; a flush takes less.
+const ROOM_PATIENCE: Duration = Duration::from_millis(500);
+/// Requests that wait at most; their bodies have not been read.
+const WAITING_MAX: usize = 256;
 
 /// A days' worth of patience for one request: more distinct days would make as many files.
 pub(crate) const DAYS_MAX: usize = 64;
@@ -46,9 +61,12 @@ impl Writer {
     ) -> Result<Self, Error> {
         let (seen, through) = watch::channel(recovered.last_sequence);
         memtables.reached(recovered.last_sequence);
-        let tables = memtables.clone();
+        let full = Arc::new(Notify::new());
+        let (tables, time, wake, flush_bytes) = (memtables.clone(), clock.clone(), full.clone(), config.flush_bytes);
         let apply = move |sequence, pending| {
-            tables.apply(sequence, clock.now(), pending);
+            if tables.apply(sequence, time.now(), pending) >= flush_bytes {
+                wake.notify_one();
+            }
             seen.send_replace(sequence);
         };
         let space = Arc::new(folder.space(config.disk_free_bytes_min));
@@ -62,7 +80,13 @@ impl Writer {
             through,
             on_the_way: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            clock,
+            received: AtomicI64::new(i64::MIN),
+            waiting: AtomicUsize::new(0),
+            freed: Notify::new(),
+            full,
             memory_bytes_max: config.memory_bytes_max,
+            tenant_memory_bytes_max: config.tenant_memory_bytes_max,
             space,
         })
     }
@@ -71,7 +95,7 @@ impl Writer {
         self.lease.writer
     }
 
-    /// Takes nothing more, for good: another process holds the lease.
+    /// Takes nothing more, for good: another process holds the lease, or the log cannot be trusted any more.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
     }
@@ -88,22 +112,65 @@ impl Writer {
         frame: Frame,
         prepared: Prepared,
     ) -> Result<Receipt, Error> {
-        let _room = self.reserve(prepared.bytes() + frame.body.len() as u64)?;
-        let days: HashSet<Day> = prepared.days();
         let tenant = frame.tenant;
+        let _room = self.reserve(tenant, prepared.bytes() + frame.body.len() as u64)?;
+        let days: HashSet<Day> = prepared.days();
         let days = self.keys.ensure(tenant, table, days).await?;
-        let sequence = self.log.append(announced, frame, Pending { tenant, table, prepared, days }).await?;
+        let appended = self.log.append(announced, frame, Pending { tenant, table, prepared, days }).await;
+        let sequence = appended.inspect_err(|error| {
+            if matches!(error, AppendError::Stopped) {
+                self.stop();
+            }
+        })?;
         Ok(Receipt { writer: self.id(), sequence })
     }
 
-    /// Whether memory has room for another request of this size; refused before it is decoded if not.
-    pub(crate) fn reserve(&self, bytes: u64) -> Result<Reserved<'_>, Error> {
+    /// The time of receipt of a request that comes now. It never goes back, whatever the clock does, so that of two versions
+    /// of a span the one that came later is also the one received later.
+    pub(crate) fn received_at(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_nanos(self.received.fetch_max(now.as_nanos(), Ordering::Relaxed)).max(now)
+    }
+
+    /// Room for another request of this size, before it is read or decoded. Waits a little for a flush to make some.
+    pub(crate) async fn room(&self, tenant: TenantId, bytes: u64) -> Result<Reserved<'_>, Error> {
+        match self.reserve(tenant, bytes) {
+            Err(full @ (Error::Full | Error::TenantFull)) => self.wait_for_room(tenant, bytes, full).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn wait_for_room(&self, tenant: TenantId, bytes: u64, full: Error) -> Result<Reserved<'_>, Error> {
+        let Some(_place) = Place::take(&self.waiting) else { return Err(full) };
+        let room = async {
+            loop {
+                let freed = self.freed.notified();
+                match self.reserve(tenant, bytes) {
+                    Err(Error::Full | Error::TenantFull) => freed.await,
+                    outcome => return outcome,
+                }
+            }
+        };
+        tokio::time::timeout(ROOM_PATIENCE, room).await.unwrap_or(Err(full))
+    }
+
+    /// A flush has made room.
+    pub(crate) fn room_was_made(&self) {
+        self.freed.notify_waiters();
+    }
+
+    /// Whether memory has room for another request of this size.
+    fn reserve(&self, tenant: TenantId, bytes: u64) -> Result<Reserved<'_>, Error> {
         if self.is_stopped() {
             return Err(Error::Stopped);
         }
         // Before anything is written: a disk that is full to the last byte keeps us from flushing, too.
         if self.space.is_short() {
             return Err(Error::NoSpace);
+        }
+        let own = self.memtables.bytes_of(tenant, Table::Spans);
+        if own > 0 && own + bytes > self.tenant_memory_bytes_max {
+            return Err(Error::TenantFull);
         }
         let before = self.on_the_way.fetch_add(bytes, Ordering::Relaxed);
         let reserved = Reserved { writer: self, bytes };
@@ -122,6 +189,23 @@ impl Writer {
     /// Whether memory is more than half full, so that flushing should not wait for age or size.
     pub(crate) fn is_under_pressure(&self) -> bool {
         self.memtables.bytes() + self.on_the_way.load(Ordering::Relaxed) > self.memory_bytes_max / 2
+    }
+}
+
+/// A place among those who wait, given back when dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
+        let place = Self(waiting);
+        // Dropping it gives back what was taken.
+        (waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

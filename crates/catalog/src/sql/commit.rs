@@ -20,6 +20,9 @@ pub(super) async fn commit(connection: &mut AnyConnection, commit: &Commit) -> R
         return Ok(None);
     }
     let version = next_version(connection, commit.tenant, commit.table).await?;
+    if version != commit.known_version + 1 {
+        return Err(Error::Behind { version: version - 1 });
+    }
     for file in &commit.files {
         insert(connection, file, version).await?;
     }

@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, query};
 use super::row::{Columns as _, read_keys, stored};
 use super::{Catalog, commit};
 use crate::error::Error;
-use crate::files::{Commit, DataFile, Files, Removed, Replacement, Snapshot, Watermark, Writer, WriterLease};
+use crate::files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 
 macro_rules! select_live_files {
     ($where:literal) => {
@@ -23,8 +23,11 @@ macro_rules! select_live_files {
     };
 }
 
-/// The day finds them through the index; the starts then say what the range touches.
-const FILES_OF_RANGE: &str = select_live_files!("day >= $3 AND day <= $4 AND min_start < $5 AND max_start >= $6");
+/// The day finds them through the index; the starts then say what the range touches. A file that replaces rows counts
+/// wherever it lies: the row it replaces may start elsewhere.
+const FILES_OF_RANGE: &str =
+    select_live_files!("day >= $3 AND day <= $4 AND ((min_start < $5 AND max_start >= $6) OR superseded <> '')");
+const FILES_ABOVE: &str = select_live_files!("version > $3");
 const FILES_OF_DAY: &str = select_live_files!("day = $3");
 
 #[async_trait]
@@ -33,10 +36,11 @@ impl Files for Catalog {
     async fn snapshot(&self, tenant: TenantId, table: Table, range: TimeRange) -> Result<Snapshot, Error> {
         let mut transaction = self.begin_read().await?;
         let files = files_of_range(&mut transaction, tenant, table, range).await?;
+        let version = version(&mut transaction, tenant, table).await?;
         let watermarks = watermarks_of_tenant(&mut transaction, tenant, table).await?;
         let writers = registered_writers(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(Snapshot { files, watermarks, writers })
+        Ok(Snapshot { files, version, watermarks, writers })
     }
 
     #[tracing::instrument(name = "catalog.register_writer", skip_all, fields(writer.id = %writer))]
@@ -83,6 +87,16 @@ impl Files for Catalog {
         let version = commit::commit(&mut transaction, &commit).await?;
         transaction.commit().await?;
         Ok(version)
+    }
+
+    #[tracing::instrument(name = "catalog.files_since", skip_all, fields(tenant.id = %tenant))]
+    async fn files_since(&self, tenant: TenantId, table: Table, version: u64) -> Result<Since, Error> {
+        let mut transaction = self.begin_read().await?;
+        let reached = self::version(&mut transaction, tenant, table).await?;
+        let files =
+            if reached > version { files_above(&mut transaction, tenant, table, version).await? } else { vec![] };
+        transaction.commit().await?;
+        Ok(Since { version: reached, files })
     }
 
     async fn day(&self, tenant: TenantId, table: Table, day: Day) -> Result<Vec<DataFile>, Error> {
@@ -135,6 +149,23 @@ async fn files_of_range(
         .bind(range.end().as_nanos())
         .bind(range.start().as_nanos());
     found.fetch_all(connection).await?.iter().map(read_data_file).collect()
+}
+
+async fn files_above(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    table: Table,
+    version: u64,
+) -> Result<Vec<DataFile>, Error> {
+    let found = query(FILES_ABOVE).bind(tenant.to_string()).bind(table.as_str()).bind(stored(version)?);
+    found.fetch_all(connection).await?.iter().map(read_data_file).collect()
+}
+
+/// Zero before the first commit.
+async fn version(connection: &mut AnyConnection, tenant: TenantId, table: Table) -> Result<u64, Error> {
+    let found = query("SELECT version FROM versions WHERE tenant_id = $1 AND table_name = $2");
+    let row = found.bind(tenant.to_string()).bind(table.as_str()).fetch_optional(connection).await?;
+    row.map_or(Ok(0), |row| row.number("version"))
 }
 
 /// Retired writers' too: a receipt may be older than the writer it names is gone.

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use spanlake_catalog::{Catalog, DataFile, Error, Files as _, Removed, Snapshot, Watermark, Writer, WriterLease};
+use spanlake_catalog::{
+    Catalog, Commit, DataFile, Error, Files as _, Removed, Since, Snapshot, Watermark, Writer, WriterLease,
+};
 use spanlake_model::{AppId, Day, FileId, SpanId, SpanKey, Table, TenantId, TimeRange, Timestamp, TraceId};
 
 use crate::database::Database;
-use crate::samples::{OTHER, SECOND_WRITER, TENANT, WRITER, at, commit, file, replacement};
+use crate::samples::{OTHER, SECOND_WRITER, TENANT, WRITER, at, commit, file, replacement, take_in};
 
 pub(crate) async fn registered(catalog: &Catalog) -> WriterLease {
     catalog.register_writer(WRITER, "http://ingest-0:9000", at(0)).await.unwrap()
@@ -24,7 +26,8 @@ pub(crate) fn ids(files: &[DataFile]) -> Vec<FileId> {
 pub(crate) async fn committed(catalog: &Catalog, lease: WriterLease, files: Vec<DataFile>) -> Vec<DataFile> {
     let mut stored = Vec::new();
     for (file, sequence) in files.into_iter().zip(1..) {
-        let version = catalog.commit(commit(lease, file.tenant, sequence, vec![file.clone()])).await.unwrap().unwrap();
+        let version =
+            take_in(&catalog, commit(lease, file.tenant, sequence, vec![file.clone()])).await.unwrap().unwrap();
         stored.push(DataFile { version, ..file });
     }
     stored
@@ -35,7 +38,7 @@ pub(crate) async fn a_commit_moves_files_and_watermark_together(database: &Datab
     let lease = registered(&catalog).await;
     assert_eq!(lease, WriterLease { writer: WRITER, epoch: 1 });
     let files = vec![file(TENANT, at(0)), file(TENANT, at(86_400))];
-    let version = catalog.commit(commit(lease, TENANT, 5, files.clone())).await.unwrap().unwrap();
+    let version = take_in(&catalog, commit(lease, TENANT, 5, files.clone())).await.unwrap().unwrap();
     let seen = snapshot(&catalog, TENANT).await;
     let mut expected: Vec<_> = files.into_iter().map(|file| DataFile { version, ..file }).collect();
     expected.sort_by_key(|file| file.id);
@@ -48,14 +51,14 @@ pub(crate) async fn a_commit_asked_twice_changes_nothing(database: &Database) {
     let catalog = database.open().await;
     let lease = registered(&catalog).await;
     let flush = commit(lease, TENANT, 5, vec![file(TENANT, at(0))]);
-    assert_eq!(catalog.commit(flush.clone()).await.unwrap(), Some(1));
+    assert_eq!(take_in(&catalog, flush.clone()).await.unwrap(), Some(1));
     let before = snapshot(&catalog, TENANT).await;
-    assert_eq!(catalog.commit(flush.clone()).await.unwrap(), None);
+    assert_eq!(take_in(&catalog, flush.clone()).await.unwrap(), None);
     // Nor does one that stops short of the watermark, even with other files.
-    assert_eq!(catalog.commit(commit(lease, TENANT, 4, vec![file(TENANT, at(1))])).await.unwrap(), None);
+    assert_eq!(take_in(&catalog, commit(lease, TENANT, 4, vec![file(TENANT, at(1))])).await.unwrap(), None);
     assert_eq!(snapshot(&catalog, TENANT).await, before);
     // No version was used up either.
-    assert_eq!(catalog.commit(commit(lease, TENANT, 6, vec![file(TENANT, at(2))])).await.unwrap(), Some(2));
+    assert_eq!(take_in(&catalog, commit(lease, TENANT, 6, vec![file(TENANT, at(2))])).await.unwrap(), Some(2));
 }
 
 pub(crate) async fn a_fenced_writer_cannot_commit(database: &Database) {
@@ -64,11 +67,11 @@ pub(crate) async fn a_fenced_writer_cannot_commit(database: &Database) {
     let new = registered(&catalog).await;
     assert_eq!(new.epoch, old.epoch + 1);
     let before = snapshot(&catalog, TENANT).await;
-    let refused = catalog.commit(commit(old, TENANT, 1, vec![file(TENANT, at(0))])).await;
+    let refused = take_in(&catalog, commit(old, TENANT, 1, vec![file(TENANT, at(0))])).await;
     assert!(matches!(refused, Err(Error::Fenced { epoch }) if epoch == old.epoch), "{refused:?}");
     assert!(matches!(catalog.retire_writer(old).await, Err(Error::Fenced { .. })));
     assert_eq!(snapshot(&catalog, TENANT).await, before);
-    assert_eq!(catalog.commit(commit(new, TENANT, 1, vec![file(TENANT, at(0))])).await.unwrap(), Some(1));
+    assert_eq!(take_in(&catalog, commit(new, TENANT, 1, vec![file(TENANT, at(0))])).await.unwrap(), Some(1));
 }
 
 pub(crate) async fn a_retired_lease_cannot_commit(database: &Database) {
@@ -76,7 +79,7 @@ pub(crate) async fn a_retired_lease_cannot_commit(database: &Database) {
     let lease = registered(&catalog).await;
     catalog.retire_writer(lease).await.unwrap();
     catalog.retire_writer(lease).await.unwrap();
-    let refused = catalog.commit(commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await;
+    let refused = take_in(&catalog, commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await;
     assert!(matches!(refused, Err(Error::Fenced { .. })), "{refused:?}");
     assert_eq!(snapshot(&catalog, TENANT).await, Snapshot::default());
 }
@@ -84,7 +87,7 @@ pub(crate) async fn a_retired_lease_cannot_commit(database: &Database) {
 pub(crate) async fn a_stranger_cannot_commit(database: &Database) {
     let catalog = database.open().await;
     let lease = WriterLease { writer: WRITER, epoch: 1 };
-    let refused = catalog.commit(commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await;
+    let refused = take_in(&catalog, commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await;
     assert!(matches!(refused, Err(Error::Fenced { .. })), "{refused:?}");
     assert!(matches!(catalog.retire_writer(lease).await, Err(Error::Fenced { .. })));
     assert_eq!(snapshot(&catalog, TENANT).await, Snapshot::default());
@@ -97,10 +100,10 @@ pub(crate) async fn a_failed_commit_leaves_nothing(database: &Database) {
     let before = snapshot(&catalog, TENANT).await;
     // The second file's id is taken; the first must not stay behind, nor the watermark move.
     let clash = DataFile { id: first[0].id, ..file(TENANT, at(2)) };
-    let refused = catalog.commit(commit(lease, TENANT, 2, vec![file(TENANT, at(1)), clash])).await;
+    let refused = take_in(&catalog, commit(lease, TENANT, 2, vec![file(TENANT, at(1)), clash])).await;
     assert!(matches!(refused, Err(Error::Exists { .. })), "{refused:?}");
     assert_eq!(snapshot(&catalog, TENANT).await, before);
-    assert_eq!(catalog.commit(commit(lease, TENANT, 2, vec![file(TENANT, at(1))])).await.unwrap(), Some(2));
+    assert_eq!(take_in(&catalog, commit(lease, TENANT, 2, vec![file(TENANT, at(1))])).await.unwrap(), Some(2));
 }
 
 pub(crate) async fn a_misfiled_file_is_refused(database: &Database) {
@@ -114,7 +117,7 @@ pub(crate) async fn a_misfiled_file_is_refused(database: &Database) {
         DataFile { min_start: at(1), ..good.clone() },
     ];
     for bad in misfiled {
-        let refused = catalog.commit(commit(lease, TENANT, 1, vec![good.clone(), bad.clone()])).await;
+        let refused = take_in(&catalog, commit(lease, TENANT, 1, vec![good.clone(), bad.clone()])).await;
         assert!(matches!(refused, Err(Error::Misfiled { file }) if file == bad.id), "{refused:?}");
         let refused = catalog.replace(replacement(TENANT, &[], vec![bad.clone()])).await;
         assert!(matches!(refused, Err(Error::Misfiled { .. })), "{refused:?}");
@@ -130,7 +133,7 @@ pub(crate) async fn versions_rise_per_tenant_and_table(database: &Database) {
     let lease = registered(&catalog).await;
     for (tenant, sequence, version) in [(TENANT, 1, 1), (TENANT, 7, 2), (OTHER, 8, 1), (TENANT, 9, 3)] {
         let flush = commit(lease, tenant, sequence, vec![file(tenant, at(0))]);
-        assert_eq!(catalog.commit(flush).await.unwrap(), Some(version));
+        assert_eq!(take_in(&catalog, flush).await.unwrap(), Some(version));
     }
     let versions: Vec<_> = snapshot(&catalog, TENANT).await.files.iter().map(|file| file.version).collect();
     assert_eq!(versions, [1, 2, 3]);
@@ -176,6 +179,59 @@ pub(crate) async fn all_of_time_can_be_asked_for(database: &Database) {
     let before_the_epoch = TimeRange::new(Timestamp::from_nanos(-2), Timestamp::from_nanos(0)).unwrap();
     let seen = catalog.snapshot(TENANT, Table::Spans, before_the_epoch).await.unwrap();
     assert_eq!(seen.files, [stored[1].clone()]);
+}
+
+pub(crate) async fn a_writer_that_does_not_know_the_newest_files_cannot_commit(database: &Database) {
+    let catalog = database.open().await;
+    let lease = registered(&catalog).await;
+    let other = catalog.register_writer(SECOND_WRITER, "", at(0)).await.unwrap();
+    let first = commit(lease, TENANT, 5, vec![file(TENANT, at(0))]);
+    assert_eq!(catalog.commit(first.clone()).await.unwrap(), Some(1));
+    let before = snapshot(&catalog, TENANT).await;
+    let second = commit(other, TENANT, 3, vec![file(TENANT, at(1))]);
+    let refused = catalog.commit(second.clone()).await;
+    assert!(matches!(refused, Err(Error::Behind { version: 1 })), "{refused:?}");
+    let ahead = catalog.commit(Commit { known_version: 9, ..second.clone() }).await;
+    assert!(matches!(ahead, Err(Error::Behind { version: 1 })), "{ahead:?}");
+    assert_eq!(snapshot(&catalog, TENANT).await, before);
+    // One whose answer was lost is told that it is done, whatever it knows.
+    assert_eq!(catalog.commit(first).await.unwrap(), None);
+    assert_eq!(catalog.commit(Commit { known_version: 1, ..second }).await.unwrap(), Some(2));
+    // Another tenant's table has versions of its own.
+    assert_eq!(catalog.commit(commit(other, OTHER, 4, vec![file(OTHER, at(1))])).await.unwrap(), Some(1));
+}
+
+pub(crate) async fn what_came_since_a_version_is_listed_also_when_merged(database: &Database) {
+    let catalog = database.open().await;
+    let lease = registered(&catalog).await;
+    let since = |version| catalog.files_since(TENANT, Table::Spans, version);
+    assert_eq!(since(0).await.unwrap(), Since::default());
+    let stored = committed(&catalog, lease, vec![file(TENANT, at(0)), file(TENANT, at(1)), file(TENANT, at(2))]).await;
+    committed(&catalog, lease, vec![file(OTHER, at(0))]).await;
+    assert_eq!(since(3).await.unwrap(), Since { version: 3, files: vec![] });
+    assert_eq!(since(1).await.unwrap(), Since { version: 3, files: stored[1..].to_vec() });
+    let merged = DataFile { version: 2, ..file(TENANT, at(0)) };
+    catalog.replace(replacement(TENANT, &ids(&stored[..2]), vec![merged.clone()])).await.unwrap();
+    assert_eq!(since(1).await.unwrap(), Since { version: 3, files: vec![merged, stored[2].clone()] });
+}
+
+pub(crate) async fn a_file_that_replaces_rows_is_in_every_snapshot_of_its_day(database: &Database) {
+    let catalog = database.open().await;
+    let lease = registered(&catalog).await;
+    let morning = Day::of(at(0)).start();
+    let hour = |hours: u64| morning.plus(Duration::from_secs(hours * 3_600));
+    let key = SpanKey {
+        app_id: AppId::from_bytes([1; 16]),
+        trace_id: TraceId::from_bytes([2; 16]).unwrap(),
+        span_id: SpanId::from_bytes([3; 8]).unwrap(),
+    };
+    let moved = DataFile { superseded: vec![key], ..file(TENANT, hour(9)) };
+    let stored = committed(&catalog, lease, vec![file(TENANT, hour(1)), moved]).await;
+    let range = |first, last| TimeRange::new(hour(first), hour(last)).unwrap();
+    let early = catalog.snapshot(TENANT, Table::Spans, range(0, 2)).await.unwrap();
+    assert_eq!((ids(&early.files), early.version), (ids(&stored), 2), "its row hides one that starts earlier");
+    let tomorrow = catalog.snapshot(TENANT, Table::Spans, range(24, 48)).await.unwrap();
+    assert_eq!((ids(&tomorrow.files), tomorrow.version), (vec![], 2));
 }
 
 pub(crate) async fn superseded_keys_survive(database: &Database) {
@@ -281,7 +337,7 @@ pub(crate) async fn a_returning_writer_finds_its_watermarks(database: &Database)
     let lease = registered(&catalog).await;
     assert_eq!(catalog.watermarks(WRITER).await.unwrap(), []);
     for (tenant, sequence) in [(OTHER, 3), (TENANT, 4), (TENANT, 9)] {
-        catalog.commit(commit(lease, tenant, sequence, vec![])).await.unwrap().unwrap();
+        take_in(&catalog, commit(lease, tenant, sequence, vec![])).await.unwrap().unwrap();
     }
     catalog.retire_writer(lease).await.unwrap();
     let back = catalog.register_writer(WRITER, "http://ingest-1:9000", at(50)).await.unwrap();
@@ -289,5 +345,5 @@ pub(crate) async fn a_returning_writer_finds_its_watermarks(database: &Database)
     assert_eq!(catalog.watermarks(WRITER).await.unwrap(), [(TENANT, Table::Spans, 9), (OTHER, Table::Spans, 3)]);
     assert_eq!(catalog.watermarks(SECOND_WRITER).await.unwrap(), []);
     assert_eq!(snapshot(&catalog, TENANT).await.writers[0].address, "http://ingest-1:9000");
-    assert_eq!(catalog.commit(commit(back, TENANT, 9, vec![])).await.unwrap(), None);
+    assert_eq!(take_in(&catalog, commit(back, TENANT, 9, vec![])).await.unwrap(), None);
 }

@@ -7,7 +7,7 @@ use spanlake_model::{CompactorId, Day, FileId, Table};
 
 use crate::database::Database;
 use crate::files::{committed, ids, registered, snapshot};
-use crate::samples::{OTHER, TENANT, at, commit, file, replacement};
+use crate::samples::{OTHER, TENANT, at, commit, file, replacement, take_in};
 
 const ONE: CompactorId = CompactorId::from_bytes([1; 16]);
 const TWO: CompactorId = CompactorId::from_bytes([2; 16]);
@@ -64,7 +64,7 @@ pub(crate) async fn a_settled_day_comes_again_only_with_new_files(database: &Dat
     let other = Wanted { rules: "4 of 1000".into(), ..wanted(0, 2) };
     assert_eq!(catalog.days(other, 10).await.unwrap(), [day(TENANT, 3)], "or by other rules");
     let writer = registered(&catalog).await;
-    catalog.commit(commit(writer, TENANT, 9, vec![file(TENANT, at(5))])).await.unwrap();
+    take_in(&catalog, commit(writer, TENANT, 9, vec![file(TENANT, at(5))])).await.unwrap();
     assert_eq!(catalog.days(wanted(0, 2), 10).await.unwrap(), [day(TENANT, 4)]);
 }
 
@@ -176,7 +176,7 @@ pub(crate) async fn a_condemned_file_can_never_be_committed(database: &Database)
     assert_eq!(catalog.condemn(&[orphan(&late)], at(200)).await.unwrap(), 0);
     assert_eq!(snapshot(&catalog, TENANT).await.files, stored);
     let writer = registered(&catalog).await;
-    let refused = catalog.commit(commit(writer, TENANT, 9, vec![late.clone()])).await;
+    let refused = take_in(&catalog, commit(writer, TENANT, 9, vec![late.clone()])).await;
     assert!(matches!(refused, Err(Error::Exists { .. })), "{refused:?}");
     let removable = catalog.removable(at(160), std::time::Duration::from_secs(60), 10).await.unwrap();
     assert_eq!(removable.iter().map(|file| &file.path).collect::<Vec<_>>(), [&late.path]);

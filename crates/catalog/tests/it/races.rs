@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::database::Database;
 use crate::files::snapshot;
-use crate::samples::{SECOND_WRITER, TENANT, WRITER, account, at, commit, file, refresh_token, replacement};
+use crate::samples::{SECOND_WRITER, TENANT, WRITER, account, at, commit, file, refresh_token, replacement, take_in};
 
 /// Runs `count` tasks that start at the same moment, and answers what each answered.
 pub(crate) async fn at_once<T, F>(count: u8, task: impl Fn(u8) -> F) -> Vec<T>
@@ -75,7 +75,7 @@ pub(crate) async fn racing_registrations_get_different_epochs(database: &Databas
     assert_eq!(leases.iter().map(|lease| lease.epoch).collect::<BTreeSet<_>>(), (1..=8).collect());
     // Only the last of them holds the lease.
     for lease in leases {
-        let answer = catalog.commit(commit(lease, TENANT, lease.epoch, vec![])).await;
+        let answer = take_in(&catalog, commit(lease, TENANT, lease.epoch, vec![])).await;
         assert_eq!(answer.is_ok(), lease.epoch == 8, "{answer:?}");
     }
 }
@@ -87,7 +87,7 @@ pub(crate) async fn concurrent_commits_get_different_versions(database: &Databas
         let mut versions = Vec::new();
         for sequence in 1..=25 {
             let flush = commit(lease, TENANT, sequence, vec![file(TENANT, at(0))]);
-            versions.push(catalog.commit(flush).await.unwrap().unwrap());
+            versions.push(take_in(&catalog, flush).await.unwrap().unwrap());
         }
         versions
     };
@@ -105,7 +105,7 @@ pub(crate) async fn one_commit_asked_for_by_many_happens_once(database: &Databas
     let flush = commit(lease, TENANT, 1, vec![file(TENANT, at(0))]);
     let answers = at_once(8, |_| {
         let (catalog, flush) = (catalog.clone(), flush.clone());
-        async move { catalog.commit(flush).await.unwrap() }
+        async move { take_in(&catalog, flush).await.unwrap() }
     })
     .await;
     assert_eq!(answers.iter().filter(|answer| **answer == Some(1)).count(), 1);
@@ -118,7 +118,7 @@ pub(crate) async fn of_two_racing_replacements_one_wins(database: &Database) {
     let lease = catalog.register_writer(WRITER, "", at(0)).await.unwrap();
     for round in 1..=10 {
         let inputs: Vec<_> = (0..4).map(|second| file(TENANT, at(second))).collect();
-        catalog.commit(commit(lease, TENANT, round, inputs.clone())).await.unwrap();
+        take_in(&catalog, commit(lease, TENANT, round, inputs.clone())).await.unwrap();
         let inputs: Vec<_> = inputs.iter().map(|file| file.id).collect();
         let before = snapshot(&catalog, TENANT).await.files.len();
         // They share two inputs and name them in opposite order, which must not make them wait for each other.
@@ -184,7 +184,7 @@ pub(crate) async fn a_snapshot_never_sees_a_watermark_without_its_file(database:
     let readers = witnesses.clone().map(|witness| witness.watch(&catalog, check));
     for sequence in 1.. {
         let flush = commit(lease, TENANT, sequence, vec![file(TENANT, at(0))]);
-        assert_eq!(catalog.commit(flush).await.unwrap(), Some(sequence));
+        assert_eq!(take_in(&catalog, flush).await.unwrap(), Some(sequence));
         if witnesses.iter().all(Witness::has_seen_enough) || readers.iter().any(JoinHandle::is_finished) {
             break;
         }
@@ -199,7 +199,7 @@ pub(crate) async fn a_snapshot_never_sees_half_a_replacement(database: &Database
     let catalog = database.open().await;
     let lease = catalog.register_writer(WRITER, "", at(0)).await.unwrap();
     let mut live = vec![file(TENANT, at(0)), file(TENANT, at(0))];
-    catalog.commit(commit(lease, TENANT, 1, live.clone())).await.unwrap();
+    take_in(&catalog, commit(lease, TENANT, 1, live.clone())).await.unwrap();
     let witness = Witness::default();
     let reader = witness.watch(&catalog, |seen| {
         assert_eq!(seen.files.iter().map(|file| file.rows).sum::<u64>(), 2);

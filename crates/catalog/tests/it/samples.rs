@@ -1,7 +1,8 @@
 //! Rows to put in.
 
 use spanlake_catalog::{
-    Agent, ApiKey, App, Commit, DataFile, Member, NewAccount, RefreshToken, Replacement, Tenant, WriterLease,
+    Agent, ApiKey, App, Catalog, Commit, DataFile, Error, Files as _, Member, NewAccount, RefreshToken, Replacement,
+    Tenant, WriterLease,
 };
 use spanlake_model::{
     AgentId, AppId, Day, Entropy as _, FileId, KeyId, Limits, MemberId, Role, Scope, SystemEntropy, Table, TenantId,
@@ -96,7 +97,18 @@ pub(crate) fn file(tenant: TenantId, start: Timestamp) -> DataFile {
 }
 
 pub(crate) fn commit(lease: WriterLease, tenant: TenantId, sequence: u64, files: Vec<DataFile>) -> Commit {
-    Commit { lease, tenant, table: Table::Spans, sequence, files }
+    Commit { lease, tenant, table: Table::Spans, sequence, known_version: 0, files }
+}
+
+/// Commits as a writer does: that others were faster only makes it look again.
+pub(crate) async fn take_in(catalog: &Catalog, commit: Commit) -> Result<Option<u64>, Error> {
+    loop {
+        let known_version = catalog.files_since(commit.tenant, commit.table, u64::MAX >> 1).await?.version;
+        match catalog.commit(Commit { known_version, ..commit.clone() }).await {
+            Err(Error::Behind { .. }) => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 pub(crate) fn replacement(tenant: TenantId, inputs: &[FileId], outputs: Vec<DataFile>) -> Replacement {

@@ -5,7 +5,7 @@ use spanlake_model::{Fault, FaultKind, Table, TimeRange};
 
 use crate::database::Database;
 use crate::files::snapshot;
-use crate::samples::{TENANT, WRITER, account, at, commit, file, key};
+use crate::samples::{TENANT, WRITER, account, at, commit, file, key, take_in};
 
 pub(crate) async fn opening_again_keeps_everything(database: &Database) {
     let catalog = database.open().await;
@@ -14,7 +14,7 @@ pub(crate) async fn opening_again_keeps_everything(database: &Database) {
     let key = key(TENANT);
     catalog.add_key(key.clone()).await.unwrap();
     let lease = catalog.register_writer(WRITER, "", at(0)).await.unwrap();
-    catalog.commit(commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await.unwrap();
+    take_in(&catalog, commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await.unwrap();
     let before = snapshot(&catalog, TENANT).await;
     catalog.close().await;
 
@@ -24,7 +24,7 @@ pub(crate) async fn opening_again_keeps_everything(database: &Database) {
     assert_eq!(catalog.keys(TENANT).await.unwrap(), [key]);
     assert_eq!(snapshot(&catalog, TENANT).await, before);
     // The lease outlives a connection; versions go on where they were.
-    assert_eq!(catalog.commit(commit(lease, TENANT, 2, vec![])).await.unwrap(), Some(2));
+    assert_eq!(take_in(&catalog, commit(lease, TENANT, 2, vec![])).await.unwrap(), Some(2));
 }
 
 pub(crate) async fn many_may_open_an_up_to_date_catalog_at_once(database: &Database) {
@@ -55,7 +55,7 @@ pub(crate) async fn a_newer_schema_is_taken_as_it_is(database: &Database) {
 pub(crate) async fn a_broken_row_is_reported_and_not_guessed(database: &Database) {
     let catalog = database.open().await;
     let lease = catalog.register_writer(WRITER, "", at(0)).await.unwrap();
-    catalog.commit(commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await.unwrap();
+    take_in(&catalog, commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await.unwrap();
     for (damage, column) in [
         ("UPDATE data_files SET superseded = 'abcd'", "superseded"),
         ("UPDATE data_files SET superseded = 'not hex'", "superseded"),

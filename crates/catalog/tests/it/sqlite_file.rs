@@ -6,14 +6,14 @@ use std::path::Path;
 use spanlake_catalog::{Catalog, Config, Files as _};
 
 use crate::database::Database;
-use crate::samples::{TENANT, WRITER, at, commit, file};
+use crate::samples::{TENANT, WRITER, at, commit, file, take_in};
 
 #[tokio::test]
 async fn only_its_owner_may_read_the_file() {
     let database = Database::sqlite();
     let catalog = database.open().await;
     let lease = catalog.register_writer(WRITER, "", at(0)).await.unwrap();
-    catalog.commit(commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await.unwrap();
+    take_in(&catalog, commit(lease, TENANT, 1, vec![file(TENANT, at(0))])).await.unwrap();
     let path = database.url.strip_prefix("sqlite:").unwrap();
     for suffix in ["", "-wal", "-shm"] {
         let mode = std::fs::metadata(format!("{path}{suffix}")).unwrap().permissions().mode();

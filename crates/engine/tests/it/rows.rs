@@ -42,6 +42,27 @@ async fn a_row_is_seen_once_whether_in_a_file_or_still_in_memory() {
 }
 
 #[tokio::test]
+async fn of_one_span_in_the_memory_of_two_writers_the_one_received_later_is_seen() {
+    for (received, seen) in [(-1, "span 1"), (1, "theirs")] {
+        let world = World::new();
+        world.writer(5, vec![fresh(tenant(1), &[span(1, 1, 0), span(1, 2, 1)], &[])]);
+        let theirs = Span { name: "theirs".into(), ..span(1, 1, 0) };
+        world.rival(tenant(1), received, &[theirs, span(1, 3, 1)]);
+        let mut expected = [seen, "span 2", "span 3"];
+        expected.sort_unstable();
+        assert_eq!(names(&session(&world).await).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn of_one_span_in_the_memory_of_two_writers_the_finished_one_is_seen() {
+    let world = World::new();
+    world.writer(5, vec![fresh(tenant(1), &[span(1, 1, 0)], &[])]);
+    world.rival(tenant(1), 1, &[Span { name: "running".into(), end: None, ..span(1, 1, 0) }]);
+    assert_eq!(names(&session(&world).await).await.unwrap(), ["span 1"]);
+}
+
+#[tokio::test]
 async fn a_span_comes_back_as_it_was_written() {
     let world = World::new();
     let full = Span { tags: vec!["a".into(), "b".into()], input: Some("hello".into()), ..span(1, 1, 0) };

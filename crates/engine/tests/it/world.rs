@@ -10,7 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use spanlake_catalog::{
-    Commit, DataFile, Error, Files, Removed, Replacement, Snapshot, Watermark, Writer, WriterLease,
+    Commit, DataFile, Error, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease,
 };
 use spanlake_engine::{Config, Engine, TenantStores};
 use spanlake_model::{
@@ -23,6 +23,7 @@ use spanlake_store::rows::{Origin, Row, encode};
 /// 2026-01-02T00:00:00Z, the midnight all tests begin at.
 pub const MIDNIGHT: Timestamp = Timestamp::from_secs(1_767_312_000);
 pub const WRITER: WriterId = WriterId::from_bytes([9; 16]);
+const RIVAL: WriterId = WriterId::from_bytes([200; 16]);
 
 pub fn tenant(byte: u8) -> TenantId {
     TenantId::from_bytes([byte; 16])
@@ -93,8 +94,12 @@ pub fn span(trace_byte: u8, span_byte: u8, seconds: u64) -> Span {
 }
 
 pub fn batch(tenant: TenantId, spans: &[Span]) -> arrow::array::RecordBatch {
-    let row = |span: &Span| Row { span: span.clone(), received_at: span.start, sequence: 1 };
-    encode(Origin { tenant, writer: WRITER }, &spans.iter().map(row).collect::<Vec<_>>())
+    batch_of(Origin { tenant, writer: WRITER }, MIDNIGHT, spans)
+}
+
+fn batch_of(origin: Origin, received_at: Timestamp, spans: &[Span]) -> arrow::array::RecordBatch {
+    let row = |span: &Span| Row { span: span.clone(), received_at, sequence: 1 };
+    encode(origin, &spans.iter().map(row).collect::<Vec<_>>())
 }
 
 /// What a writer answers, oldest answer first; the last one stays.
@@ -105,6 +110,7 @@ pub struct World {
     store: Arc<InMemory>,
     snapshot: Mutex<Snapshot>,
     answers: Mutex<Answers>,
+    rival: Mutex<Answers>,
     pub asked: Mutex<Vec<FreshRequest>>,
     pub catalog_reads: Mutex<usize>,
 }
@@ -159,6 +165,19 @@ impl World {
         snapshot.watermarks = vec![Watermark { writer: WRITER, sequence: watermark }];
         *self.answers.lock().unwrap() = answers;
     }
+
+    /// Registers a second writer, with rows received so many seconds after midnight.
+    pub fn rival(&self, owner: TenantId, seconds: i64, spans: &[Span]) {
+        let mut snapshot = self.snapshot.lock().unwrap();
+        snapshot.writers.push(Writer { id: RIVAL, address: "there".into() });
+        let batches = vec![batch_of(Origin { tenant: owner, writer: RIVAL }, after_midnight(seconds), spans)];
+        let rows = FreshRows { through_sequence: 9, superseded: vec![], batches };
+        *self.rival.lock().unwrap() = vec![Ok(Fresh::Rows(rows))];
+    }
+}
+
+fn after_midnight(seconds: i64) -> Timestamp {
+    Timestamp::from_nanos(MIDNIGHT.as_nanos() + seconds * 1_000_000_000)
 }
 
 pub fn fresh(owner: TenantId, spans: &[Span], superseded: &[SpanKey]) -> Result<Fresh, Fault> {
@@ -175,6 +194,10 @@ impl TenantStores for World {
 #[async_trait]
 impl FreshSource for World {
     async fn fresh(&self, address: &str, request: FreshRequest) -> Result<Fresh, Fault> {
+        if request.writer == RIVAL {
+            assert_eq!(address, "there");
+            return self.rival.lock().unwrap()[0].clone();
+        }
         assert_eq!(address, "here");
         self.asked.lock().unwrap().push(request);
         let mut answers = self.answers.lock().unwrap();
@@ -204,6 +227,9 @@ impl Files for World {
         unused()
     }
     async fn commit(&self, _: Commit) -> Result<Option<u64>, Error> {
+        unused()
+    }
+    async fn files_since(&self, _: TenantId, _: Table, _: u64) -> Result<Since, Error> {
         unused()
     }
     async fn day(&self, _: TenantId, _: Table, _: Day) -> Result<Vec<DataFile>, Error> {

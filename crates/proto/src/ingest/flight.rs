@@ -60,6 +60,7 @@ impl FreshSource for FlightClient {
             writer_id: request.writer.as_bytes().to_vec(),
             after_sequence: request.after_sequence,
             reach_sequence: request.reach_sequence,
+            known_version: request.known_version,
         };
         let (header, batches): (pb::FreshRowsHeader, _) = flight::get(channel, &self.token, ticket).await?;
         if header.stale {
@@ -127,6 +128,7 @@ fn read(ticket: pb::FreshRowsTicket) -> Result<FreshRequest, Malformed> {
         writer: WriterId::from_bytes(uuid(&ticket.writer_id, "fresh.writer_id")?),
         after_sequence: ticket.after_sequence,
         reach_sequence: ticket.reach_sequence,
+        known_version: ticket.known_version,
     })
 }
 

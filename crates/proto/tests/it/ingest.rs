@@ -22,6 +22,7 @@ fn request() -> FreshRequest {
         writer: WRITER,
         after_sequence: 7,
         reach_sequence: 0,
+        known_version: 3,
     }
 }
 

@@ -5,32 +5,45 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
-use spanlake_model::{Day, SpanKey, Table, TenantId, Timestamp};
+use spanlake_model::{Day, SpanKey, Table, TenantId, Timestamp, WriterId};
 
 use super::Frozen;
-use crate::rows::{Origin, Row, encode};
+use crate::rows::{Origin, Rank, Row, encode};
 
 /// A frame's rows, ready but for their sequence. Made off the log's thread, because it takes a while.
 #[derive(Debug)]
 pub struct Prepared {
     batch: RecordBatch,
-    /// Per row: its key, its day, whether it has ended.
-    pub(super) keys: Vec<(SpanKey, Day, bool)>,
+    pub(super) arrivals: Vec<Arrival>,
+}
+
+/// What decides about a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    pub(super) key: SpanKey,
+    pub(super) day: Day,
+    finished: bool,
+    received_at: Timestamp,
 }
 
 impl Prepared {
     /// The rows of one frame.
     pub fn new(origin: Origin, rows: &[Row]) -> Self {
-        let keys = rows.iter().map(|row| (row.span.key(), Day::of(row.span.start), row.span.is_finished())).collect();
-        Self { batch: encode(origin, rows), keys }
+        let arrival = |row: &Row| Arrival {
+            key: row.span.key(),
+            day: Day::of(row.span.start),
+            finished: row.span.is_finished(),
+            received_at: row.received_at,
+        };
+        Self { batch: encode(origin, rows), arrivals: rows.iter().map(arrival).collect() }
     }
     /// The days among the rows.
     pub fn days(&self) -> HashSet<Day> {
-        self.keys.iter().map(|(_, day, _)| *day).collect()
+        self.arrivals.iter().map(|arrival| arrival.day).collect()
     }
     /// What it takes in memory, about.
     pub fn bytes(&self) -> u64 {
-        (self.batch.get_array_memory_size() + self.keys.len() * KEY_BYTES) as u64
+        (self.batch.get_array_memory_size() + self.arrivals.len() * KEY_BYTES) as u64
     }
 }
 
@@ -48,7 +61,11 @@ pub(super) enum Older {
     /// In this chunk.
     Here,
     /// In a frozen chunk or a file.
-    Elsewhere { finished: bool },
+    Elsewhere {
+        finished: bool,
+        /// Of a row in memory; a row in a file was received before.
+        received_at: Option<Timestamp>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +73,7 @@ struct Place {
     row: u32,
     day: Day,
     finished: bool,
+    received_at: Timestamp,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +84,10 @@ pub(super) struct Chunk {
     index: HashMap<SpanKey, Place>,
     /// Rows that lost to another of their key.
     dead: HashSet<u32>,
-    superseded: Vec<SpanKey>,
+    /// Keys with a row here that replaces rows in files.
+    superseded: HashSet<SpanKey>,
+    /// Rows that lost to another writer's, so far.
+    losses: u64,
     bytes: u64,
     last_sequence: u64,
     opened_at: Timestamp,
@@ -82,6 +103,9 @@ impl Chunk {
     pub(super) fn last_sequence(&self) -> u64 {
         self.last_sequence
     }
+    pub(super) fn replacing_days(&self) -> impl Iterator<Item = Day> {
+        self.superseded.iter().filter_map(|key| Some(self.index.get(key)?.day))
+    }
     pub(super) fn opened_at(&self) -> Timestamp {
         self.opened_at
     }
@@ -89,9 +113,9 @@ impl Chunk {
         self.index.contains_key(&key)
     }
 
-    /// Whether the key's row here had ended; `None` when there is none.
-    pub(super) fn finished(&self, key: SpanKey) -> Option<bool> {
-        self.index.get(&key).map(|place| place.finished)
+    /// Whether the key's row here has ended, and when it was received; `None` when there is none.
+    pub(super) fn rank(&self, key: SpanKey) -> Option<(bool, Timestamp)> {
+        self.index.get(&key).map(|place| (place.finished, place.received_at))
     }
 
     /// Makes ready for a frame's rows; answers the number its first row will have.
@@ -104,21 +128,24 @@ impl Chunk {
     }
 
     /// Decides between a row and an older one with its key; answers whether the newcomer won.
-    pub(super) fn place(&mut self, key: SpanKey, day: Day, row: u32, finished: bool, older: Older) -> bool {
-        let loses = match older {
-            Older::None => false,
-            Older::Here => self.index.get(&key).is_some_and(|place| place.finished && !finished),
-            Older::Elsewhere { finished: was } => was && !finished,
+    pub(super) fn place(&mut self, arrival: &Arrival, row: u32, older: Older) -> bool {
+        let Arrival { key, day, finished, received_at } = *arrival;
+        let older_rank = match older {
+            Older::None => None,
+            Older::Here => self.rank(key),
+            Older::Elsewhere { finished, received_at } => Some((finished, received_at.unwrap_or(arrival.received_at))),
         };
+        // Of two that are under way at once the one received later stays, as between writers; of equals the later frame.
+        let loses = older_rank.is_some_and(|older| older > (finished, received_at));
         if loses {
             self.dead.insert(row);
             return false;
         }
-        if let Some(replaced) = self.index.insert(key, Place { row, day, finished }) {
+        if let Some(replaced) = self.index.insert(key, Place { row, day, finished, received_at }) {
             self.dead.insert(replaced.row);
         }
         if matches!(older, Older::Elsewhere { .. }) {
-            self.superseded.push(key);
+            self.superseded.insert(key);
         }
         true
     }
@@ -146,7 +173,11 @@ impl Chunk {
 
     /// What a query may read, cheap to make.
     pub(super) fn view(&self) -> View {
-        View { batches: self.batches.clone(), dead: self.dead.clone(), superseded: self.superseded.clone() }
+        View {
+            batches: self.batches.clone(),
+            dead: self.dead.clone(),
+            superseded: self.superseded.iter().copied().collect(),
+        }
     }
 
     /// What a flush needs.
@@ -159,7 +190,23 @@ impl Chunk {
             batches: view.live().collect(),
             keys: self.index.iter().map(|(key, place)| (place.day, *key, place.finished)).collect(),
             superseded: view.superseded,
+            losses: self.losses,
         }
+    }
+
+    /// Settles the key's row here against another writer's in a file. If ours is the one to be seen, it replaces the other's;
+    /// else it is as if it had never come, so that it hides nothing in files.
+    pub(super) fn meet(&mut self, key: SpanKey, other: Rank, own: WriterId) {
+        let Some(place) = self.index.get(&key).copied() else { return };
+        let ours = Rank { finished: place.finished, received_at: micros(place.received_at), writer: own };
+        if ours > other {
+            self.superseded.insert(key);
+            return;
+        }
+        self.index.remove(&key);
+        self.dead.insert(place.row);
+        self.superseded.remove(&key);
+        self.losses += 1;
     }
 
     /// Hides a row for queries, because a newer one has come since this chunk was frozen.
@@ -168,6 +215,11 @@ impl Chunk {
             self.dead.insert(place.row);
         }
     }
+}
+
+/// As a file keeps it: both sides of a comparison must have been cut alike.
+fn micros(at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(at.as_micros())
 }
 
 fn numbered(batch: &RecordBatch, sequence: u64) -> RecordBatch {

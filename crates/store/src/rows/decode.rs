@@ -40,11 +40,11 @@ pub fn span_keys(batch: &RecordBatch) -> Result<Vec<SpanKey>, DecodeError> {
         .collect()
 }
 
-fn broken(column: &'static str, why: impl ToString) -> DecodeError {
+pub(super) fn broken(column: &'static str, why: impl ToString) -> DecodeError {
     DecodeError { column, why: why.to_string() }
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a dyn Array, DecodeError> {
+pub(super) fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a dyn Array, DecodeError> {
     batch.column_by_name(name).map(AsRef::as_ref).ok_or_else(|| broken(name, "it is missing"))
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use spanlake_catalog::{
-    Catalog, Commit, Config, DataFile, DayLease, Ended, Error, Files, Jobs, Orphan, Removed, Replacement, Snapshot,
-    SweepLease, Sweeps, TenantDay, Wanted, WriterLease,
+    Catalog, Commit, Config, DataFile, DayLease, Ended, Error, Files, Jobs, Orphan, Removed, Replacement, Since,
+    Snapshot, SweepLease, Sweeps, TenantDay, Wanted, WriterLease,
 };
 use spanlake_model::{CompactorId, Day, FileId, Table, TenantId, TimeRange, Timestamp, WriterId};
 use tokio::sync::watch;
@@ -68,6 +68,9 @@ impl Files for Meddled {
     }
     async fn commit(&self, commit: Commit) -> Result<Option<u64>, Error> {
         self.inner.commit(commit).await
+    }
+    async fn files_since(&self, tenant: TenantId, table: Table, version: u64) -> Result<Since, Error> {
+        self.inner.files_since(tenant, table, version).await
     }
     async fn day(&self, tenant: TenantId, table: Table, day: Day) -> Result<Vec<DataFile>, Error> {
         self.inner.day(tenant, table, day).await

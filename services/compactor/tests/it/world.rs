@@ -174,7 +174,9 @@ impl World {
 
     pub(crate) async fn commit(&self, tenant: TenantId, files: Vec<DataFile>) -> Result<Option<u64>, Error> {
         let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
-        self.catalog.commit(Commit { lease: self.lease, tenant, table: Table::Spans, sequence, files }).await
+        let (lease, table) = (self.lease, Table::Spans);
+        let known_version = self.catalog.files_since(tenant, table, 0).await?.version;
+        self.catalog.commit(Commit { lease, tenant, table, sequence, known_version, files }).await
     }
 
     /// As far as a crash before the commit lets it come.

@@ -96,6 +96,7 @@ impl Machine {
                 writer: writer.id,
                 after_sequence: watermark.map_or(0, |mark| mark.sequence),
                 reach_sequence: 0,
+                known_version: snapshot.version,
             };
             match service.fresh("", request).await.unwrap() {
                 Fresh::Rows(rows) => count(&rows.batches, &mut seen),

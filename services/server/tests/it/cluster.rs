@@ -63,6 +63,7 @@ pub(crate) fn settings(store: &Path) -> Vec<(&'static str, String)> {
         ("SPANLAKE_AUTH__ARGON2__ITERATIONS", "1".into()),
         // What was just sent is in memory, what was sent a second ago in files: every story meets both.
         ("SPANLAKE_INGEST__FLUSH_AGE_S", "1".into()),
+        ("SPANLAKE_INGEST__FLUSH_SMALL_BYTES", "0".into()),
         ("SPANLAKE_INGEST__FLUSH_CHECK_MS", "50".into()),
         ("SPANLAKE_INGEST__REQUEST_BYTES_MAX", REQUEST_BYTES_MAX.to_string()),
     ]
