@@ -37,6 +37,9 @@ async fn every_promise(store: &Store) {
     a_listing_shows_what_is_there_and_how_large(&Part::of(store, 6)).await;
     what_was_deleted_is_gone_and_deleting_it_again_is_fine(&Part::of(store, 7)).await;
     a_tenant_reaches_nothing_of_another(&Part::of(store, 8), &Part::of(store, 9)).await;
+    an_object_in_parts_is_seen_whole_at_its_end_and_not_before(&Part::of(store, 10)).await;
+    an_upload_that_is_given_up_leaves_nothing(&Part::of(store, 11)).await;
+    a_sweep_sees_everybodys_objects_in_order_from_any_position(store).await;
 }
 
 /// One tenant's part of the store.
@@ -166,4 +169,38 @@ async fn a_tenant_reaches_nothing_of_another(part: &Part, other: &Part) {
     assert!(deleted.iter().all(is_not_found), "{deleted:?}");
     assert_eq!(other.read("secret").await.unwrap(), "x");
     assert_eq!(other.names(None).await.len(), 1);
+}
+
+/// What S3 takes at least for a part that is not the last.
+const PART: usize = 5 << 20;
+
+async fn an_object_in_parts_is_seen_whole_at_its_end_and_not_before(part: &Part) {
+    let (bytes, path) = (Bytes::from(Dice::new(3).noise(2 * PART + 100)), part.path("parts"));
+    let mut upload = part.objects.put_multipart(&path).await.unwrap();
+    for start in (0..bytes.len()).step_by(PART) {
+        let piece = bytes.slice(start..bytes.len().min(start + PART));
+        upload.put_part(PutPayload::from(piece)).await.unwrap();
+        assert!(is_not_found(&part.read("parts").await));
+    }
+    upload.complete().await.unwrap();
+    assert!(part.read("parts").await.unwrap() == bytes);
+    assert_eq!(part.names(None).await, [path.to_string()]);
+}
+
+async fn an_upload_that_is_given_up_leaves_nothing(part: &Part) {
+    let mut upload = part.objects.put_multipart(&part.path("parts")).await.unwrap();
+    upload.put_part(PutPayload::from(vec![1; PART])).await.unwrap();
+    upload.abort().await.unwrap();
+    assert!(is_not_found(&part.read("parts").await));
+    assert_eq!(part.names(None).await, Vec::<String>::new());
+}
+
+async fn a_sweep_sees_everybodys_objects_in_order_from_any_position(store: &Store) {
+    let after = async |position: &str| -> Vec<String> {
+        store.objects_after(position).map_ok(|object| object.path).try_collect().await.unwrap()
+    };
+    let all = after("").await;
+    assert!(all.is_sorted() && all.len() > 10, "{all:?}");
+    assert_eq!(after(&all[4]).await, all[5..]);
+    assert_eq!(after(all.last().unwrap()).await, Vec::<String>::new());
 }

@@ -101,7 +101,7 @@ async fn put(store: &Store, sent: &mut Sent, dice: &Dice, disk: &SimulatedDisk) 
 /// Whole, or one time in three in parts.
 async fn put_one(store: &Store, path: &str, bytes: &[u8]) -> object_store::Result<()> {
     let (objects, location) = (store.tenant(tenant(path)), ObjectPath::from(path));
-    if bytes.len() % 3 > 0 {
+    if !bytes.len().is_multiple_of(3) {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         return objects.put_opts(&location, PutPayload::from(bytes.to_vec()), options).await.map(drop);
     }

@@ -147,7 +147,7 @@ fn mixed(numbers: &mut Numbers, files: usize, rows: u64) -> Vec<RecordBatch> {
     let file = |first: u64, numbers: &mut Numbers| {
         let rows: Vec<_> = (0..numbers.below(rows) + 1)
             .map(|index| {
-                let minute = if first % 2 == 0 { first } else { numbers.below(30) };
+                let minute = if first.is_multiple_of(2) { first } else { numbers.below(30) };
                 let bytes = usize::try_from(numbers.below(300)).unwrap();
                 row(first * 100_000 + index, minute, 1 + u8::try_from(index % 2).unwrap(), numbers.text(bytes))
             })
