@@ -1,7 +1,7 @@
 //! Who there is: tenants, apps, agents, members, keys, refresh tokens.
 
 use async_trait::async_trait;
-use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, ScopeSet, TenantId, Timestamp};
+use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, ScopeSet, Table, TenantId, Timestamp};
 
 use crate::error::Error;
 
@@ -149,6 +149,10 @@ pub trait Accounts: Send + Sync + 'static {
     async fn sign_up(&self, account: NewAccount) -> Result<(), Error>;
     /// The tenant.
     async fn tenant(&self, tenant: TenantId) -> Result<Option<Tenant>, Error>;
+    /// How many days the tenant keeps rows of the table; `None`: for ever. What it has not said is the table's own rule.
+    async fn kept_days(&self, tenant: TenantId, table: Table) -> Result<Option<u32>, Error>;
+    /// Sets it. Older rows are hidden at once, and go when the compactor comes by.
+    async fn keep_days(&self, tenant: TenantId, table: Table, days: Option<u32>) -> Result<(), Error>;
     /// Every tenant this person is a member of, oldest first. The one read across tenants: login has no tenant yet.
     async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error>;
     /// A member of the tenant.

@@ -1,5 +1,7 @@
 //! Why the catalog could not.
 
+use std::time::Duration;
+
 use spanlake_model::{Code, Fault, FileId};
 
 /// Why the catalog could not.
@@ -26,6 +28,14 @@ pub enum Error {
     /// The change was planned against something that is no longer so; look again.
     #[error("{0} has changed meanwhile")]
     Changed(&'static str),
+    /// As many of these are under way as may be; later there will be room.
+    #[error("{max} {what} are under way, and no more may be")]
+    Crowded {
+        /// What kind of thing.
+        what: &'static str,
+        /// The bound.
+        max: u64,
+    },
     /// A data file that names another tenant or table than what it came with, or whose rows do not start on its day.
     /// Stored, it would be invisible or in the wrong hands; so nothing was stored.
     #[error("the data file {file} does not belong where it was put")]
@@ -53,6 +63,10 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Exists { what } => Self::new(Code::Conflict, format!("{what} exists already; choose another.")),
+            Error::Crowded { what, max } => {
+                Self::new(Code::RateLimited, format!("{max} {what} are under way already; try again in a minute."))
+                    .retry_after(Duration::from_secs(60))
+            }
             Error::Fenced { .. } | Error::Behind { .. } | Error::Changed(_) | Error::Database(_) => {
                 Self::unavailable("The catalog cannot be used right now; try again.")
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use spanlake_model::{Day, FileId, SpanKey, Table, TenantId, TimeRange, Timestamp, WriterId};
+use spanlake_model::{Day, Erasure, FileId, SpanKey, Table, TenantId, TimeRange, Timestamp, WriterId};
 
 use crate::error::Error;
 
@@ -74,6 +74,10 @@ pub struct Snapshot {
     pub watermarks: Vec<Watermark>,
     /// Every registered writer.
     pub writers: Vec<Writer>,
+    /// The tenant's erasures that files, memory or logs may still hold rows of: those rows are not to be seen.
+    pub erasures: Vec<Erasure>,
+    /// Rows that start longer ago than this many days are not to be seen either; `None`: all are kept.
+    pub kept_days: Option<u32>,
 }
 
 /// The outcome of a flush: these files, and the log up to here is in them.

@@ -4,7 +4,8 @@
 //!   auth ──► Accounts ─┐
 //!   ingest, query,     ├──► sql::Catalog ──► SQLite file │ Postgres     (one SQL, the subset both speak)
 //!   compactor ► Files, │
-//!         Jobs, Sweeps ┘
+//!         Jobs, Sweeps,│
+//!   query  ► Erasures ─┘
 //! ```
 //!
 //! Invariants
@@ -26,6 +27,7 @@
 
 mod accounts;
 mod config;
+mod erasures;
 mod error;
 mod files;
 mod jobs;
@@ -34,6 +36,10 @@ mod sweeps;
 
 pub use accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
 pub use config::Config;
+pub use erasures::{
+    ERASED_TRACES_MAX, ErasedFile, ErasureProof, Erasures, LISTED_FILES_MAX, NewErasure, OPEN_ERASURES_MAX,
+    OPEN_TRACES_MAX, Subject,
+};
 pub use error::Error;
 pub use files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 pub use jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};

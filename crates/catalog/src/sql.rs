@@ -11,8 +11,10 @@
 mod accounts;
 mod commit;
 mod connect;
+mod erasures;
 mod files;
 mod jobs;
+mod retention;
 mod row;
 mod sweeps;
 

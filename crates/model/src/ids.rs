@@ -90,6 +90,9 @@ uuid_id!(
     /// One data file.
     FileId, "the file id");
 uuid_id!(
+    /// One erasure; the API says deletion.
+    ErasureId, "the deletion id");
+uuid_id!(
     /// One request, echoed to the client as `X-Request-Id`.
     RequestId, "the request id");
 

@@ -22,6 +22,7 @@
 
 mod caller;
 mod clock;
+mod erasure;
 mod fault;
 mod filter;
 mod ids;
@@ -34,10 +35,12 @@ mod time;
 
 pub use caller::{Caller, Principal, Role, Scope, ScopeSet};
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
+pub use erasure::{Erasure, ErasureScope, RowPlace, TraceSet};
 pub use fault::{Code, Fault, Kind as FaultKind};
 pub use filter::{Position, SpanFilter};
 pub use ids::{
-    AgentId, AppId, CompactorId, FileId, IdError, KeyId, MemberId, RequestId, SpanId, TenantId, TraceId, WriterId,
+    AgentId, AppId, CompactorId, ErasureId, FileId, IdError, KeyId, MemberId, RequestId, SpanId, TenantId, TraceId,
+    WriterId,
 };
 pub use limit::{Exhausted, Limit, Limits};
 pub use money::Money;

@@ -21,6 +21,12 @@ impl Table {
             Self::Spans => "spans",
         }
     }
+    /// How many days rows are kept when the tenant has not said; `None`: for ever.
+    pub const fn kept_days(self) -> Option<u32> {
+        match self {
+            Self::Spans => None,
+        }
+    }
     /// Reads what [`Self::as_str`] wrote.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.as_str() == text)

@@ -107,6 +107,11 @@ impl TimeRange {
     pub fn touches(&self, first: Timestamp, last: Timestamp) -> bool {
         first < self.end && self.start <= last
     }
+    /// The part of it that is not before `start`; `None` when all of it is.
+    #[must_use]
+    pub fn not_before(self, start: Timestamp) -> Option<Self> {
+        Self::new(self.start.max(start), self.end).ok()
+    }
     /// How long it is.
     pub fn length(&self) -> Duration {
         self.end.since(self.start)
@@ -129,6 +134,15 @@ mod tests {
     #[test]
     fn an_empty_range_cannot_be_made() {
         assert_eq!(TimeRange::new(Timestamp::from_secs(1), Timestamp::from_secs(1)), Err(RangeError));
+    }
+
+    #[test]
+    fn a_range_is_cut_at_its_start_and_never_made_longer() {
+        let at = Timestamp::from_secs;
+        let range = TimeRange::new(at(2), at(5)).unwrap();
+        assert_eq!(range.not_before(at(1)), Some(range));
+        assert_eq!(range.not_before(at(4)), TimeRange::new(at(4), at(5)).ok());
+        assert_eq!(range.not_before(at(5)), None);
     }
 
     #[test]

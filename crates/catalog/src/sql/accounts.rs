@@ -1,13 +1,13 @@
 //! Tenants, apps, agents, members, keys, refresh tokens.
 
 use async_trait::async_trait;
-use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, TenantId, Timestamp};
+use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, Table, TenantId, Timestamp};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, Executor, query};
 
-use super::Catalog;
 use super::row::{Columns as _, maybe_stored, refused, stored};
+use super::{Catalog, retention};
 use crate::accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
 use crate::error::Error;
 
@@ -59,6 +59,14 @@ impl Accounts for Catalog {
         let found =
             query(concat!("SELECT ", tenant_columns!(), " FROM tenants WHERE id = $1")).bind(tenant.to_string());
         one(found, &self.read, read_tenant).await
+    }
+
+    async fn kept_days(&self, tenant: TenantId, table: Table) -> Result<Option<u32>, Error> {
+        retention::kept_days(&mut *self.read.acquire().await?, tenant, table).await
+    }
+
+    async fn keep_days(&self, tenant: TenantId, table: Table, days: Option<u32>) -> Result<(), Error> {
+        retention::set(&self.write, tenant, table, days).await
     }
 
     async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error> {

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, query};
 
 use super::row::{Columns as _, read_keys, stored};
-use super::{Catalog, commit};
+use super::{Catalog, commit, erasures, retention};
 use crate::error::Error;
 use crate::files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 
@@ -39,8 +39,10 @@ impl Files for Catalog {
         let version = version(&mut transaction, tenant, table).await?;
         let watermarks = watermarks_of_tenant(&mut transaction, tenant, table).await?;
         let writers = registered_writers(&mut transaction).await?;
+        let erasures = erasures::hiding(&mut transaction, tenant).await?;
+        let kept_days = retention::kept_days(&mut transaction, tenant, table).await?;
         transaction.commit().await?;
-        Ok(Snapshot { files, version, watermarks, writers })
+        Ok(Snapshot { files, version, watermarks, writers, erasures, kept_days })
     }
 
     #[tracing::instrument(name = "catalog.register_writer", skip_all, fields(writer.id = %writer))]
@@ -116,9 +118,7 @@ impl Files for Catalog {
         let found =
             query("SELECT id, tenant_id, path FROM data_files WHERE removed_at <= $1 ORDER BY removed_at, id LIMIT $2");
         let rows = found.bind(now.minus(lingering).as_nanos()).bind(i64::from(most)).fetch_all(&self.read).await?;
-        rows.iter()
-            .map(|row| Ok(Removed { id: row.parsed("id")?, tenant: row.parsed("tenant_id")?, path: row.text("path")? }))
-            .collect()
+        rows.iter().map(read_removed).collect()
     }
 
     async fn forget(&self, files: &[FileId]) -> Result<(), Error> {
@@ -188,7 +188,7 @@ async fn registered_writers(connection: &mut AnyConnection) -> Result<Vec<Writer
     rows.iter().map(|row| Ok(Writer { id: row.parsed("id")?, address: row.text("address")? })).collect()
 }
 
-fn read_data_file(row: &AnyRow) -> Result<DataFile, Error> {
+pub(super) fn read_data_file(row: &AnyRow) -> Result<DataFile, Error> {
     Ok(DataFile {
         id: row.parsed("id")?,
         tenant: row.parsed("tenant_id")?,
@@ -202,6 +202,10 @@ fn read_data_file(row: &AnyRow) -> Result<DataFile, Error> {
         version: row.number("version")?,
         superseded: read_keys(row, "superseded")?,
     })
+}
+
+pub(super) fn read_removed(row: &AnyRow) -> Result<Removed, Error> {
+    Ok(Removed { id: row.parsed("id")?, tenant: row.parsed("tenant_id")?, path: row.text("path")? })
 }
 
 #[cfg(test)]

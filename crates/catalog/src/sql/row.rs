@@ -32,6 +32,10 @@ pub(super) trait Columns {
     fn number<T: TryFrom<i64, Error: Display>>(&self, column: &'static str) -> Result<T, Error> {
         T::try_from(self.integer(column)?).map_err(|why| corrupt(column, why))
     }
+    /// A number that may be missing.
+    fn maybe_number<T: TryFrom<i64, Error: Display>>(&self, column: &'static str) -> Result<Option<T>, Error> {
+        self.maybe_integer(column)?.map(T::try_from).transpose().map_err(|why| corrupt(column, why))
+    }
     fn time(&self, column: &'static str) -> Result<Timestamp, Error> {
         self.integer(column).map(Timestamp::from_nanos)
     }
@@ -58,7 +62,7 @@ impl Columns for AnyRow {
     }
 }
 
-fn corrupt(what: &'static str, why: impl Display) -> Error {
+pub(super) fn corrupt(what: &'static str, why: impl Display) -> Error {
     Error::Corrupt { what, why: why.to_string() }
 }
 

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod database;
+mod erasures;
 mod files;
 mod jobs;
 mod races;
@@ -87,6 +88,17 @@ guarantees! {
         a_walk_belongs_to_one_and_goes_on_where_it_was,
         only_files_that_no_row_names_are_unknown,
         a_condemned_file_can_never_be_committed,
+    }
+    erasures {
+        an_erasure_is_in_every_later_snapshot_of_its_tenant,
+        an_erasure_hides_until_it_is_rewritten_and_is_proof_for_ever,
+        tenants_wait_in_the_order_they_asked,
+        a_crowd_of_erasures_is_refused_for_now,
+        the_proof_names_every_file_that_rows_were_taken_from,
+        a_lost_race_leaves_neither_file_nor_note,
+        an_erasure_is_finished_when_the_files_it_emptied_are_deleted,
+        rows_are_kept_as_long_as_their_tenant_says,
+        a_snapshot_of_any_range_holds_the_erasures,
     }
     races {
         racing_sign_ups_make_one_tenant,
