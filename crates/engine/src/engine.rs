@@ -10,7 +10,7 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use object_store::ObjectStore;
 use spanlake_catalog::Files;
-use spanlake_model::{Caller, Receipt, Table, TenantId, TimeRange};
+use spanlake_model::{Caller, Clock, Receipt, Table, TenantId, TimeRange};
 use spanlake_proto::ingest::FreshSource;
 use tokio::time::{Instant, timeout_at};
 
@@ -42,6 +42,7 @@ pub struct Engine {
     files: Arc<dyn Files>,
     fresh: Arc<dyn FreshSource>,
     stores: Arc<dyn TenantStores>,
+    clock: Arc<dyn Clock>,
     memory: Arc<dyn MemoryPool>,
     metadata: Arc<FileMetadataCache>,
     trespasses: Arc<AtomicU64>,
@@ -55,7 +56,7 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine over these files and writers.
+    /// An engine over these files and writers. The clock tells which rows are past their time.
     ///
     /// # Errors
     /// When DataFusion cannot set up its caches.
@@ -63,6 +64,7 @@ impl Engine {
         files: Arc<dyn Files>,
         fresh: Arc<dyn FreshSource>,
         stores: Arc<dyn TenantStores>,
+        clock: Arc<dyn Clock>,
         config: Config,
     ) -> Result<Self, Error> {
         let memory = Arc::new(GreedyMemoryPool::new(config.memory_bytes));
@@ -71,10 +73,11 @@ impl Engine {
         let environment = RuntimeEnvBuilder::new().with_cache_manager(caches).build()?;
         let metadata = environment.cache_manager.get_file_metadata_cache();
         let trespasses = Arc::default();
-        Ok(Self { files, fresh, stores, memory, metadata, trespasses, config: Arc::new(config) })
+        Ok(Self { files, fresh, stores, clock, memory, metadata, trespasses, config: Arc::new(config) })
     }
 
-    /// The caller's tenant's rows as they are now: catalog first, then each registered writer.
+    /// The caller's tenant's rows as they are now: catalog first, then each registered writer. Rows that were erased or
+    /// are past their time are not among them.
     ///
     /// # Errors
     /// [`Error::TooManyFiles`] for a range too wide; [`Error::Writer`] when a writer cannot be reached, since leaving its
@@ -96,7 +99,7 @@ impl Engine {
         let tenant = caller.tenant();
         let deadline = Instant::now() + within;
         let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        let taking = snapshot::take(&*self.files, &*self.fresh, &self.config, tenant, request);
+        let taking = snapshot::take(&*self.files, &*self.fresh, &self.config, tenant, request, self.clock.now());
         let late = |_| Error::Deadline { deadline_ms };
         let rows = timeout_at(deadline, taking).await.map_err(late)??;
         let workshop = Workshop {

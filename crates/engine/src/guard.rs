@@ -1,4 +1,4 @@
-//! What stands on top of every scan: the tripwire, and the filter that hides replaced rows.
+//! What stands on top of every scan: the tripwire, and the filter that hides replaced and erased rows.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, SendableRecordBatchStream,
 };
 use futures::StreamExt;
-use spanlake_model::TenantId;
+use spanlake_model::{Erasure, TenantId};
+use spanlake_store::erased;
 
 use crate::hidden::Hidden;
 
@@ -41,30 +42,53 @@ pub(crate) struct Veil {
     pub(crate) version: u64,
 }
 
-/// Columns the guard reads, beside those that were asked for.
-pub(crate) const WIRED: &[&str] = &["tenant_id"];
-/// And when it hides rows.
-pub(crate) const VEILED: &[&str] = &["tenant_id", "app_id", "trace_id", "span_id"];
+/// What a guard holds each row against.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    pub(crate) tripwire: Tripwire,
+    /// `None`: no row of the input has been replaced.
+    pub(crate) veil: Option<Veil>,
+    /// The tenant's; nearly always none.
+    pub(crate) erased: Arc<[Erasure]>,
+}
 
-/// Passes the first `width` columns of its input, after checking each row's tenant and dropping replaced rows.
+/// Columns a guard reads, beside those that were asked for.
+const WIRED: &[&str] = &["tenant_id"];
+/// And when it hides replaced rows.
+const VEILED: &[&str] = &["app_id", "trace_id", "span_id"];
+
+impl Watch {
+    /// The columns it reads; some may be there twice.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &'static str> {
+        let veiled = self.veil.iter().flat_map(|_| VEILED);
+        let erased = erased::COLUMNS.iter().filter(|_| !self.erased.is_empty());
+        WIRED.iter().chain(veiled).chain(erased).copied()
+    }
+
+    /// What it hides, for plans.
+    fn hides(&self) -> &'static str {
+        match (self.veil.is_some(), !self.erased.is_empty()) {
+            (false, false) => "GuardExec",
+            (true, false) => "GuardExec: hides replaced rows",
+            (false, true) => "GuardExec: hides erased rows",
+            (true, true) => "GuardExec: hides replaced and erased rows",
+        }
+    }
+}
+
+/// Passes the first `width` columns of its input, after checking each row's tenant and dropping what is hidden.
 /// Filters from above travel through it: it looks at one row at a time.
 #[derive(Debug)]
 pub(crate) struct GuardExec {
     input: Arc<dyn ExecutionPlan>,
     width: usize,
-    tripwire: Tripwire,
-    veil: Option<Veil>,
+    watch: Watch,
     properties: Arc<PlanProperties>,
 }
 
 impl GuardExec {
-    /// `input` holds [`WIRED`] (with a veil, [`VEILED`]) among its columns.
-    pub(crate) fn new(
-        input: Arc<dyn ExecutionPlan>,
-        width: usize,
-        tripwire: Tripwire,
-        veil: Option<Veil>,
-    ) -> Result<Self> {
+    /// `input` holds [`Watch::columns`] among its columns.
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, width: usize, watch: Watch) -> Result<Self> {
         let schema: SchemaRef = Arc::new(input.schema().project(&Vec::from_iter(0..width))?);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -72,13 +96,13 @@ impl GuardExec {
             input.pipeline_behavior(),
             input.boundedness(),
         );
-        Ok(Self { input, width, tripwire, veil, properties: Arc::new(properties) })
+        Ok(Self { input, width, watch, properties: Arc::new(properties) })
     }
 }
 
 impl DisplayAs for GuardExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.veil.is_some() { "GuardExec: hides replaced rows" } else { "GuardExec" })
+        f.write_str(self.watch.hides())
     }
 }
 
@@ -100,7 +124,7 @@ impl ExecutionPlan for GuardExec {
     }
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.pop().ok_or_else(|| DataFusionError::Internal("a guard has one input".into()))?;
-        Ok(Arc::new(Self::new(input, self.width, self.tripwire.clone(), self.veil.clone())?))
+        Ok(Arc::new(Self::new(input, self.width, self.watch.clone())?))
     }
     fn gather_filters_for_pushdown(
         &self,
@@ -112,19 +136,25 @@ impl ExecutionPlan for GuardExec {
     }
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
-        let (width, tripwire, veil) = (self.width, self.tripwire.clone(), self.veil.clone());
-        let guarded = input.map(move |batch| pass(batch?, width, &tripwire, veil.as_ref()));
+        let (width, watch) = (self.width, self.watch.clone());
+        let guarded = input.map(move |batch| watch.pass(batch?, width));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), guarded)))
     }
 }
 
-fn pass(batch: RecordBatch, width: usize, tripwire: &Tripwire, veil: Option<&Veil>) -> Result<RecordBatch> {
-    tripwire.check(ids(&batch, "tenant_id")?)?;
-    let batch = match veil {
-        Some(veil) => filter_record_batch(&batch, &veil.live(&batch)?)?,
-        None => batch,
-    };
-    Ok(batch.project(&Vec::from_iter(0..width))?)
+impl Watch {
+    fn pass(&self, mut batch: RecordBatch, width: usize) -> Result<RecordBatch> {
+        self.tripwire.check(ids(&batch, "tenant_id")?)?;
+        if let Some(veil) = &self.veil {
+            batch = filter_record_batch(&batch, &veil.live(&batch)?)?;
+        }
+        if !self.erased.is_empty() {
+            let kept =
+                erased::kept(&batch, &self.erased).map_err(|error| DataFusionError::External(Box::new(error)))?;
+            batch = filter_record_batch(&batch, &kept)?;
+        }
+        Ok(batch.project(&Vec::from_iter(0..width))?)
+    }
 }
 
 fn ids<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a FixedSizeBinaryArray> {

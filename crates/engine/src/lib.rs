@@ -17,6 +17,8 @@
 //! - Each row is seen once: in a file or in a writer's answer, never in both and never in neither. A writer that cannot be
 //!   reached fails the query; rows are not left out silently.
 //! - Of rows of one span in the memory of several writers one is seen, the same for every query ([`spanlake_store::rows::Rank`]).
+//! - An erased row is never seen, whether in a file or in memory, and a row past its tenant's retention neither; without an
+//!   erasure under way that costs nothing.
 //! - A replaced row is never seen: the guard hides the superseded keys, and costs nothing when there are none.
 //! - Every query has a time range, a deadline and a memory share, and dropping its stream stops its work.
 //!

@@ -19,7 +19,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
-use spanlake_model::{Table, TimeRange};
+use spanlake_model::{Receipt, Table, TimeRange};
 use tokio::time::Instant;
 
 use crate::config::Config;
@@ -53,6 +53,7 @@ pub struct TenantSession {
     table: Table,
     rows: Arc<dyn TableProvider>,
     range: TimeRange,
+    shown: Vec<Receipt>,
     bounds: Bounds,
 }
 
@@ -74,6 +75,7 @@ impl TenantSession {
         let table = SnapshotTable {
             schema: spanlake_store::schema::of(request.table),
             hidden: Arc::new(Hidden::of(&rows.files, &rows.replaced_by_fresh)),
+            erased: rows.erasures.into(),
             files: rows.files,
             fresh: rows.fresh,
             tripwire,
@@ -82,7 +84,13 @@ impl TenantSession {
         };
         let bounds = Bounds { deadline, deadline_ms, pool };
         let context = SessionContext::new_with_state(state);
-        Ok(Self { context, table: request.table, rows: Arc::new(table), range: request.range, bounds })
+        Ok(Self { context, table: request.table, rows: Arc::new(table), range: rows.range, shown: rows.shown, bounds })
+    }
+
+    /// Of each writer that had rows of the tenant, the last write that this snapshot shows: it shows every one before it
+    /// and, at the moment it was taken, there was none after it that had been acknowledged.
+    pub fn shown(&self) -> &[Receipt] {
+        &self.shown
     }
 
     /// All rows of the snapshot that start in its range. Plan with DataFusion's expressions from here.

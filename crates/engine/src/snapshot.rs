@@ -1,10 +1,12 @@
 //! What a query sees: the catalog first, then each writer's rows above its watermark.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use futures::future::try_join_all;
 use spanlake_catalog::{DataFile, Files, Snapshot, Writer};
-use spanlake_model::{SpanKey, TenantId, WriterId};
+use spanlake_model::{Erasure, Receipt, SpanKey, TenantId, TimeRange, Timestamp, WriterId};
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 
 use crate::config::Config;
@@ -15,12 +17,19 @@ use crate::rivals;
 /// How often a flush may overtake us before we give up.
 const ROUNDS: u32 = 5;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// All of it taken so that each row is in exactly one of the two.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) files: Vec<DataFile>,
     pub(crate) fresh: Vec<RecordBatch>,
     pub(crate) replaced_by_fresh: Vec<SpanKey>,
+    pub(crate) erasures: Vec<Erasure>,
+    /// The range asked for, without what is no longer kept.
+    pub(crate) range: TimeRange,
+    /// Of each writer the last write among the rows.
+    pub(crate) shown: Vec<Receipt>,
 }
 
 pub(crate) async fn take(
@@ -29,6 +38,7 @@ pub(crate) async fn take(
     config: &Config,
     tenant: TenantId,
     request: &SnapshotRequest,
+    now: Timestamp,
 ) -> Result<Rows, Error> {
     for _ in 0..ROUNDS {
         let snapshot = files.snapshot(tenant, request.table, request.range).await?;
@@ -38,7 +48,7 @@ pub(crate) async fn take(
         let asked = snapshot.writers.iter().map(|writer| ask(source, writer, &snapshot, tenant, request));
         let answers: Option<Vec<FreshRows>> = try_join_all(asked).await?.into_iter().collect();
         if let Some(answers) = answers {
-            return rows(snapshot.files, answers, spanlake_store::schema::of(request.table));
+            return rows(snapshot, answers, request, now);
         }
     }
     Err(Error::Unsettled { rounds: ROUNDS })
@@ -72,9 +82,17 @@ fn watermark(snapshot: &Snapshot, writer: WriterId) -> u64 {
     snapshot.watermarks.iter().find(|mark| mark.writer == writer).map_or(0, |mark| mark.sequence)
 }
 
-fn rows(mut files: Vec<DataFile>, answers: Vec<FreshRows>, schema: SchemaRef) -> Result<Rows, Error> {
+fn rows(snapshot: Snapshot, answers: Vec<FreshRows>, request: &SnapshotRequest, now: Timestamp) -> Result<Rows, Error> {
+    let shown = shown(&snapshot, &answers);
+    let Snapshot { mut files, erasures, kept_days, .. } = snapshot;
+    let (fresh, replaced_by_fresh) = (Vec::new(), Vec::new());
+    let Some(range) = kept(request.range, kept_days, now) else {
+        let files = Vec::new();
+        return Ok(Rows { files, fresh, replaced_by_fresh, erasures, range: request.range, shown });
+    };
     files.sort_by_key(|file| file.version);
-    let mut rows = Rows { files, ..Rows::default() };
+    let mut rows = Rows { files, fresh, replaced_by_fresh, erasures, range, shown };
+    let schema = spanlake_store::schema::of(request.table);
     for answer in rivals::settle(answers)? {
         rows.replaced_by_fresh.extend(answer.superseded);
         for batch in answer.batches.into_iter().filter(|batch| batch.num_rows() > 0) {
@@ -83,4 +101,21 @@ fn rows(mut files: Vec<DataFile>, answers: Vec<FreshRows>, schema: SchemaRef) ->
         }
     }
     Ok(rows)
+}
+
+/// What of the range is kept; `None`: nothing.
+fn kept(range: TimeRange, days: Option<u32>, now: Timestamp) -> Option<TimeRange> {
+    days.map_or(Some(range), |days| range.not_before(now.minus(DAY * days)))
+}
+
+/// Of each writer the last write that is in files or was answered; of one that has retired, what is in files is all.
+fn shown(snapshot: &Snapshot, answers: &[FreshRows]) -> Vec<Receipt> {
+    let in_files = snapshot.watermarks.iter().map(|mark| (mark.writer, mark.sequence));
+    let answered = snapshot.writers.iter().zip(answers).map(|(writer, rows)| (writer.id, rows.through_sequence));
+    let mut last: BTreeMap<WriterId, u64> = BTreeMap::new();
+    for (writer, sequence) in in_files.chain(answered) {
+        let highest = last.entry(writer).or_default();
+        *highest = sequence.max(*highest);
+    }
+    last.into_iter().map(|(writer, sequence)| Receipt { writer, sequence }).collect()
 }

@@ -23,9 +23,9 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::Expr;
 use datafusion::scalar::ScalarValue;
 use spanlake_catalog::DataFile;
-use spanlake_model::Timestamp;
+use spanlake_model::{Erasure, Timestamp};
 
-use crate::guard::{GuardExec, Tripwire, VEILED, Veil, WIRED};
+use crate::guard::{GuardExec, Tripwire, Veil, Watch};
 use crate::hidden::Hidden;
 
 /// One tenant's rows of one table, as they were at one instant.
@@ -35,6 +35,7 @@ pub(crate) struct SnapshotTable {
     pub(crate) files: Vec<DataFile>,
     pub(crate) fresh: Vec<RecordBatch>,
     pub(crate) hidden: Arc<Hidden>,
+    pub(crate) erased: Arc<[Erasure]>,
     pub(crate) tripwire: Tripwire,
     pub(crate) store: ObjectStoreUrl,
     pub(crate) reader: Arc<CachedParquetFileReaderFactory>,
@@ -70,7 +71,7 @@ impl TableProvider for SnapshotTable {
         let mut parts = Vec::new();
         for (version, files) in self.hidden.runs(&self.files) {
             let veil = version.map(|version| Veil { hidden: self.hidden.clone(), version });
-            parts.push(self.scan_files(session, &asked, veil, &files)?);
+            parts.push(self.scan_files(session, &asked, self.watch(veil), &files)?);
         }
         if !self.fresh.is_empty() {
             parts.push(self.scan_fresh(&asked)?);
@@ -84,14 +85,18 @@ impl TableProvider for SnapshotTable {
 }
 
 impl SnapshotTable {
+    fn watch(&self, veil: Option<Veil>) -> Watch {
+        Watch { tripwire: self.tripwire.clone(), veil, erased: self.erased.clone() }
+    }
+
     fn scan_files(
         &self,
         session: &dyn Session,
         asked: &[usize],
-        veil: Option<Veil>,
+        watch: Watch,
         files: &[&DataFile],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = self.with_columns(asked, if veil.is_some() { VEILED } else { WIRED })?;
+        let columns = self.with_columns(asked, watch.columns())?;
         let source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(session.default_table_options().parquet)
             .with_parquet_file_reader_factory(self.reader.clone());
@@ -101,18 +106,19 @@ impl SnapshotTable {
             .with_projection_indices(Some(columns))?
             .build();
         let scan = DataSourceExec::from_data_source(scan);
-        Ok(Arc::new(GuardExec::new(scan, asked.len(), self.tripwire.clone(), veil)?))
+        Ok(Arc::new(GuardExec::new(scan, asked.len(), watch)?))
     }
 
     fn scan_fresh(&self, asked: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = self.with_columns(asked, WIRED)?;
+        let watch = self.watch(None);
+        let columns = self.with_columns(asked, watch.columns())?;
         let parts = std::slice::from_ref(&self.fresh);
         let scan = MemorySourceConfig::try_new_exec(parts, self.schema.clone(), Some(columns))?;
-        Ok(Arc::new(GuardExec::new(scan, asked.len(), self.tripwire.clone(), None)?))
+        Ok(Arc::new(GuardExec::new(scan, asked.len(), watch)?))
     }
 
     /// The columns asked for, then those of `needed` that are not among them.
-    fn with_columns(&self, asked: &[usize], needed: &[&str]) -> Result<Vec<usize>> {
+    fn with_columns(&self, asked: &[usize], needed: impl Iterator<Item = &'static str>) -> Result<Vec<usize>> {
         let mut columns = asked.to_vec();
         for name in needed {
             let column = self.schema.index_of(name)?;

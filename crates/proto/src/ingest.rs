@@ -40,7 +40,8 @@ pub enum Fresh {
 /// Rows above a watermark.
 #[derive(Clone, Debug, Default)]
 pub struct FreshRows {
-    /// Every frame up to and including this one is covered.
+    /// The tenant's last frame in this table, whether its rows are in `batches` or in data files already; 0 when it has none.
+    /// All that was acknowledged before the question is at or below it.
     pub through_sequence: u64,
     /// Rows with these keys in data files are replaced by one of `batches`.
     pub superseded: Vec<SpanKey>,

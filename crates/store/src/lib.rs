@@ -11,6 +11,7 @@
 //! - [`Store::tenant`] reaches nothing outside `t/<tenant>/`.
 
 pub mod disk;
+pub mod erased;
 pub mod file;
 mod local;
 pub mod log;

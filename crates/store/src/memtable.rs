@@ -47,7 +47,7 @@ pub struct Pending {
 pub enum Snapshot {
     /// Rows above the watermark asked for.
     Rows {
-        /// The last frame among them.
+        /// The tenant's last frame in this table, in memory or in files.
         through: u64,
         /// Keys whose rows in files are replaced.
         superseded: Vec<SpanKey>,
@@ -188,17 +188,16 @@ impl Memtables {
 
     /// Rows above `after`, each key once.
     pub fn fresh(&self, tenant: TenantId, table: Table, after: u64) -> Snapshot {
-        // Read before the rows: a frame applied between the two is answered for by the next query.
-        let through = self.through();
         let Some(rows) = lock(&self.tables).get(&(tenant, table)).cloned() else {
-            return Snapshot::Rows { through, superseded: Vec::new(), batches: Vec::new() };
+            return Snapshot::Rows { through: 0, superseded: Vec::new(), batches: Vec::new() };
         };
-        let views = {
+        let (through, views) = {
             let rows = lock(&rows);
             if after < rows.landed {
                 return Snapshot::Stale;
             }
-            rows.chunks().filter(|chunk| chunk.last_sequence() > after).map(Chunk::view).collect::<Vec<_>>()
+            let newer = rows.chunks().filter(|chunk| chunk.last_sequence() > after);
+            (rows.through(), newer.map(Chunk::view).collect::<Vec<_>>())
         };
         // Outside the lock: filtering copies.
         let superseded = views.iter().flat_map(|view| view.superseded.iter().copied()).collect();
@@ -301,6 +300,11 @@ impl Memtables {
 }
 
 impl TenantRows {
+    /// The last frame that is in memory or in files.
+    fn through(&self) -> u64 {
+        self.chunks().map(Chunk::last_sequence).fold(self.landed, u64::max)
+    }
+
     fn chunks(&self) -> impl Iterator<Item = &Chunk> {
         self.frozen.iter().chain(std::iter::once(&self.active))
     }

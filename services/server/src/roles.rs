@@ -124,7 +124,7 @@ impl Process {
         let gate = self.gate().await?;
         let fresh: Arc<dyn FreshSource> = Arc::new(ingest::FlightClient::new(self.token.clone()));
         let files: Arc<dyn Files> = Arc::new(catalog.clone());
-        let engine = Engine::new(files, fresh, Arc::new(store), self.config.engine.clone())?;
+        let engine = Engine::new(files, fresh, Arc::new(store), clock.clone(), self.config.engine.clone())?;
         let service = Arc::new(spanlake_query::Service::new(Arc::new(engine), clock, self.config.query.clone()));
         let spans: Arc<dyn SpanSource> = service.clone();
         let grpc = Routes::new(query::flight_service(spans, self.token.clone()));

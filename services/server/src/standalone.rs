@@ -45,7 +45,7 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     })
     .await?;
     let fresh: Arc<dyn FreshSource> = ingest.clone();
-    let engine = Engine::new(files.clone(), fresh, Arc::new(store.clone()), config.engine.clone())?;
+    let engine = Engine::new(files.clone(), fresh, Arc::new(store.clone()), clock.clone(), config.engine.clone())?;
     let query = Arc::new(spanlake_query::Service::new(Arc::new(engine), clock.clone(), config.query.clone()));
     let spans: Arc<dyn SpanSource> = query.clone();
     let export = Arc::new(spanlake_export::Service::new(spans, clock.clone(), config.export));

@@ -2,5 +2,6 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test binary: no public face, and it may panic")]
 
 mod bounds;
+mod erased;
 mod rows;
 mod world;

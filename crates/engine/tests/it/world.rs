@@ -14,8 +14,8 @@ use spanlake_catalog::{
 };
 use spanlake_engine::{Config, Engine, TenantStores};
 use spanlake_model::{
-    AppId, Caller, Code, Cost, Day, Fault, FileId, KeyId, Kind, Principal, ScopeSet, Span, SpanId, SpanKey, Status,
-    Table, TenantId, TimeRange, Timestamp, TraceId, Usage, WriterId,
+    AppId, Caller, Clock, Code, Cost, Day, Erasure, ErasureId, ErasureScope, Fault, FileId, KeyId, Kind, Principal,
+    Receipt, ScopeSet, Span, SpanId, SpanKey, Status, Table, TenantId, TimeRange, Timestamp, TraceId, Usage, WriterId,
 };
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 use spanlake_store::rows::{Origin, Row, encode};
@@ -93,12 +93,12 @@ pub fn span(trace_byte: u8, span_byte: u8, seconds: u64) -> Span {
     }
 }
 
-pub fn batch(tenant: TenantId, spans: &[Span]) -> arrow::array::RecordBatch {
-    batch_of(Origin { tenant, writer: WRITER }, MIDNIGHT, spans)
+pub fn batch(tenant: TenantId, spans: &[Span], sequence: u64) -> arrow::array::RecordBatch {
+    batch_of(Origin { tenant, writer: WRITER }, MIDNIGHT, spans, sequence)
 }
 
-fn batch_of(origin: Origin, received_at: Timestamp, spans: &[Span]) -> arrow::array::RecordBatch {
-    let row = |span: &Span| Row { span: span.clone(), received_at, sequence: 1 };
+fn batch_of(origin: Origin, received_at: Timestamp, spans: &[Span], sequence: u64) -> arrow::array::RecordBatch {
+    let row = |span: &Span| Row { span: span.clone(), received_at, sequence };
     encode(origin, &spans.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -121,12 +121,13 @@ impl World {
     }
 
     pub fn engine(self: &Arc<Self>, config: Config) -> Engine {
-        Engine::new(self.clone(), self.clone(), self.clone(), config).unwrap()
+        Engine::new(self.clone(), self.clone(), self.clone(), Arc::new(DayAfter), config).unwrap()
     }
 
     /// Puts a file of these spans, sorted as given, in the list of whoever asks.
     pub async fn file(&self, owner: TenantId, version: u64, spans: &[Span], superseded: &[SpanKey]) {
-        let rows = batch(owner, spans);
+        // Any order will do that is the same for versions and for frames.
+        let rows = batch(owner, spans, version);
         let properties =
             WriterProperties::builder().set_max_row_group_row_count(Some(4)).set_bloom_filter_enabled(true).build();
         let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).unwrap();
@@ -158,6 +159,28 @@ impl World {
         self.store.delete(&path).await.unwrap();
     }
 
+    /// Hides what this erasure covers.
+    pub fn erase(&self, scope: ErasureScope, bound: u64) {
+        let id = ErasureId::from_bytes([1; 16]);
+        let bounds = vec![Receipt { writer: WRITER, sequence: bound }];
+        self.hide(Erasure { id, tenant: tenant(1), scope, bounds });
+    }
+
+    /// As it is.
+    pub fn hide(&self, erasure: Erasure) {
+        self.snapshot.lock().unwrap().erasures.push(erasure);
+    }
+
+    /// Has files of a writer that is no more.
+    pub fn retired_writer(&self, writer: WriterId, sequence: u64) {
+        self.snapshot.lock().unwrap().watermarks.push(Watermark { writer, sequence });
+    }
+
+    /// Keeps rows for so long.
+    pub fn keep(&self, days: u32) {
+        self.snapshot.lock().unwrap().kept_days = Some(days);
+    }
+
     /// Registers the writer, whose log is in files up to `watermark`.
     pub fn writer(&self, watermark: u64, answers: Answers) {
         let mut snapshot = self.snapshot.lock().unwrap();
@@ -170,7 +193,7 @@ impl World {
     pub fn rival(&self, owner: TenantId, seconds: i64, spans: &[Span]) {
         let mut snapshot = self.snapshot.lock().unwrap();
         snapshot.writers.push(Writer { id: RIVAL, address: "there".into() });
-        let batches = vec![batch_of(Origin { tenant: owner, writer: RIVAL }, after_midnight(seconds), spans)];
+        let batches = vec![batch_of(Origin { tenant: owner, writer: RIVAL }, after_midnight(seconds), spans, 1)];
         let rows = FreshRows { through_sequence: 9, superseded: vec![], batches };
         *self.rival.lock().unwrap() = vec![Ok(Fresh::Rows(rows))];
     }
@@ -181,8 +204,18 @@ fn after_midnight(seconds: i64) -> Timestamp {
 }
 
 pub fn fresh(owner: TenantId, spans: &[Span], superseded: &[SpanKey]) -> Result<Fresh, Fault> {
-    let batches = vec![batch(owner, spans)];
+    let batches = vec![batch(owner, spans, 9)];
     Ok(Fresh::Rows(FreshRows { through_sequence: 9, superseded: superseded.to_vec(), batches }))
+}
+
+/// Noon of the day after the one all tests play on.
+#[derive(Debug)]
+struct DayAfter;
+
+impl Clock for DayAfter {
+    fn now(&self) -> Timestamp {
+        at(36 * 3_600)
+    }
 }
 
 impl TenantStores for World {

@@ -220,3 +220,18 @@ fn a_small_memtable_waits_longer_than_a_large_one() {
     assert_eq!(tables.due(Due::sized(bytes)).len(), 1);
     assert_eq!(tables.bytes_of(TENANT, Table::Spans), bytes);
 }
+
+/// Were it lifted by other tenants' frames, this tenant's watermark would never reach it.
+#[test]
+fn the_last_frame_is_the_tenants_own_with_rows_that_lost_and_rows_in_files() {
+    let last = |tables: &Memtables, after| match tables.fresh(TENANT, Table::Spans, after) {
+        Snapshot::Rows { through, .. } => through,
+        Snapshot::Stale => panic!("nothing is in files above {after}"),
+    };
+    let tables = Memtables::new([(TENANT, Table::Spans, 2)]);
+    assert_eq!(last(&tables, 2), 2);
+    apply(&tables, 3, vec![span(1, "done", true)], &HashMap::new());
+    apply(&tables, 4, vec![span(1, "lost", false)], &HashMap::new());
+    tables.reached(9);
+    assert_eq!(last(&tables, 2), 4);
+}

@@ -14,6 +14,12 @@ pub struct DecodeError {
     why: String,
 }
 
+impl DecodeError {
+    pub(crate) fn new(column: &'static str, why: impl ToString) -> Self {
+        Self { column, why: why.to_string() }
+    }
+}
+
 /// The spans of a batch that has every column of [`crate::schema::spans`], in their order.
 ///
 /// # Errors
@@ -41,7 +47,7 @@ pub fn span_keys(batch: &RecordBatch) -> Result<Vec<SpanKey>, DecodeError> {
 }
 
 pub(super) fn broken(column: &'static str, why: impl ToString) -> DecodeError {
-    DecodeError { column, why: why.to_string() }
+    DecodeError::new(column, why)
 }
 
 pub(super) fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a dyn Array, DecodeError> {
