@@ -2,6 +2,7 @@
 //!
 //! Who may: signing up, logging in, refreshing and logging out need no credential. `GET /v1/me` takes any. Apps and
 //! agents are read with `read` and made with `admin`. Everything about keys needs `admin`: their list says who holds what.
+//! So does how long rows are kept.
 
 mod agents;
 mod api_keys;
@@ -12,6 +13,7 @@ mod logout;
 mod me;
 mod page;
 mod refresh;
+mod retention;
 mod session;
 mod signup;
 
@@ -48,6 +50,7 @@ pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
         .routes(routes!(agents::list::list, agents::create::create))
         .routes(routes!(api_keys::list::list, api_keys::create::create))
         .routes(routes!(api_keys::revoke::revoke))
+        .routes(routes!(retention::get::get, retention::put::put))
         .routes(routes!(jwks::jwks))
         .with_state(Deps { service, gate })
 }

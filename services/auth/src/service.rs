@@ -2,6 +2,7 @@
 
 mod account;
 mod key;
+mod retention;
 mod session;
 mod things;
 

@@ -5,5 +5,6 @@ mod apps_and_agents;
 mod house;
 mod keys;
 mod people;
+mod retention;
 mod sessions;
 mod strangers;

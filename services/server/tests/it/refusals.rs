@@ -44,6 +44,8 @@ const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/api-keys", Scope("admin")),
     ("POST /v1/api-keys", Scope("admin")),
     ("DELETE /v1/api-keys/{id}", Scope("admin")),
+    ("GET /v1/retention", Scope("admin")),
+    ("PUT /v1/retention", Scope("admin")),
     ("POST /v1/traces", Scope("ingest")),
     ("POST /api/ingest/v1/traces", Scope("ingest")),
     ("POST /api/public/otel/v1/traces", Scope("ingest")),
