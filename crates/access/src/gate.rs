@@ -125,6 +125,13 @@ impl Gate {
         let tenant = self.tenant(caller.tenant()).await?;
         self.0.limiter.take(caller.tenant(), &tenant.limits, costs).await.map_err(Fault::from)
     }
+    /// Passes when the app is the caller's tenant's.
+    ///
+    /// # Errors
+    /// `not_found` when it is not; `service_unavailable` when auth cannot answer.
+    pub async fn own_app(&self, caller: &Caller, app: AppId) -> Result<(), Fault> {
+        self.has_app(caller.tenant(), app).await
+    }
     /// The app of one of the caller's agents; `None` when their tenant has no such agent.
     ///
     /// # Errors
@@ -191,10 +198,14 @@ impl Gate {
         let default = self.tenant(tenant).await?.default_app;
         let Some(app) = named? else { return Ok(default) };
         if app != default {
-            let ask = async { self.0.auth.has_app(tenant, app).await?.then_some(()).ok_or_else(app::unknown) };
-            self.0.apps.get((tenant, app), ask).await?;
+            self.has_app(tenant, app).await?;
         }
         Ok(app)
+    }
+
+    async fn has_app(&self, tenant: TenantId, app: AppId) -> Result<(), Fault> {
+        let ask = async { self.0.auth.has_app(tenant, app).await?.then_some(()).ok_or_else(app::unknown) };
+        self.0.apps.get((tenant, app), ask).await
     }
 
     async fn tenant(&self, tenant: TenantId) -> Result<Arc<TenantInfo>, Fault> {

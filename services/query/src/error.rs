@@ -13,6 +13,9 @@ pub enum Error {
     /// The engine could not answer.
     #[error("the engine could not answer")]
     Engine(#[from] spanlake_engine::Error),
+    /// An erasure could not be stored or read.
+    #[error("the catalog could not keep an erasure")]
+    Erasure(#[from] spanlake_catalog::Error),
     /// A row does not read back.
     #[error("a stored row does not read back")]
     Row(#[from] DecodeError),
@@ -32,6 +35,10 @@ impl From<Error> for Fault {
         match error {
             Error::Refused(fault) => fault,
             Error::Engine(error) => error.into(),
+            Error::Erasure(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an erasure could not be stored or read");
+                error.into()
+            }
             Error::Row(_) | Error::Column(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a read failed");
                 Self::internal()

@@ -1,12 +1,16 @@
 //! The routes: one file each.
 
 mod cursor;
+mod deletion_row;
+mod deletions_create;
+mod deletions_get;
 mod json;
 mod params;
 mod span_row;
 mod spans_get;
 mod spans_list;
 mod trace_row;
+mod traces_delete;
 mod traces_get;
 mod traces_list;
 
@@ -33,14 +37,21 @@ impl Face {
     async fn reader(&self, parts: &Parts) -> Result<Caller, Fault> {
         self.gate.admit(parts, Scope::Read).await
     }
+
+    /// The caller, who may delete.
+    async fn admin(&self, parts: &Parts) -> Result<Caller, Fault> {
+        self.gate.admit(parts, Scope::Admin).await
+    }
 }
 
-/// All routes of this service; each needs the scope `read` and shows the caller's app only.
+/// All routes of this service. Reading needs the scope `read` and shows the caller's app only; deleting needs `admin`.
 pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
     OpenApiRouter::new()
         .routes(routes!(traces_list::list))
-        .routes(routes!(traces_get::get))
+        .routes(routes!(traces_get::get, traces_delete::delete))
         .routes(routes!(spans_get::get))
         .routes(routes!(spans_list::list))
+        .routes(routes!(deletions_create::create))
+        .routes(routes!(deletions_get::get))
         .with_state(Face { service, gate })
 }

@@ -5,6 +5,7 @@
 //!   export ────────► SpanSource ────────────┘             │
 //!                                                          ▼
 //!        read::{traces, spans, scan}: plans over one snapshot ──► rows in API.md's words
+//!        erase: a snapshot of everything ──► whole traces, and what was acknowledged until now ──► catalog::Erasures
 //! ```
 //!
 //! Invariants
@@ -16,6 +17,7 @@
 //! Deliberately absent until their issues: scores, sessions, metrics, the filter language, SQL.
 
 mod config;
+mod erase;
 mod error;
 mod http;
 mod read;

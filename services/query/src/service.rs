@@ -4,18 +4,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use spanlake_catalog::Erasures;
 use spanlake_engine::{Engine, SnapshotRequest, TenantSession};
-use spanlake_model::{Caller, Clock, Fault, Receipt, Table, TimeRange, Timestamp};
+use spanlake_model::{Caller, Clock, Entropy, Fault, Receipt, Table, TimeRange, Timestamp};
 use spanlake_proto::query::{Scan, ScanRequest, SpanSource};
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::read::scan;
 
-/// Reads traces and spans of the caller's app.
+/// Reads traces and spans of the caller's app, and erases them.
 pub struct Service {
-    engine: Arc<Engine>,
-    clock: Arc<dyn Clock>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) erasures: Arc<dyn Erasures>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     config: Config,
 }
 
@@ -26,9 +29,15 @@ impl fmt::Debug for Service {
 }
 
 impl Service {
-    /// Reads through this engine.
-    pub fn new(engine: Arc<Engine>, clock: Arc<dyn Clock>, config: Config) -> Self {
-        Self { engine, clock, config }
+    /// Reads through this engine, and stores erasures here.
+    pub fn new(
+        engine: Arc<Engine>,
+        erasures: Arc<dyn Erasures>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        config: Config,
+    ) -> Self {
+        Self { engine, erasures, clock, entropy, config }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -117,7 +117,7 @@ impl Process {
     }
 
     async fn query(self) -> anyhow::Result<Running> {
-        let clock = self.outside.clock.clone();
+        let Outside { clock, entropy } = self.outside.clone();
         let disk = parts::data_dir(&self.config)?;
         let catalog = parts::catalog(&self.config).await?;
         let store = parts::store(&self.config, disk)?;
@@ -125,7 +125,9 @@ impl Process {
         let fresh: Arc<dyn FreshSource> = Arc::new(ingest::FlightClient::new(self.token.clone()));
         let files: Arc<dyn Files> = Arc::new(catalog.clone());
         let engine = Engine::new(files, fresh, Arc::new(store), clock.clone(), self.config.engine.clone())?;
-        let service = Arc::new(spanlake_query::Service::new(Arc::new(engine), clock, self.config.query.clone()));
+        let erasures = Arc::new(catalog.clone());
+        let config = self.config.query.clone();
+        let service = Arc::new(spanlake_query::Service::new(Arc::new(engine), erasures, clock, entropy, config));
         let spans: Arc<dyn SpanSource> = service.clone();
         let grpc = Routes::new(query::flight_service(spans, self.token.clone()));
         let addresses = self.serve(spanlake_query::routes(service, gate), grpc).await?;

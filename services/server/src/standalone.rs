@@ -46,7 +46,14 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     .await?;
     let fresh: Arc<dyn FreshSource> = ingest.clone();
     let engine = Engine::new(files.clone(), fresh, Arc::new(store.clone()), clock.clone(), config.engine.clone())?;
-    let query = Arc::new(spanlake_query::Service::new(Arc::new(engine), clock.clone(), config.query.clone()));
+    let query = spanlake_query::Service::new(
+        Arc::new(engine),
+        Arc::new(catalog.clone()),
+        clock.clone(),
+        entropy.clone(),
+        config.query.clone(),
+    );
+    let query = Arc::new(query);
     let spans: Arc<dyn SpanSource> = query.clone();
     let export = Arc::new(spanlake_export::Service::new(spans, clock.clone(), config.export));
     let (jobs, sweeps) = (Arc::new(catalog.clone()), Arc::new(catalog.clone()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
+use axum::http::request::Builder;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -34,7 +35,8 @@ pub struct Face {
 }
 
 pub fn service(world: &Arc<World>, config: Config) -> Service {
-    Service::new(Arc::new(world.engine(EngineConfig::default())), Arc::new(Noon), config)
+    let engine = Arc::new(world.engine(EngineConfig::default()));
+    Service::new(engine, world.clone(), Arc::new(Noon), Arc::new(SystemEntropy), config)
 }
 
 pub fn face(world: &Arc<World>) -> Face {
@@ -62,18 +64,23 @@ impl Face {
 
     /// As the key of (tenant, app, agent or 0).
     pub async fn get_as(&self, holder: [u8; 3], path: &str) -> (StatusCode, Value) {
+        self.send_as(holder, Request::get(path), Body::empty()).await
+    }
+
+    /// As well.
+    pub async fn send_as(&self, holder: [u8; 3], request: Builder, body: Body) -> (StatusCode, Value) {
         let mut id = [0; 16];
         id[..3].copy_from_slice(&holder);
         let key = key::generate(key::Kind::Workspace, KeyId::from_bytes(id), &SystemEntropy);
-        self.send(Request::get(path).header("authorization", format!("Bearer {key}")).body(Body::empty()).unwrap())
-            .await
+        self.send(request.header("authorization", format!("Bearer {key}")).body(body).unwrap()).await
     }
 
     pub async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&bytes).unwrap())
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        (status, body)
     }
 }
 

@@ -50,7 +50,7 @@ impl Bases {
         match route {
             _ if is_otlp => &self.ingest,
             "/v1/traces/export" => &self.export,
-            _ if route.starts_with("/v1/traces") || route.starts_with("/v1/spans") => &self.query,
+            _ if ["/v1/traces", "/v1/spans", "/v1/deletions"].iter().any(|own| route.starts_with(own)) => &self.query,
             _ => &self.auth,
         }
     }

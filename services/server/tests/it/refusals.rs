@@ -53,6 +53,9 @@ const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/traces/{id}", Scope("read")),
     ("GET /v1/traces/{id}/spans/{span_id}", Scope("read")),
     ("GET /v1/spans", Scope("read")),
+    ("DELETE /v1/traces/{id}", Scope("admin")),
+    ("POST /v1/deletions", Scope("admin")),
+    ("GET /v1/deletions/{id}", Scope("admin")),
     ("GET /v1/traces/export", Scope("export")),
 ];
 

@@ -1,0 +1,191 @@
+//! Erasing: what is named becomes whole traces, and what was acknowledged until now is hidden from then on.
+//!
+//! A user or session is looked up over all time and becomes the traces in which any span has it: a prompt of the user's
+//! also sits in spans that do not name the user.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use spanlake_catalog::{ERASED_TRACES_MAX, ErasureProof, NewErasure, Subject};
+use spanlake_engine::TenantSession;
+use spanlake_engine::datafusion::prelude::{Expr, col};
+use spanlake_model::{
+    AppId, Caller, Code, Erasure, ErasureId, ErasureScope, Fault, Principal, Role, TimeRange, Timestamp, TraceId,
+    TraceSet,
+};
+
+use crate::error::Error;
+use crate::read::columns::{is_trace, own, text};
+use crate::service::Service;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What a caller wants to be gone; traces, user and session are those of the caller's app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// A trace, which must be there.
+    Trace(TraceId),
+    /// Traces, there or not.
+    Traces(Vec<TraceId>),
+    /// All traces of this user.
+    User(String),
+    /// All traces of this session.
+    Session(String),
+    /// This app of the caller's tenant.
+    App(AppId),
+    /// Everything of the caller's tenant.
+    Tenant,
+}
+
+impl Service {
+    /// Hides what is named from every read that begins after this answers, and has it taken from the files.
+    ///
+    /// # Errors
+    /// `forbidden` for an agent's key, and for everything of a tenant but by its owner; `not_found` for a single trace that
+    /// the caller's app does not have; `invalid_request_body` for more than [`ERASED_TRACES_MAX`] traces; `rate_limited`
+    /// when too many are under way; what a read may answer.
+    pub(crate) async fn erase(&self, caller: &Caller, named: Named) -> Result<ErasureProof, Error> {
+        may_erase(caller, &named)?;
+        // Of a moment: what is acknowledged by now is told by any snapshot, whatever its range.
+        let now = self.now();
+        let moment = TimeRange::new(now, now.plus(Duration::from_nanos(1))).unwrap_or(TimeRange::all());
+        let bounds = self.session(caller, moment, None).await?.shown().to_vec();
+        let (subject, scope) = self.resolve(caller, named).await?;
+        let erasure =
+            Erasure { id: ErasureId::generate(&*self.clock, &*self.entropy), tenant: caller.tenant(), scope, bounds };
+        let id = erasure.id;
+        self.erasures.add_erasure(NewErasure { erasure, subject, requested_at: self.now() }).await?;
+        tracing::info!(tenant.id = %caller.tenant(), erasure.id = %id, erasure.subject = subject.as_str(), "erased");
+        self.erasure(caller, id).await
+    }
+
+    /// How far an erasure of the caller's tenant is.
+    ///
+    /// # Errors
+    /// `forbidden` for an agent's key; `not_found`.
+    pub(crate) async fn erasure(&self, caller: &Caller, id: ErasureId) -> Result<ErasureProof, Error> {
+        refuse_agents(caller)?;
+        let found = self.erasures.erasure(caller.tenant(), id).await?;
+        Ok(found.ok_or_else(|| Fault::not_found("deletion"))?)
+    }
+
+    async fn resolve(&self, caller: &Caller, named: Named) -> Result<(Subject, ErasureScope), Error> {
+        let of_app = |traces: TraceSet| ErasureScope::Traces(caller.app(), traces);
+        Ok(match named {
+            Named::Trace(trace) => {
+                let found = self.traces_with(caller, is_trace(trace)).await?;
+                if found.as_slice().is_empty() {
+                    return Err(Fault::not_found("trace").into());
+                }
+                (Subject::Traces, of_app(found))
+            }
+            Named::Traces(named) => (Subject::Traces, of_app(bounded(named.into_iter().collect())?)),
+            Named::User(user) => {
+                let found = self.traces_with(caller, col("user_id").eq(text(user))).await?;
+                (Subject::User, of_app(bounded(found)?))
+            }
+            Named::Session(session) => {
+                let found = self.traces_with(caller, col("session_id").eq(text(session))).await?;
+                (Subject::Session, of_app(bounded(found)?))
+            }
+            Named::App(app) => (Subject::App, ErasureScope::App(app)),
+            Named::Tenant => (Subject::Tenant, ErasureScope::Tenant),
+        })
+    }
+
+    /// The caller's traces of all time in which any span is like this; no more than one above the bound. Where one query
+    /// may not open so many files, time is taken in parts.
+    async fn traces_with(&self, caller: &Caller, like: Expr) -> Result<TraceSet, Error> {
+        let (like, mut found) = (own(caller).and(like), BTreeSet::new());
+        let mut parts = vec![TimeRange::all()];
+        while let Some(part) = parts.pop() {
+            match self.session(caller, part, None).await {
+                Ok(session) => found.extend(traces_in(&session, like.clone()).await?),
+                Err(error) => match halves(part) {
+                    Some(halves) if is_too_much(&error) => parts.extend(halves),
+                    _ => return Err(error),
+                },
+            }
+            if found.len() > ERASED_TRACES_MAX {
+                break;
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+}
+
+fn may_erase(caller: &Caller, named: &Named) -> Result<(), Fault> {
+    refuse_agents(caller)?;
+    let is_owner = matches!(caller.principal(), Principal::Member(_, Role::Owner));
+    if *named == Named::Tenant && !is_owner {
+        return Err(Fault::new(Code::Forbidden, "Only the owner, signed in, may delete everything of a tenant."));
+    }
+    Ok(())
+}
+
+/// A trace may hold spans of several agents, so whoever speaks for one of them may not delete it.
+fn refuse_agents(caller: &Caller) -> Result<(), Fault> {
+    match caller.agent() {
+        None => Ok(()),
+        Some(_) => {
+            Err(Fault::new(Code::Forbidden, "A key of an agent cannot delete; use a workspace key with 'admin'."))
+        }
+    }
+}
+
+async fn traces_in(session: &TenantSession, like: Expr) -> Result<Vec<TraceId>, Error> {
+    let frame = session.frame()?.filter(like)?.select(vec![col("trace_id")])?.distinct()?;
+    let mut traces = Vec::new();
+    for batch in session.collect(frame.limit(0, Some(ERASED_TRACES_MAX + 1))?).await? {
+        let ids = batch.column(0).as_fixed_size_binary_opt().ok_or(Error::Column("trace_id"))?;
+        for id in ids.iter().flatten() {
+            traces.push(TraceId::from_slice(id).map_err(|_| Error::Column("trace_id"))?);
+        }
+    }
+    Ok(traces)
+}
+
+fn is_too_much(error: &Error) -> bool {
+    matches!(error, Error::Engine(spanlake_engine::Error::TooManyFiles { .. }))
+}
+
+/// `None` when it is a day or less: files do not get fewer from there on.
+fn halves(range: TimeRange) -> Option<[TimeRange; 2]> {
+    if range.length() <= DAY {
+        return None;
+    }
+    let middle = Timestamp::from_nanos(range.start().as_nanos() / 2 + range.end().as_nanos() / 2);
+    Some([TimeRange::new(range.start(), middle).ok()?, TimeRange::new(middle, range.end()).ok()?])
+}
+
+fn bounded(traces: TraceSet) -> Result<TraceSet, Fault> {
+    if traces.as_slice().len() <= ERASED_TRACES_MAX {
+        return Ok(traces);
+    }
+    let message =
+        format!("One deletion takes at most {ERASED_TRACES_MAX} traces; delete session by session, or the app.");
+    Err(Fault::new(Code::InvalidRequestBody, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_time_falls_into_parts_without_gap_or_overlap() {
+        let (mut parts, mut whole) = (vec![TimeRange::all()], Vec::new());
+        while let Some(part) = parts.pop() {
+            match halves(part).filter(|_| part.contains(Timestamp::from_secs(1_767_312_000))) {
+                Some([first, last]) => parts.extend([last, first]),
+                None => whole.push(part),
+            }
+        }
+        assert!(whole.windows(2).all(|pair| pair[0].end() == pair[1].start()), "{whole:?}");
+        assert_eq!(
+            (whole[0].start(), whole[whole.len() - 1].end()),
+            (TimeRange::all().start(), TimeRange::all().end())
+        );
+        assert!(whole.iter().any(|part| part.length() <= DAY));
+    }
+}
