@@ -272,3 +272,36 @@ async fn huge_values_stay_within_the_bound_on_memory() {
     assert!((100 << 20..=bounds.memory_bytes_max).contains(&held), "{held}");
     assert_eq!(merged.output().await.unwrap(), sorted(&files[..taken]));
 }
+
+/// The row out of order comes last: by then parts of the output are in the folder, under a name of their own.
+#[tokio::test]
+async fn a_merge_that_fails_after_parts_were_sent_leaves_nothing() {
+    let folder = std::env::temp_dir().join(format!("spanlake-merge-fails-{}", std::process::id()));
+    let store = crate::local::LocalStore::open(folder.clone(), Arc::new(crate::disk::LocalDisk)).unwrap();
+    let text = Numbers(17).text(20 << 20);
+    let good = batch(&[0, 1, 2].map(|id| row(id, id, 1, format!("{id}{text}"))));
+    let bad = batch(&[row(3, 8, 1, String::new()), row(4, 7, 1, String::new())]);
+    let config = Config { row_group_rows_max: 1, ..Config::default() };
+    for (rows, number) in [good, bad].iter().zip(1..) {
+        let (bytes, _) = file::encode(&name(number), rows, &config).unwrap();
+        file::put(&store, &name(number), bytes).await.unwrap();
+    }
+    let paths = [name(1).path(), name(2).path()];
+    let inputs =
+        open(Arc::new(store), &paths.each_ref().map(String::as_str), &Bounds::default(), &config).await.unwrap();
+    let day = folder.join(&paths[0]).parent().unwrap().to_path_buf();
+    let files = move || std::fs::read_dir(&day).unwrap().count();
+    let meanwhile = files.clone();
+    let merge = move || {
+        let most = std::cell::Cell::new(0);
+        let go_on = || {
+            most.set(most.get().max(meanwhile()));
+            true
+        };
+        (inputs.write(&name(OUTPUT), &config, &|_, rows| Ok(rows), &go_on), most.get())
+    };
+    let (outcome, most) = tokio::task::spawn_blocking(merge).await.unwrap();
+    assert!(matches!(outcome, Err(Error::Unsorted { .. })), "{outcome:?}");
+    assert_eq!((most, files()), (3, 2));
+    std::fs::remove_dir_all(folder).unwrap();
+}
