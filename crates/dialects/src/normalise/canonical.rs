@@ -89,31 +89,36 @@ fn write_double(out: &mut String, value: f64) {
 /// A JSON string. NUL, which no store likes, becomes U+FFFD.
 pub(super) fn write_string(out: &mut String, text: &str) {
     out.push('"');
-    let mut kept = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x08 => "\\b",
-            0x0C => "\\f",
-            0x00 => "\u{FFFD}",
-            0x01..=0x1F => "",
-            _ => continue,
-        };
-        out.push_str(&text[kept..at]);
-        kept = at + 1;
-        match escape {
-            "" => {
-                let _ = write!(out, "\\u{byte:04x}");
-            }
-            escape => out.push_str(escape),
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at(plain_run(rest.as_bytes()));
+        out.push_str(plain);
+        let Some(byte) = special.bytes().next() else { break };
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0C => out.push_str("\\f"),
+            0x00 => out.push('\u{FFFD}'),
+            // Writing to a String cannot fail.
+            _ => write!(out, "\\u{byte:04x}").unwrap_or_default(),
         }
+        rest = &special[1..];
     }
-    out.push_str(&text[kept..]);
     out.push('"');
+}
+
+/// How many bytes stand for themselves before the first that must be escaped.
+fn plain_run(bytes: &[u8]) -> usize {
+    const CHUNK_BYTES: usize = 16;
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0x00..=0x1F);
+    // Without a way out of it, the look at a chunk is a few vector instructions.
+    let is_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |special, byte| special | is_special(byte));
+    let plain = bytes.chunks_exact(CHUNK_BYTES).take_while(is_plain).count() * CHUNK_BYTES;
+    bytes[plain..].iter().position(is_special).map_or(bytes.len(), |more| plain + more)
 }
 
 /// JSON without the white space between its tokens. What is not JSON becomes other text, never a panic.

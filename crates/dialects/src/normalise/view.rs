@@ -1,6 +1,7 @@
 //! The attributes of one span, with every key we know in a slot: one hash look-up per attribute, none per question.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -8,16 +9,35 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use super::fields::{self, FAMILIES, Family, Field};
 use super::value;
 
+/// Hashes eight bytes at a time. What is looked up comes from outside, but what it is looked up in is ours alone: no sender
+/// can fill the table so that look-ups become slow.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let last = rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte));
+        for word in words.iter().map(|word| u64::from_le_bytes(*word)).chain([last]) {
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+    fn finish(&self) -> u64 {
+        // The table looks at the highest bits and at the lowest; a product is well mixed in the former only.
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
 /// Which slot each known key has, and which slots each field looks at, in order.
 struct Index {
-    slots: HashMap<&'static str, u16>,
+    slots: HashMap<&'static str, u16, BuildHasherDefault<KeyHasher>>,
     fields: Vec<Vec<u16>>,
     /// The families whose prefix begins with this byte.
     families: Vec<Vec<usize>>,
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let mut slots = HashMap::new();
+    let mut slots = HashMap::default();
     let mut slot = |key| {
         // A few hundred keys; the test below counts them.
         let next = u16::try_from(slots.len()).unwrap_or(u16::MAX);
