@@ -51,6 +51,8 @@ impl Limits {
 
 /// A batch of encoded bytes is decoded when it reaches this size.
 const BATCH_BYTES: usize = 64 << 10;
+/// Room made before a body comes, if that much is announced. Until bytes arrive it costs addresses, not memory.
+const AHEAD_BYTES_MAX: usize = 1 << 20;
 /// About half a millisecond of decoding at the usual ratio; more goes to a blocking thread.
 const INLINE_BYTES_MAX: usize = 16 << 10;
 /// After a refusal we read on for a while, since a client that is still writing when the connection closes
@@ -89,7 +91,8 @@ async fn read_within(headers: &HeaderMap, body: &mut Body, limits: Limits) -> Re
     if content_length(headers).is_some_and(|length| length > encoded_max as u64) {
         return Err(Refusal::Encoded);
     }
-    let mut decoder = Decoder::new(encoding, limits.decoded_bytes_max)?;
+    let announced = content_length(headers).and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut decoder = Decoder::new(encoding, announced.min(AHEAD_BYTES_MAX), limits.decoded_bytes_max)?;
     let (mut batch, mut batch_bytes, mut encoded_bytes) = (Vec::new(), 0, 0_usize);
     while let Some(frame) = timeout(limits.idle, body.frame()).await.map_err(|_| Refusal::Stalled)? {
         let Ok(data) = frame.map_err(|_| Refusal::Broken("The connection ended before the body did."))?.into_data()
@@ -112,11 +115,12 @@ async fn read_within(headers: &HeaderMap, body: &mut Body, limits: Limits) -> Re
 
 /// Decodes a batch here when it is little work, else on a blocking thread.
 async fn push(mut decoder: Decoder, batch: Vec<Bytes>, batch_bytes: usize) -> Result<Decoder, Refusal> {
+    let is_cheap = decoder.only_copies();
     let decode = move || {
         batch.iter().try_for_each(|data| decoder.push(data))?;
         Ok(decoder)
     };
-    if batch_bytes <= INLINE_BYTES_MAX {
+    if is_cheap || batch_bytes <= INLINE_BYTES_MAX {
         return decode();
     }
     tokio::task::spawn_blocking(decode).await.unwrap_or(Err(Refusal::Crashed))

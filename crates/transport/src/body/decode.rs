@@ -74,14 +74,21 @@ enum Form {
 }
 
 impl Decoder {
-    pub(super) fn new(encoding: Encoding, decoded_bytes_max: usize) -> Result<Self, Refusal> {
-        let buffer = Buffer { bytes: Vec::new(), max: decoded_bytes_max, overflowed: false };
+    /// With room for so many bytes of the body as it is on the wire.
+    pub(super) fn new(encoding: Encoding, encoded_bytes: usize, decoded_bytes_max: usize) -> Result<Self, Refusal> {
+        let bytes = Vec::with_capacity(encoded_bytes);
+        let buffer = Buffer { bytes, max: decoded_bytes_max, overflowed: false };
         let form = match encoding {
             Encoding::Identity => Form::Identity(buffer),
             Encoding::Gzip => Form::Gzip(Box::new(MultiGzDecoder::new(buffer))),
             Encoding::Zstd => Form::Zstd(Box::new(Zstd::new(buffer).map_err(|_| Refusal::Crashed)?)),
         };
         Ok(Self { encoded_bytes: 0, decoded_bytes_max, form })
+    }
+
+    /// Whether there is nothing to decode: a copy is less work than a change of threads.
+    pub(super) fn only_copies(&self) -> bool {
+        matches!(self.form, Form::Identity(_))
     }
 
     pub(super) fn push(&mut self, data: &[u8]) -> Result<(), Refusal> {
