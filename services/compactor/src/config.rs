@@ -34,6 +34,13 @@ pub struct Config {
     pub removed_files_per_look_max: u32,
     /// How long a replaced file stays, in seconds. Longer than the longest query or export may run, or it will miss the file.
     pub lingering_s: u64,
+    /// How long a file stays that an erasure took rows from, in seconds. Longer than a query may run; an export that has begun
+    /// before the erasure and still reads the file later breaks off, rather than hand out what was erased.
+    pub erased_lingering_s: u64,
+    /// Tenants whose erasures one look works on at most, those that wait longest first; the others wait for the next.
+    pub erasing_tenants_per_look_max: u32,
+    /// Files past their tenant's time dropped in one look at most, of each table; the others wait for the next.
+    pub expired_files_per_look_max: u32,
     /// A file in the store that the catalog does not know is deleted when it is older than this, in seconds. Far longer than
     /// the longest flush or merge takes from writing a file to committing it.
     pub orphan_age_s: u64,
@@ -61,6 +68,9 @@ impl Default for Config {
             set_aside_s: 86_400,
             removed_files_per_look_max: 1_000,
             lingering_s: 600,
+            erased_lingering_s: 60,
+            erasing_tenants_per_look_max: 1_000,
+            expired_files_per_look_max: 1_000,
             orphan_age_s: 86_400,
             orphan_interval_s: 21_600,
             orphan_objects_per_look_max: 10_000,
@@ -97,6 +107,9 @@ impl Config {
     }
     pub(crate) const fn lingering(&self) -> Duration {
         Duration::from_secs(self.lingering_s)
+    }
+    pub(crate) const fn erased_lingering(&self) -> Duration {
+        Duration::from_secs(self.erased_lingering_s)
     }
     pub(crate) const fn orphan_age(&self) -> Duration {
         Duration::from_secs(self.orphan_age_s)

@@ -21,9 +21,11 @@
 mod choose;
 mod config;
 mod days;
+mod erase;
 mod error;
 mod merge;
 mod orphans;
+mod retain;
 mod service;
 mod sweep;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use spanlake_catalog::{DataFile, Error as CatalogError, Files, Jobs, Replacement, Sweeps};
+use spanlake_catalog::{DataFile, Erasures, Error as CatalogError, Files, Jobs, Replacement, Sweeps};
 use spanlake_model::{Clock, CompactorId, Entropy, Fault, FileId};
 use spanlake_proto::compactor::{Compacted, Compactor};
 use spanlake_store::file::merge::Inputs;
@@ -12,14 +12,16 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::erase::Clean;
 use crate::error::Error;
 use crate::merge::Merge;
-use crate::sweep::sweep;
 
 /// What a compactor is made of.
 pub struct Parts {
     /// The data files there are.
     pub files: Arc<dyn Files>,
+    /// What is to be erased from them, and what is past its time.
+    pub erasures: Arc<dyn Erasures>,
     /// What compactors share out among them.
     pub jobs: Arc<dyn Jobs>,
     /// What a walk through the store asks.
@@ -39,22 +41,36 @@ pub struct Service {
     /// Of leases, in this process's life.
     pub(crate) owner: CompactorId,
     pub(crate) files: Arc<dyn Files>,
+    pub(crate) erasures: Arc<dyn Erasures>,
     pub(crate) jobs: Arc<dyn Jobs>,
     pub(crate) sweeps: Arc<dyn Sweeps>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) config: Config,
     /// One look at a time, so that memory is bounded by one merge.
     looking: Mutex<()>,
+    pub(crate) clean: Clean,
 }
 
 impl Service {
     /// A compactor of everything in this catalog and store.
     pub fn new(parts: Parts) -> Self {
-        let Parts { files, jobs, sweeps, store, clock, entropy, config } = parts;
+        let Parts { files, erasures, jobs, sweeps, store, clock, entropy, config } = parts;
         let owner = CompactorId::generate(clock.as_ref(), entropy.as_ref());
-        Self { owner, files, jobs, sweeps, store, clock, entropy, config, looking: Mutex::default() }
+        Self {
+            owner,
+            files,
+            erasures,
+            jobs,
+            sweeps,
+            store,
+            clock,
+            entropy,
+            config,
+            looking: Mutex::default(),
+            clean: Clean::default(),
+        }
     }
 
     /// Looks for work again and again until told to stop; then a merge at hand is given up, unless it is as good as done.
@@ -83,7 +99,9 @@ impl Service {
     async fn look(&self, shutdown: &CancellationToken) -> Result<Compacted, Error> {
         let _looking = self.looking.lock().await;
         let mut done = Compacted::default();
-        let mut failures = 0;
+        // Before merges, so that they do not carry along what is to go.
+        let mut failures = self.erase_all(shutdown).await?;
+        self.drop_expired().await?;
         for day in self.jobs.days(self.wanted(), self.config.days_per_look_max).await? {
             if shutdown.is_cancelled() {
                 break;
@@ -91,7 +109,8 @@ impl Service {
             failures += u64::from(!self.work_on(day, shutdown, &mut done).await);
         }
         if !shutdown.is_cancelled() {
-            let replaced = sweep(self.files.as_ref(), &self.store, self.clock.as_ref(), &self.config).await?;
+            let replaced = self.sweep().await?;
+            self.erasures.finish_erasures(self.clock.now()).await?;
             let orphans = self.sweep_orphans().await?;
             done.removed_files = replaced.removed + orphans.removed;
             failures += replaced.failures + orphans.failures;
@@ -152,7 +171,7 @@ impl Service {
     }
 
     /// Deletes files that the catalog has refused: nobody knows of them.
-    async fn discard(&self, orphans: &[DataFile]) {
+    pub(crate) async fn discard(&self, orphans: &[DataFile]) {
         for orphan in orphans {
             if let Err(error) = file::delete(self.store.tenant(orphan.tenant).as_ref(), &orphan.path).await {
                 let error: &dyn std::error::Error = &error;

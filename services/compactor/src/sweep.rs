@@ -1,11 +1,13 @@
 //! Deletes files that no reader can hold any more.
 
-use spanlake_catalog::Files;
-use spanlake_model::{Clock, FileId};
-use spanlake_store::{Store, file};
+use std::collections::BTreeMap;
 
-use crate::config::Config;
+use spanlake_catalog::Removed;
+use spanlake_model::FileId;
+use spanlake_store::file;
+
 use crate::error::Error;
+use crate::service::Service;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,28 +18,32 @@ pub(crate) struct Swept {
     pub(crate) failures: u64,
 }
 
-/// Deletes from the store first, then from the catalog: cut off in between, the file is deleted once more, which is harmless.
-pub(crate) async fn sweep(
-    files: &dyn Files,
-    store: &Store,
-    clock: &dyn Clock,
-    config: &Config,
-) -> Result<Swept, Error> {
-    let removable = files.removable(clock.now(), config.lingering(), config.removed_files_per_look_max).await?;
-    let mut deleted: Vec<FileId> = Vec::with_capacity(removable.len());
-    let mut failures = 0;
-    for removed in removable {
-        match file::delete(store.tenant(removed.tenant).as_ref(), &removed.path).await {
-            Ok(()) => deleted.push(removed.id),
-            Err(error) => {
-                failures += 1;
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(tenant.id = %removed.tenant, file.id = %removed.id, error, "could not delete a file");
+impl Service {
+    /// Deletes from the store first, then from the catalog: cut off in between, the file is deleted once more, which is harmless.
+    pub(crate) async fn sweep(&self) -> Result<Swept, Error> {
+        let mut deleted: Vec<FileId> = Vec::new();
+        let mut failures = 0;
+        for removed in self.removable().await?.into_values() {
+            match file::delete(self.store.tenant(removed.tenant).as_ref(), &removed.path).await {
+                Ok(()) => deleted.push(removed.id),
+                Err(error) => {
+                    failures += 1;
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(tenant.id = %removed.tenant, file.id = %removed.id, error, "could not delete a file");
+                }
             }
         }
+        if !deleted.is_empty() {
+            self.files.forget(&deleted).await?;
+        }
+        Ok(Swept { removed: deleted.len() as u64, failures })
     }
-    if !deleted.is_empty() {
-        files.forget(&deleted).await?;
+
+    /// What has lingered long enough; what held erased rows has sooner.
+    async fn removable(&self) -> Result<BTreeMap<FileId, Removed>, Error> {
+        let (now, most) = (self.clock.now(), self.config.removed_files_per_look_max);
+        let erased = self.erasures.erased_removable(now, self.config.erased_lingering(), most).await?;
+        let replaced = self.files.removable(now, self.config.lingering(), most).await?;
+        Ok(erased.into_iter().chain(replaced).map(|removed| (removed.id, removed)).take(most as usize).collect())
     }
-    Ok(Swept { removed: deleted.len() as u64, failures })
 }

@@ -151,9 +151,9 @@ impl Process {
         let catalog = parts::catalog(&self.config).await?;
         let store = parts::store(&self.config, disk)?;
         let data = Arc::new(catalog.clone());
-        let (files, jobs, sweeps) = (data.clone(), data.clone(), data);
+        let (files, erasures, jobs, sweeps) = (data.clone(), data.clone(), data.clone(), data);
         let config = self.config.compactor.clone();
-        let parts = spanlake_compactor::Parts { files, jobs, sweeps, store, clock, entropy, config };
+        let parts = spanlake_compactor::Parts { files, erasures, jobs, sweeps, store, clock, entropy, config };
         let service = Arc::new(spanlake_compactor::Service::new(parts));
         let (looking, token) = (service.clone(), self.shutdown.token());
         self.shutdown.tasks().spawn("compactor", async move { looking.run(token).await });

@@ -56,9 +56,18 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     let query = Arc::new(query);
     let spans: Arc<dyn SpanSource> = query.clone();
     let export = Arc::new(spanlake_export::Service::new(spans, clock.clone(), config.export));
-    let (jobs, sweeps) = (Arc::new(catalog.clone()), Arc::new(catalog.clone()));
-    let parts =
-        spanlake_compactor::Parts { files, jobs, sweeps, store, clock, entropy, config: config.compactor.clone() };
+    let data = Arc::new(catalog.clone());
+    let (erasures, jobs, sweeps) = (data.clone(), data.clone(), data);
+    let parts = spanlake_compactor::Parts {
+        files,
+        erasures,
+        jobs,
+        sweeps,
+        store,
+        clock,
+        entropy,
+        config: config.compactor.clone(),
+    };
     let compactor = spanlake_compactor::Service::new(parts);
 
     let token = shutdown.token();

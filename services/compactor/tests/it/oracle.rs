@@ -9,7 +9,7 @@ use spanlake_model::TenantId;
 use spanlake_proto::compactor::Compactor;
 
 use crate::meddled::Meddled;
-use crate::world::{OTHER, TENANT, World, shown, text};
+use crate::world::{OTHER, TENANT, World, shown, text, trace_of};
 
 /// Few, so that most are sent again.
 const NUMBERS: u8 = 4;
@@ -35,6 +35,11 @@ enum Step {
         bound: u64,
         flush: Option<usize>,
     },
+    /// What is in files of a span's trace is erased.
+    Erase {
+        of: usize,
+        number: u8,
+    },
     Pass {
         seconds: u64,
     },
@@ -47,6 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..2_usize).prop_map(|of| Step::Flush { of }),
         3 => (bound.clone(), 2..4_u64).prop_map(|(bound, least_files)| Step::Merge { bound, least_files }),
         2 => (bound, prop::option::of(0..2_usize)).prop_map(|(bound, flush)| Step::MergeMeanwhile { bound, flush }),
+        2 => (0..2_usize, 0..NUMBERS).prop_map(|(of, number)| Step::Erase { of, number }),
         1 => (0..900_u64).prop_map(|seconds| Step::Pass { seconds }),
     ]
 }
@@ -119,6 +125,12 @@ impl Story {
                 };
                 drop(self.merge_meanwhile(bound, all).await);
             }
+            Step::Erase { of, number } => {
+                let tenant = self.hand_over(of);
+                flush(&self.world, of, tenant).await;
+                self.world.erase(id(of), trace_of(number)).await;
+                self.tenants[of].oracle.remove(&number);
+            }
             Step::Pass { seconds } => self.world.clock.pass(seconds),
         }
     }
@@ -164,6 +176,12 @@ proptest! {
             for step in steps {
                 story.take(step).await;
                 story.check().await;
+            }
+            // In the end it is gone from the files as well.
+            story.take(Step::Merge { bound: LITTLE, least_files: 2 }).await;
+            story.check().await;
+            for of in 0..2 {
+                assert!(story.world.hidden(id(of)).await.is_empty());
             }
         });
     }

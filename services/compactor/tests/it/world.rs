@@ -6,21 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
+use arrow::compute::filter_record_batch;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use spanlake_catalog::{Catalog, Commit, Config as CatalogConfig, DataFile, Error, Files, Jobs, Sweeps, WriterLease};
+use spanlake_catalog::{
+    Accounts as _, App, Catalog, Commit, Config as CatalogConfig, DataFile, Erasures, Error, Files, Jobs, Member,
+    NewAccount, NewErasure, Snapshot, Subject, Sweeps, Tenant, WriterLease,
+};
 use spanlake_compactor::{Config, Parts, Service};
 use spanlake_model::{
-    AppId, Clock, Cost, Day, Entropy, FileId, Kind, Span, SpanId, SpanKey, Status, SystemEntropy, Table, TenantId,
-    TimeRange, Timestamp, TraceId, Usage, WriterId,
+    AppId, Clock, Cost, Day, Entropy, Erasure, ErasureId, ErasureScope, FileId, Kind, Limits, MemberId, Receipt, Role,
+    Span, SpanId, SpanKey, Status, SystemEntropy, Table, TenantId, TimeRange, Timestamp, TraceId, Usage, WriterId,
 };
 use spanlake_store::rows::{Origin, Row, decode, encode, span_keys};
-use spanlake_store::{Store, file};
+use spanlake_store::{Store, erased, file};
 
 pub(crate) const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 pub(crate) const OTHER: TenantId = TenantId::from_bytes([2; 16]);
-const WRITER: WriterId = WriterId::from_bytes([7; 16]);
+pub(crate) const WRITER: WriterId = WriterId::from_bytes([7; 16]);
 const NOON: Timestamp = Timestamp::from_nanos(1_763_726_400_000_000_001);
 
 /// A span's number and what it says. Even numbers start on one day, odd ones on the next.
@@ -72,6 +77,12 @@ pub(crate) fn key(number: u8) -> SpanKey {
     span(number, "").key()
 }
 
+/// The trace of a span, in its app.
+pub(crate) fn trace_of(number: u8) -> ErasureScope {
+    let key = key(number);
+    ErasureScope::Traces(key.app_id, [key.trace_id].into_iter().collect())
+}
+
 fn span(number: u8, says: &str) -> Span {
     // Spans of several apps, traces and minutes, so that the sort has something to do.
     let start = NOON.plus(Duration::from_secs(u64::from(number % 2) * 86_400 + u64::from(number) * 37 % 400));
@@ -116,8 +127,8 @@ fn span(number: u8, says: &str) -> Span {
     }
 }
 
-fn row(number: u8, says: &str) -> Row {
-    Row { span: span(number, says), received_at: NOON, sequence: 1 }
+fn row(number: u8, says: &str, sequence: u64) -> Row {
+    Row { span: span(number, says), received_at: NOON, sequence }
 }
 
 impl World {
@@ -156,6 +167,7 @@ impl World {
         let (store, clock) = (self.store.clone(), self.clock.clone());
         Service::new(Parts {
             files: catalog.clone(),
+            erasures: Arc::new(self.catalog.clone()),
             jobs: catalog.clone(),
             sweeps: catalog,
             store,
@@ -163,6 +175,14 @@ impl World {
             entropy,
             config,
         })
+    }
+
+    /// One whose way to the erasures is another.
+    pub(crate) fn compactor_erasing(&self, erasures: Arc<dyn Erasures>, config: Config) -> Service {
+        let catalog = Arc::new(self.catalog.clone());
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let (files, jobs, sweeps, entropy) = (catalog.clone(), catalog.clone(), catalog, Arc::new(SystemEntropy));
+        Service::new(Parts { files, erasures, jobs, sweeps, store, clock, entropy, config })
     }
 
     /// Writes files as ingest does, one a day, and commits them; `replaced` are the numbers that older files hold.
@@ -181,7 +201,9 @@ impl World {
 
     /// As far as a crash before the commit lets it come.
     pub(crate) async fn put(&self, tenant: TenantId, said: &[Said<'_>], replaced: &[u8]) -> Vec<DataFile> {
-        let rows: Vec<_> = said.iter().map(|(number, says)| row(*number, says)).collect();
+        // The frame that the next commit takes up.
+        let sequence = self.sequence.load(Ordering::SeqCst) + 1;
+        let rows: Vec<_> = said.iter().map(|(number, says)| row(*number, says, sequence)).collect();
         let mut files = Vec::new();
         let batch = encode(Origin { tenant, writer: WRITER }, &rows);
         for (of, rows) in file::sort(Table::Spans, &[batch]).unwrap() {
@@ -207,12 +229,52 @@ impl World {
     }
 
     pub(crate) async fn live(&self, tenant: TenantId) -> Vec<DataFile> {
-        self.catalog.snapshot(tenant, Table::Spans, TimeRange::all()).await.unwrap().files
+        self.snapshot(tenant).await.files
+    }
+
+    async fn snapshot(&self, tenant: TenantId) -> Snapshot {
+        self.catalog.snapshot(tenant, Table::Spans, TimeRange::all()).await.unwrap()
+    }
+
+    /// What hides rows of the tenant.
+    pub(crate) async fn hidden(&self, tenant: TenantId) -> Vec<Erasure> {
+        self.snapshot(tenant).await.erasures
+    }
+
+    /// Erases what is in files by now.
+    pub(crate) async fn erase(&self, tenant: TenantId, scope: ErasureScope) -> ErasureId {
+        let marks = self.snapshot(tenant).await.watermarks;
+        self.erase_up_to(tenant, scope, marks.first().map_or(0, |mark| mark.sequence)).await
+    }
+
+    /// Erases what was acknowledged up to this frame.
+    pub(crate) async fn erase_up_to(&self, tenant: TenantId, scope: ErasureScope, sequence: u64) -> ErasureId {
+        let id = ErasureId::generate(self.clock.as_ref(), &SystemEntropy);
+        let erasure = Erasure { id, tenant, scope, bounds: vec![Receipt { writer: WRITER, sequence }] };
+        let new = NewErasure { erasure, subject: Subject::Traces, requested_at: self.clock.now() };
+        self.catalog.add_erasure(new).await.unwrap();
+        id
+    }
+
+    /// Somebody whose settings can be changed.
+    pub(crate) async fn sign_up(&self, id: TenantId) {
+        let app = App { id: AppId::from_bytes([1; 16]), tenant: id, name: "default".into(), created_at: NOON };
+        let tenant =
+            Tenant { id, name: "tenant".into(), default_app: app.id, limits: Limits::default(), created_at: NOON };
+        let owner = Member {
+            id: MemberId::from_bytes([1; 16]),
+            tenant: id,
+            email: "owner@example.com".into(),
+            password_hash: String::new(),
+            role: Role::Owner,
+            created_at: NOON,
+        };
+        self.catalog.sign_up(NewAccount { tenant, app, owner }).await.unwrap();
     }
 
     /// What a query sees of the files, `fresh` being the numbers whose rows memory replaces; sorted. A row seen twice is there twice.
     pub(crate) async fn visible(&self, tenant: TenantId, fresh: &[u8]) -> Vec<(u8, String)> {
-        let files = self.live(tenant).await;
+        let Snapshot { files, erasures, .. } = self.snapshot(tenant).await;
         let mut below: BTreeMap<SpanKey, u64> = BTreeMap::new();
         for file in &files {
             for key in &file.superseded {
@@ -223,8 +285,8 @@ impl World {
         below.extend(fresh.iter().map(|number| (key(*number), u64::MAX)));
         let mut seen = Vec::new();
         for file in &files {
-            let rows = self.rows(file).await;
-            assert_eq!(rows.len() as u64, file.rows);
+            assert_eq!(self.rows(file).await.len() as u64, file.rows);
+            let rows = self.rows_without(file, &erasures).await;
             let live = rows.into_iter().filter(|row| below.get(&row.key()).is_none_or(|below| *below <= file.version));
             seen.extend(live.map(|row| (row.span_id.as_bytes()[0] - 1, shown(&row.output.unwrap()))));
         }
@@ -234,12 +296,17 @@ impl World {
 
     /// The rows of a file, in its order, none left out.
     pub(crate) async fn rows(&self, file: &DataFile) -> Vec<Span> {
+        self.rows_without(file, &[]).await
+    }
+
+    async fn rows_without(&self, file: &DataFile, erasures: &[Erasure]) -> Vec<Span> {
         let batches: Vec<_> =
             file::read(self.store.tenant(file.tenant), &file.path, None).await.unwrap().try_collect().await.unwrap();
         for batch in &batches {
             assert_eq!(span_keys(batch).unwrap().len(), batch.num_rows());
         }
-        batches.iter().flat_map(|batch| decode(batch).unwrap()).collect()
+        let kept = |batch: &RecordBatch| filter_record_batch(batch, &erased::kept(batch, erasures).unwrap()).unwrap();
+        batches.iter().flat_map(|batch| decode(&kept(batch)).unwrap()).collect()
     }
 
     /// Every object there is.
