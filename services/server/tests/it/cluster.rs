@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use spanlake_model::{Clock, SystemClock, SystemEntropy, Timestamp};
 use spanlake_server::{Config, Outside, Role, Running, start};
+use spanlake_store::disk::LocalDisk;
+use spanlake_store::rows::decode;
+use spanlake_store::{Config as StoreConfig, Store};
 use spanlake_testkit::{Database, ManualClock, TemporaryFolder, eventually, redis_url};
 use spanlake_transport::shutdown::Shutdown;
 
@@ -66,6 +70,9 @@ pub(crate) fn settings(store: &Path) -> Vec<(&'static str, String)> {
         ("SPANLAKE_INGEST__FLUSH_SMALL_BYTES", "0".into()),
         ("SPANLAKE_INGEST__FLUSH_CHECK_MS", "50".into()),
         ("SPANLAKE_INGEST__REQUEST_BYTES_MAX", REQUEST_BYTES_MAX.to_string()),
+        // What is deleted goes from the disk while a story waits.
+        ("SPANLAKE_COMPACTOR__LOOK_INTERVAL_S", "1".into()),
+        ("SPANLAKE_COMPACTOR__ERASED_LINGERING_S", "1".into()),
     ]
 }
 
@@ -170,6 +177,27 @@ impl Cluster {
     /// How many data files the tenant has.
     pub(crate) fn files(&self, tenant: &str) -> usize {
         files_in(&self.store.join("t").join(tenant), "parquet").len()
+    }
+
+    /// Their names.
+    pub(crate) fn file_names(&self, tenant: &str) -> Vec<String> {
+        let files = files_in(&self.store.join("t").join(tenant), "parquet");
+        files.iter().map(|file| file.display().to_string()).collect()
+    }
+
+    /// Everything that the tenant's data files say, decoded.
+    pub(crate) async fn stored(&self, tenant: &str) -> String {
+        let url = format!("file:{}", self.store.display());
+        let store = Store::open(&StoreConfig { url }, Arc::new(LocalDisk)).unwrap().tenant(tenant.parse().unwrap());
+        let mut said = String::new();
+        for file in files_in(&self.store.join("t").join(tenant), "parquet") {
+            let path = file.strip_prefix(&self.store).unwrap().display().to_string();
+            let mut batches = spanlake_store::file::read(store.clone(), &path, None).await.unwrap();
+            while let Some(batch) = batches.try_next().await.unwrap() {
+                said += &format!("{:?}", decode(&batch).unwrap());
+            }
+        }
+        said
     }
 
     /// Waits until the tenant has `count` data files or more.

@@ -22,6 +22,7 @@ mod cluster;
 mod crash;
 mod document;
 mod doors;
+mod erasing;
 mod isolation;
 mod journey;
 mod keys;
@@ -99,6 +100,12 @@ stories! {
         internal_ports_refuse_who_does_not_show_the_token,
         an_access_token_reads_and_a_refresh_token_opens_nothing,
         nothing_of_a_refused_request_is_kept,
+    }
+    erasing {
+        what_is_deleted_is_gone_at_once_and_from_the_disk_with_a_receipt,
+        a_deleted_trace_answers_like_one_that_never_was,
+        a_read_while_files_are_rewritten_neither_misses_nor_doubles_a_row,
+        spans_past_their_time_are_not_shown,
     }
     bad_input {
         a_body_of_another_type_is_told_which_to_send,
