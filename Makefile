@@ -30,5 +30,5 @@ lint: ## What a review should not have to say.
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi
 	@if command -v helm >/dev/null; then scripts/check-helm; else echo "helm is not installed: skipped"; fi
 
-bench: ## Measure decoding, then a whole server under load; print a table.
+bench: ## Measure ingest, sizes on disk, recovery and memory on this machine; print tables (see load-tests/README.md).
 	scripts/bench

@@ -25,6 +25,10 @@ pub(crate) enum Command {
     Probe(Probe),
     /// Run a server of our own, kill it under load again and again, and look whether it keeps what it promised.
     Crash(Crash),
+    /// Measure a server of our own: ingest, bytes on disk, recovery, memory.
+    Bench(Bench),
+    /// Write requests into a folder, one file each, for measurements that need no server.
+    Write(Write),
 }
 
 #[derive(Args)]
@@ -149,6 +153,58 @@ pub(crate) struct Crash {
     /// Where the server's folder is made; the system's temporary folder if absent. What went wrong stays there to be looked at.
     #[arg(long)]
     pub(crate) folder: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// The server's binary; `spanlake-server` beside this one if absent.
+    #[arg(long)]
+    pub(crate) server: Option<PathBuf>,
+    /// Where everything is written; the servers' logs and the data of `disk` stay there.
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+    /// How long the full load lasts; half load takes half of it, JSON and gRPC a quarter each.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub(crate) duration: Duration,
+    /// Spans that are written for the size on disk, and for recovery.
+    #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    pub(crate) spans: u64,
+    /// How long memory is watched under a load that the server can bear; not at all if absent.
+    #[arg(long, value_parser = duration)]
+    pub(crate) soak: Option<Duration>,
+    /// Spans a second of that load; half of what went through if absent.
+    #[arg(long, requires = "soak", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) soak_rate: Option<u32>,
+    /// Connections, each with one request under way.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub(crate) connections: u32,
+    /// Spans per request.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) batch: u32,
+    /// Different batches; after so many, texts repeat, which makes files smaller than real ones are.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) pool: u32,
+    /// What the traces are drawn from.
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct Write {
+    /// Where; must not be there yet.
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+    /// How many requests.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) batches: u32,
+    /// Spans per request.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) batch: u32,
+    #[arg(long, value_enum, default_value = "protobuf")]
+    pub(crate) encoding: Encoding,
+    /// What the traces are drawn from.
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
 }
 
 const DURATION_MAX: Duration = Duration::from_secs(24 * 3_600);

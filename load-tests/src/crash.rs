@@ -10,32 +10,48 @@
 //! happen all the time. The seed decides when to kill and what to send again; what the server is doing at that moment is
 //! not ours to repeat, so a failing folder stays.
 
-mod account;
 mod check;
 mod load;
 mod promises;
-mod server;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::check::{Checker, Findings};
 use self::load::{Sender, join};
 use self::promises::{Promises, Slot};
-use self::server::Server;
+use crate::account::sign_up;
 use crate::cli;
 use crate::client::reader;
 use crate::clock::now_nanos;
 use crate::random::Draw;
 use crate::report::{Percentiles, rounded};
+use crate::server::{self, Server, Setting};
 
+/// Flushes, rolls of the log and merges happen all the time, so that a kill meets every moment of them.
+const SETTINGS: [Setting; 13] = [
+    ("SPANLAKE_INGEST__FLUSH_BYTES", "600000"),
+    ("SPANLAKE_INGEST__FLUSH_AGE_S", "1"),
+    ("SPANLAKE_INGEST__FLUSH_SMALL_BYTES", "0"),
+    ("SPANLAKE_INGEST__FLUSH_CHECK_MS", "20"),
+    ("SPANLAKE_INGEST__LOG__SEGMENT_BYTES_MAX", "400000"),
+    ("SPANLAKE_COMPACTOR__LEAST_FILES", "3"),
+    ("SPANLAKE_COMPACTOR__LOOK_INTERVAL_S", "1"),
+    ("SPANLAKE_COMPACTOR__LINGERING_S", "5"),
+    ("SPANLAKE_COMPACTOR__TARGET_BYTES", "4000000"),
+    // A killed compactor's lease and its orphans are soon taken over.
+    ("SPANLAKE_COMPACTOR__LEASE_S", "2"),
+    ("SPANLAKE_COMPACTOR__RETRY_S", "1"),
+    ("SPANLAKE_COMPACTOR__ORPHAN_AGE_S", "30"),
+    ("SPANLAKE_COMPACTOR__ORPHAN_INTERVAL_S", "2"),
+];
 /// A life under load lasts so long at most.
 const LIFE_MAX_MS: u64 = 500;
 /// A start that is cut short is cut within this time.
@@ -90,11 +106,7 @@ impl Report {
 /// The run cannot begin: no binary, no folder.
 pub(crate) async fn run(args: &cli::Crash) -> Result<Report> {
     let begun = Instant::now();
-    let binary = match &args.server {
-        Some(binary) => binary.clone(),
-        None => std::env::current_exe()?.with_file_name("spanlake-server"),
-    };
-    let binary = binary.canonicalize().with_context(|| format!("{} is not there", binary.display()))?;
+    let binary = server::binary(args.server.as_deref())?;
     let now = now_nanos();
     let seed = args.seed.unwrap_or(now);
     let folder = args.folder.clone().unwrap_or_else(std::env::temp_dir);
@@ -168,21 +180,21 @@ impl Run {
     /// Starts the server, now and then after a start that is cut short.
     async fn start(&mut self) -> Result<(Server, Sender)> {
         while self.draw.chance(CUT_STARTS) {
-            let server = Server::start(&self.binary, &self.folder)?;
+            let server = Server::start(&self.binary, &self.folder, &SETTINGS)?;
             sleep(Duration::from_millis(self.draw.between(0, START_MAX_MS))).await;
             server.kill().context("while starting")?;
             self.report.cut_starts += 1;
         }
-        let mut server = Server::start(&self.binary, &self.folder)?;
-        let (base, took) = server.ready(self.ready_within).await?;
-        self.ready_micros.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+        let mut server = Server::start(&self.binary, &self.folder, &SETTINGS)?;
+        let ready = server.ready(self.ready_within).await?;
+        self.ready_micros.push(u32::try_from(ready.took.as_micros()).unwrap_or(u32::MAX));
         self.count_files()?;
         let key = match &self.key {
             Some(key) => key.clone(),
-            None => self.key.insert(account::sign_up(&base).await?).clone(),
+            None => self.key.insert(sign_up(&ready.http).await?).clone(),
         };
         let (connections, promises) = (self.connections, self.promises.clone());
-        Ok((server, Sender { base, key, connections, promises }))
+        Ok((server, Sender { base: ready.http, key, connections, promises }))
     }
 
     /// One life: what nobody answered and some of before is sent again, then new batches until the kill. Answers the slots
@@ -221,8 +233,7 @@ impl Run {
     }
 
     fn count_files(&mut self) -> Result<()> {
-        let mut files = BTreeSet::new();
-        collect(&self.folder.join("data"), &mut files)?;
+        let files: BTreeSet<_> = server::files(&server::data(&self.folder), "parquet")?.into_iter().collect();
         self.report.files_written += files.difference(&self.files).count() as u64;
         self.report.files_removed += self.files.difference(&files).count() as u64;
         self.files = files;
@@ -244,18 +255,4 @@ impl Run {
             ..self.report
         }
     }
-}
-
-/// Every Parquet file below `folder`. A file that goes while we look is gone.
-fn collect(folder: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "parquet") {
-            files.insert(path);
-        }
-    }
-    Ok(())
 }

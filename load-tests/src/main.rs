@@ -5,11 +5,15 @@
 //! verify ─▶ ledger ─▶ GET /v1/traces/{id}             prints what is missing or there twice
 //! probe  ─▶ write one trace, read it at once          prints how long until it was visible
 //! crash  ─▶ a server of its own, killed under load      prints what was lost, doubled, or made up
+//! bench  ─▶ servers of its own, under load              prints rates, sizes, recovery, memory
+//! write  ─▶ requests in files                         for measurements without a server
 //! ```
 //! Invariants: everything in a trace but its ids and times comes from a seed; no two batches share an id; every run ends, by
 //! time or by count; no other machine is talked to unless asked for; standard output carries one JSON report and nothing else.
 
+mod account;
 mod batch;
+mod bench;
 mod cli;
 mod client;
 mod clock;
@@ -21,12 +25,14 @@ mod probe;
 mod random;
 mod report;
 mod send;
+mod server;
 mod target;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trace;
 mod verify;
+mod write;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -64,6 +70,14 @@ async fn run(command: Command) -> anyhow::Result<bool> {
             let report = crash::run(&args).await?;
             report::print(&report)?;
             Ok(report.is_clean())
+        }
+        Command::Bench(args) => {
+            report::print(&bench::run(&args).await?)?;
+            Ok(true)
+        }
+        Command::Write(args) => {
+            report::print(&write::run(&args)?)?;
+            Ok(true)
         }
         Command::Probe(args) => {
             let report = probe::run(&args).await?;

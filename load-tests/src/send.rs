@@ -47,8 +47,8 @@ pub(crate) struct Report {
     /// Acknowledged, and not rejected.
     pub(crate) spans: u64,
     /// Of the acknowledged requests, before compression.
-    bytes: u64,
-    seconds: f64,
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
     spans_per_second: f64,
     mb_per_second: f64,
     latency_ms: Percentiles,
@@ -78,6 +78,11 @@ struct Generator {
 }
 
 impl Report {
+    /// What writing the batches took before the clock started.
+    pub(crate) fn pool_seconds(&self) -> f64 {
+        self.generator.pool_seconds
+    }
+
     pub(crate) fn is_clean(&self) -> bool {
         let enough = self.spans_wanted.map_or(self.spans > 0, |wanted| self.spans == wanted);
         self.errors == 0 && self.rejected_spans == 0 && enough
