@@ -21,6 +21,7 @@
 mod coming;
 mod folder;
 mod frame;
+mod kept;
 mod segment;
 mod thread;
 
@@ -90,11 +91,12 @@ enum Command<P> {
 pub struct Log<P> {
     queue: mpsc::Sender<Command<P>>,
     coming: Arc<Coming>,
+    kept: Arc<kept::Kept>,
 }
 
 impl<P> Clone for Log<P> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), coming: self.coming.clone() }
+        Self { queue: self.queue.clone(), coming: self.coming.clone(), kept: self.kept.clone() }
     }
 }
 
@@ -112,8 +114,9 @@ impl<P: Send + 'static> Log<P> {
     ) -> std::io::Result<Self> {
         let (queue, commands) = mpsc::channel(config.queue_max);
         let coming = Arc::new(Coming::default());
-        thread::spawn(folder, recovered, config, commands, coming.clone(), apply)?;
-        Ok(Self { queue, coming })
+        let kept = Arc::default();
+        thread::spawn(folder, recovered, config, commands, coming.clone(), Arc::clone(&kept), apply)?;
+        Ok(Self { queue, coming, kept })
     }
 
     /// Says that an append is being prepared, so that a batch may wait for it a moment.
@@ -138,6 +141,11 @@ impl<P: Send + 'static> Log<P> {
         // It is in the queue: whoever waits for it finds it there.
         drop(announced);
         receipt.await.unwrap_or(Err(AppendError::Stopped))
+    }
+
+    /// Which frames keep the log longer than `bytes_max`: all up to this sequence lie in closed segments beyond it; 0 when there are none.
+    pub fn sequence_beyond(&self, bytes_max: u64) -> u64 {
+        self.kept.beyond(bytes_max)
     }
 
     /// Removes closed segments that are wholly in data files: every tenant in them is at or below its watermark here.

@@ -88,6 +88,8 @@ pub struct Due {
     pub small_bytes: u64,
     /// As above.
     pub small_opened_before: Timestamp,
+    /// Chunks with a frame up to here keep the log long: due whatever their size.
+    pub first_sequence: u64,
 }
 
 impl Due {
@@ -97,13 +99,16 @@ impl Due {
     /// Chunks of this size, however old.
     pub const fn sized(bytes: u64) -> Self {
         let never = Timestamp::from_nanos(i64::MIN);
-        Self { bytes, opened_before: never, small_bytes: 0, small_opened_before: never }
+        Self { bytes, opened_before: never, small_bytes: 0, small_opened_before: never, first_sequence: 0 }
     }
 
     fn includes(&self, chunk: &Chunk) -> bool {
         let opened_before =
             if chunk.bytes() < self.small_bytes { self.small_opened_before } else { self.opened_before };
-        !chunk.is_empty() && (chunk.bytes() >= self.bytes || chunk.opened_at() < opened_before)
+        !chunk.is_empty()
+            && (chunk.bytes() >= self.bytes
+                || chunk.opened_at() < opened_before
+                || chunk.first_sequence() <= self.first_sequence)
     }
 }
 

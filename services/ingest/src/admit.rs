@@ -65,12 +65,12 @@ pub(crate) async fn accept(
     // Before decoding, which is work too, also when nothing comes of it.
     gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64)]).await?;
     let announced = writer.log.announce();
-    let request = decode(encoding, body.clone()).await?;
+    let request = decode(writer, encoding, body.clone()).await?;
     gate.take(caller, &[(Limit::Spans, request.span_count() as u64)]).await?;
     let agents = Agents::find(gate, caller, &request, door).await?;
     let (received_at, origin) = (writer.received_at(), Origin { tenant: caller.tenant(), writer: writer.id() });
     let context = Context::new(caller.app(), received_at);
-    let admitted = off_thread(bytes, move || admit(&request, &context, &agents, origin)).await??;
+    let admitted = off_thread(writer, bytes, move || admit(&request, &context, &agents, origin)).await??;
     drop(room);
     let Some(prepared) = admitted.prepared else { return Ok(admitted.accepted) };
     let frame = Frame {
@@ -103,15 +103,21 @@ fn refuse(error: Error) -> Fault {
 /// About half a millisecond of work; more leaves the async threads.
 const INLINE_BYTES_MAX: usize = 16 << 10;
 
-async fn off_thread<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+/// As many at once as there are cores: more would finish no sooner, and each holds several times its request's bytes.
+async fn off_thread<T: Send + 'static>(
+    writer: &Writer,
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
     if bytes <= INLINE_BYTES_MAX {
         return Ok(work());
     }
+    let _core = writer.cores.acquire().await.expect("it is never closed");
     tokio::task::spawn_blocking(work).await.map_err(|error| refuse(error.into()))
 }
 
-async fn decode(encoding: otlp::Encoding, body: Bytes) -> Result<otlp::TracesRequest, Fault> {
-    let decoded = off_thread(body.len(), move || otlp::decode_traces(encoding, &body)).await?;
+async fn decode(writer: &Writer, encoding: otlp::Encoding, body: Bytes) -> Result<otlp::TracesRequest, Fault> {
+    let decoded = off_thread(writer, body.len(), move || otlp::decode_traces(encoding, &body)).await?;
     decoded.map_err(Fault::from)
 }
 

@@ -22,6 +22,9 @@ pub struct Config {
     pub flush_small_bytes: u64,
     /// As above.
     pub flush_small_age_s: u64,
+    /// Bytes of log that are kept at most, about: above it the memtables that hold its oldest segments are flushed, whatever
+    /// their age and size. It bounds the time of a restart as well as the disk.
+    pub log_bytes_max: u64,
     /// How often to look for memtables that are due, in milliseconds.
     pub flush_check_ms: u64,
     /// Keys of data files kept in memory to recognise spans that are sent again, about 9 bytes each; the day that was written to last stays whole whatever its size.
@@ -44,6 +47,7 @@ impl Default for Config {
             flush_age_s: 300,
             flush_small_bytes: 1 << 20,
             flush_small_age_s: 1_800,
+            log_bytes_max: 1 << 30,
             flush_check_ms: 500,
             known_keys_max: 20_000_000,
             disk_free_bytes_min: 256 << 20,

@@ -1,8 +1,12 @@
 //! The log read again at start: what was acknowledged and is in no file yet.
 
+use std::future::ready;
+use std::pin::pin;
+
+use futures::{StreamExt, stream};
 use spanlake_catalog::WriterLease;
 use spanlake_dialects::{Context, normalise, otlp};
-use spanlake_model::{AgentId, Clock, Table};
+use spanlake_model::{AgentId, Table, TenantId, WriterId};
 use spanlake_store::log::{self, Frame, LogFolder, Recovered};
 use spanlake_store::memtable::{Due, Memtables, Pending, Prepared};
 use spanlake_store::rows::{Origin, Row};
@@ -13,7 +17,7 @@ use crate::error::Error;
 use crate::flush::Flusher;
 use crate::keys::KeyIndex;
 
-/// Frames read ahead of their replay.
+/// Frames read ahead of their replay, and as many decoded.
 const AHEAD: usize = 16;
 
 /// Puts every frame above its tenant's watermark into the memtables, in order, flushing when they grow full.
@@ -33,12 +37,19 @@ pub(crate) async fn replay(
     });
     let due = Due::sized(config.flush_bytes);
     let mut replayed = 0;
-    while let Some(frame) = read.recv().await {
-        if frame.sequence <= memtables.watermark(frame.tenant, Table::Spans) {
-            continue;
-        }
+    let wanted = |frame: &Frame| frame.sequence > memtables.watermark(frame.tenant, Table::Spans);
+    // On all cores, in order. A watermark moves with what was applied, so the look before decoding is as good as one after.
+    let decoded = stream::unfold(&mut read, async |read| read.recv().await.map(|frame| (frame, read)))
+        .filter(|frame| ready(wanted(frame)))
+        .map(|frame| decode(frame, lease.writer))
+        .buffered(AHEAD);
+    let mut decoded = pin!(decoded);
+    while let Some(pending) = decoded.next().await {
+        let (sequence, tenant, prepared) = pending?;
+        let (table, days) = (Table::Spans, prepared.days());
+        let days = keys.ensure(tenant, table, days).await?;
+        memtables.apply(sequence, flusher.clock.now(), Pending { tenant, table, prepared, days });
         replayed += 1;
-        apply(frame, lease, memtables, keys, flusher.clock.as_ref()).await?;
         for (tenant, table) in memtables.due(due) {
             keys.settle(tenant, table, memtables).await?;
         }
@@ -52,22 +63,13 @@ pub(crate) async fn replay(
     Ok((folder, recovered))
 }
 
-async fn apply(
-    frame: Frame,
-    lease: WriterLease,
-    memtables: &Memtables,
-    keys: &KeyIndex,
-    clock: &dyn Clock,
-) -> Result<(), Error> {
-    let (sequence, tenant, table) = (frame.sequence, frame.tenant, Table::Spans);
-    let origin = Origin { tenant, writer: lease.writer };
+async fn decode(frame: Frame, writer: WriterId) -> Result<(u64, TenantId, Prepared), Error> {
+    let (sequence, tenant) = (frame.sequence, frame.tenant);
+    let origin = Origin { tenant, writer };
     let prepared = tokio::task::spawn_blocking(move || rows(&frame).map(|rows| Prepared::new(origin, &rows))).await?;
     // It was read once, before it was acknowledged: only another version of this program can fail here, and going on
     // without it would lose it for good.
-    let prepared = prepared.map_err(|source| Error::Unreadable { sequence, source })?;
-    let days = keys.ensure(tenant, table, prepared.days()).await?;
-    memtables.apply(sequence, clock.now(), Pending { tenant, table, prepared, days });
-    Ok(())
+    Ok((sequence, tenant, prepared.map_err(|source| Error::Unreadable { sequence, source })?))
 }
 
 /// A frame's spans as they were admitted: the same bytes, the same time, the same refusals.

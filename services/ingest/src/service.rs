@@ -137,6 +137,7 @@ impl Service {
             opened_before: before(self.config.flush_age_s),
             small_bytes: self.config.flush_small_bytes,
             small_opened_before: before(self.config.flush_small_age_s.max(self.config.flush_age_s)),
+            first_sequence: self.writer.log.sequence_beyond(self.config.log_bytes_max),
         }
     }
 

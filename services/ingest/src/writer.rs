@@ -10,7 +10,7 @@ use spanlake_model::{Clock, Day, Receipt, Table, TenantId, Timestamp, WriterId};
 use spanlake_store::disk::Space;
 use spanlake_store::log::{Announced, AppendError, Frame, Log, LogFolder, Recovered};
 use spanlake_store::memtable::{Memtables, Pending, Prepared};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -33,6 +33,8 @@ pub(crate) struct Writer {
     /// Requests that wait for room.
     waiting: AtomicUsize,
     freed: Notify,
+    /// Requests that are decoded at the same time.
+    pub(crate) cores: Semaphore,
     /// A memtable has reached the size at which it is flushed.
     pub(crate) full: Arc<Notify>,
     memory_bytes_max: u64,
@@ -84,6 +86,7 @@ impl Writer {
             received: AtomicI64::new(i64::MIN),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
+            cores: Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
             full,
             memory_bytes_max: config.memory_bytes_max,
             tenant_memory_bytes_max: config.tenant_memory_bytes_max,

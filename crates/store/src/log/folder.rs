@@ -99,6 +99,14 @@ impl LogFolder {
         for (index, (first, path)) in segments.iter().enumerate() {
             let is_newest = index + 1 == segments.len();
             self.read_one(path, *first, is_newest, &mut recovered, &mut each)?;
+            let read_bytes: u64 = recovered.closed.iter().map(|closed| closed.bytes).sum();
+            let (read, all) = (index + 1, segments.len());
+            tracing::info!(
+                log.segments_read = read,
+                log.segments = all,
+                log.read_bytes = read_bytes,
+                "reading the log"
+            );
         }
         Ok(recovered)
     }
@@ -129,7 +137,7 @@ impl LogFolder {
             mended.map_err(|source| self.failed(source))?;
             recovered.torn_bytes = torn.iter().map(|hole| (hole.end - hole.start) as u64).sum();
         }
-        recovered.closed.push(Closed { path: path.to_path_buf(), last: scan.last });
+        recovered.closed.push(Closed { path: path.to_path_buf(), last: scan.last, bytes: bytes.len() as u64 });
         Ok(())
     }
 

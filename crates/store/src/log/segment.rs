@@ -34,6 +34,7 @@ pub(super) struct Closed {
     pub(super) path: PathBuf,
     /// The last sequence of each tenant in it.
     pub(super) last: HashMap<TenantId, u64>,
+    pub(super) bytes: u64,
 }
 
 /// What a restart found.

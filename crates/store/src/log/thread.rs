@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::coming::Coming;
 use super::folder::LogFolder;
+use super::kept::Kept;
 use super::segment::{self, Closed, Recovered};
 use super::{Append, AppendError, Command, Config};
 use crate::disk::DiskFile;
@@ -21,14 +22,16 @@ pub(super) fn spawn<P: Send + 'static>(
     config: Config,
     commands: mpsc::Receiver<Command<P>>,
     coming: Arc<Coming>,
+    kept: Arc<Kept>,
     apply: impl FnMut(u64, P) + Send + 'static,
 ) -> io::Result<()> {
     let next = recovered.last_sequence + 1;
     let open = Open::create(&folder, next)?;
     // An idle start before this one left an empty segment of the very name that is open now: it is no closed one.
-    let closed = recovered.closed.into_iter().filter(|closed| closed.path != open.segment.path).collect();
+    let closed: Vec<_> = recovered.closed.into_iter().filter(|closed| closed.path != open.segment.path).collect();
+    kept.set(&closed);
     let queue = Queue { commands, waker: coming.clone().into(), coming };
-    let writer = Writer { folder, config, next, open, closed, stopped: false };
+    let writer = Writer { folder, config, next, open, closed, kept, stopped: false };
     std::thread::Builder::new().name("log".into()).spawn(move || writer.run(queue, apply))?;
     Ok(())
 }
@@ -52,7 +55,12 @@ impl Open {
         // Durable with the first batch: a segment that lost its header to the power has lost nothing that was acknowledged.
         file.append(&segment::header(folder.writer(), first_sequence, salt))?;
         folder.disk.sync_dir(&folder.path)?;
-        Ok(Self { segment: Closed { path, last: HashMap::new() }, file, length: segment::HEADER as u64, salt })
+        Ok(Self {
+            segment: Closed { path, last: HashMap::new(), bytes: 0 },
+            file,
+            length: segment::HEADER as u64,
+            salt,
+        })
     }
 
     /// Whether everything in it has been synced, the header too.
@@ -67,6 +75,7 @@ struct Writer {
     next: u64,
     open: Open,
     closed: Vec<Closed>,
+    kept: Arc<Kept>,
     /// Set for good by a failed sync.
     stopped: bool,
 }
@@ -126,7 +135,8 @@ impl Writer {
         }
         let next = Open::create(&self.folder, self.next)?;
         let full = std::mem::replace(&mut self.open, next);
-        self.closed.push(full.segment);
+        self.closed.push(Closed { bytes: full.length, ..full.segment });
+        self.kept.set(&self.closed);
         Ok(())
     }
 
@@ -155,6 +165,7 @@ impl Writer {
         };
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.closed).into_iter().partition(done);
         self.closed = kept;
+        self.kept.set(&self.closed);
         for segment in gone {
             // What cannot be removed now is tried again at the next start.
             if let Err(error) = self.folder.disk.remove(&segment.path) {

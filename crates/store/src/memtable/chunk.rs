@@ -89,6 +89,7 @@ pub(super) struct Chunk {
     /// Rows that lost to another writer's, so far.
     losses: u64,
     bytes: u64,
+    first_sequence: u64,
     last_sequence: u64,
     opened_at: Timestamp,
 }
@@ -102,6 +103,9 @@ impl Chunk {
     }
     pub(super) fn last_sequence(&self) -> u64 {
         self.last_sequence
+    }
+    pub(super) fn first_sequence(&self) -> u64 {
+        self.first_sequence
     }
     pub(super) fn replacing_days(&self) -> impl Iterator<Item = Day> {
         self.superseded.iter().filter_map(|key| Some(self.index.get(key)?.day))
@@ -122,6 +126,7 @@ impl Chunk {
     pub(super) fn open(&mut self, sequence: u64, now: Timestamp) -> u32 {
         if self.batches.is_empty() {
             self.opened_at = now;
+            self.first_sequence = sequence;
         }
         self.last_sequence = sequence;
         self.rows

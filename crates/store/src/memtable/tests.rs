@@ -213,11 +213,14 @@ fn a_small_memtable_waits_longer_than_a_large_one() {
             opened_before: at(opened_before),
             small_bytes,
             small_opened_before: at(small_opened_before),
+            first_sequence: 0,
         };
         tables.due(due).len()
     };
     assert_eq!([due(bytes, 5, 0), due(bytes, 6, 0), due(bytes + 1, 6, 5), due(bytes + 1, 6, 6)], [0, 1, 0, 1]);
     assert_eq!(tables.due(Due::sized(bytes)).len(), 1);
+    let keeping = |first_sequence| tables.due(Due { first_sequence, ..Due::sized(u64::MAX) }).len();
+    assert_eq!([keeping(0), keeping(1)], [0, 1], "one that keeps the log long is due whatever its size");
     assert_eq!(tables.bytes_of(TENANT, Table::Spans), bytes);
 }
 
