@@ -27,7 +27,7 @@ mod thread;
 
 pub use coming::Announced;
 pub use folder::{FolderError, LogFolder};
-pub use frame::{Encoding, Frame};
+pub use frame::{Compression, Encoding, Frame};
 pub use segment::{Damage, FORMAT_VERSION, Recovered};
 
 use std::sync::Arc;
@@ -51,11 +51,19 @@ pub struct Config {
     /// How long a sync waits, in microseconds, for requests that are being decoded and could share it. It never waits when
     /// there are none, so a lone sender loses nothing; 0 never waits.
     pub batch_wait_us: u64,
+    /// `none`, or `zstd` for a disk that takes less than about 200 MB/s.
+    pub compression: Compression,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { segment_bytes_max: 64 << 20, queue_max: 1_024, batch_bytes_max: 8 << 20, batch_wait_us: 1_000 }
+        Self {
+            segment_bytes_max: 64 << 20,
+            queue_max: 1_024,
+            batch_bytes_max: 8 << 20,
+            batch_wait_us: 1_000,
+            compression: Compression::None,
+        }
     }
 }
 
@@ -92,11 +100,17 @@ pub struct Log<P> {
     queue: mpsc::Sender<Command<P>>,
     coming: Arc<Coming>,
     kept: Arc<kept::Kept>,
+    compression: Compression,
 }
 
 impl<P> Clone for Log<P> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), coming: self.coming.clone(), kept: self.kept.clone() }
+        Self {
+            queue: self.queue.clone(),
+            coming: self.coming.clone(),
+            kept: self.kept.clone(),
+            compression: self.compression,
+        }
     }
 }
 
@@ -113,10 +127,10 @@ impl<P: Send + 'static> Log<P> {
         apply: impl FnMut(u64, P) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (queue, commands) = mpsc::channel(config.queue_max);
-        let coming = Arc::new(Coming::default());
+        let (coming, compression) = (Arc::new(Coming::default()), config.compression);
         let kept = Arc::default();
         thread::spawn(folder, recovered, config, commands, coming.clone(), Arc::clone(&kept), apply)?;
-        Ok(Self { queue, coming, kept })
+        Ok(Self { queue, coming, kept, compression })
     }
 
     /// Says that an append is being prepared, so that a batch may wait for it a moment.
@@ -132,7 +146,7 @@ impl<P: Send + 'static> Log<P> {
     /// See [`AppendError`]; after any of them the frame is not in the log, except that [`AppendError::Stopped`] cannot know.
     pub async fn append(&self, announced: Announced, frame: Frame, payload: P) -> Result<u64, AppendError> {
         let (done, receipt) = oneshot::channel();
-        let append = Append { tenant: frame.tenant, sealed: frame.seal(), payload, done };
+        let append = Append { tenant: frame.tenant, sealed: frame.seal(self.compression), payload, done };
         let command = Command::Append(Box::new(append));
         self.queue.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => AppendError::Busy,
