@@ -6,6 +6,7 @@
 mod found;
 mod key;
 pub mod merge;
+mod properties;
 mod reader;
 mod upload;
 
@@ -23,35 +24,14 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use spanlake_model::{Day, FileId, SpanKey, Table, TenantId, Timestamp};
+
+pub use properties::Config;
+use properties::properties;
 
 use crate::rows::{Rank, VERSION_COLUMNS, versions as versions_of};
 use crate::schema;
-
-/// Settings of data files.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Rows in a row group at most.
-    pub row_group_rows_max: usize,
-    /// Bytes in a row group at most, before compression.
-    pub row_group_bytes_max: usize,
-    /// Bytes in a page, before compression.
-    pub page_bytes: usize,
-    /// zstd level.
-    pub zstd_level: i32,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { row_group_rows_max: 131_072, row_group_bytes_max: 128 << 20, page_bytes: 256 << 10, zstd_level: 1 }
-    }
-}
 
 /// Why a data file cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -185,45 +165,6 @@ pub async fn delete(store: &dyn ObjectStore, path: &str) -> Result<(), Error> {
         Err(object_store::Error::NotFound { .. }) => Ok(()),
         outcome => Ok(outcome?),
     }
-}
-
-/// Long, unlike text: no dictionary, no statistics.
-const LONG: [&str; 7] = ["metadata", "attributes", "resource", "events", "links", "input", "output"];
-/// Looked up one by one: a bloom filter each.
-const LOOKED_UP: [&str; 4] = ["trace_id", "span_id", "session_id", "user_id"];
-
-fn properties(name: &Name, rows: usize, config: &Config) -> WriterProperties {
-    let level = ZstdLevel::try_new(config.zstd_level).unwrap_or_default();
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(config.row_group_rows_max))
-        .set_max_row_group_bytes(Some(config.row_group_bytes_max))
-        .set_data_page_size_limit(config.page_bytes)
-        .set_data_page_row_count_limit(8_192)
-        .set_created_by(format!("spanlake {}", env!("CARGO_PKG_VERSION")))
-        .set_key_value_metadata(Some(vec![
-            KeyValue::new("spanlake.format_version".into(), schema::FORMAT_VERSION.to_string()),
-            KeyValue::new("spanlake.tenant".into(), name.tenant.to_string()),
-            KeyValue::new("spanlake.table".into(), name.table.as_str().to_string()),
-            KeyValue::new("spanlake.day".into(), name.day.to_string()),
-        ]));
-    for column in LONG {
-        let column = ColumnPath::from(column);
-        properties = properties
-            .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_statistics_enabled(column, EnabledStatistics::None);
-    }
-    for column in ["trace_id", "span_id", "parent_span_id"] {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
-    }
-    for column in LOOKED_UP {
-        let column = ColumnPath::from(column);
-        properties = properties
-            .set_column_bloom_filter_enabled(column.clone(), true)
-            .set_column_bloom_filter_fpp(column.clone(), 0.01)
-            .set_column_bloom_filter_max_ndv(column, rows.clamp(1, config.row_group_rows_max) as u64);
-    }
-    properties.build()
 }
 
 /// Each row's key, and what decides between it and other versions of its span; a few thousand at a time.

@@ -75,7 +75,7 @@ impl Default for Config {
             orphan_interval_s: 21_600,
             orphan_objects_per_look_max: 10_000,
             look_interval_s: 30,
-            file: file::Config { zstd_level: 3, row_group_bytes_max: 64 << 20, ..file::Config::default() },
+            file: file::Config { row_group_bytes_max: 64 << 20, ..file::Config::merged() },
         }
     }
 }

@@ -99,7 +99,7 @@ const OUTPUT: u8 = 255;
 
 /// Several row groups, several pages in each.
 fn small_pages() -> Config {
-    Config { row_group_rows_max: 400, page_bytes: 4_096, ..Config::default() }
+    Config { row_group_rows_max: 400, page_bytes: 4_096, text_page_bytes: 4_096, ..Config::default() }
 }
 
 struct Files {
