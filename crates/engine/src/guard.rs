@@ -12,7 +12,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
+use datafusion::physical_plan::filter_pushdown::{ChildFilterDescription, FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, SendableRecordBatchStream,
@@ -76,8 +76,14 @@ impl Watch {
     }
 }
 
-/// Passes the first `width` columns of its input, after checking each row's tenant and dropping what is hidden.
-/// Filters from above travel through it: it looks at one row at a time.
+/// Columns it reads besides when attributes are asked for, which refer to content that is stored once.
+pub(crate) const REFERRED: &[&str] = &["input", "output"];
+/// The column that is not what is stored.
+pub(crate) const ATTRIBUTES: &str = "attributes";
+
+/// Passes the first `width` columns of its input, after checking each row's tenant, dropping what is hidden, and putting
+/// together the attributes. Filters from above travel through it, because it looks at one row at a time; but not those on
+/// attributes, which are something else below.
 #[derive(Debug)]
 pub(crate) struct GuardExec {
     input: Arc<dyn ExecutionPlan>,
@@ -87,7 +93,7 @@ pub(crate) struct GuardExec {
 }
 
 impl GuardExec {
-    /// `input` holds [`Watch::columns`] among its columns.
+    /// `input` holds [`Watch::columns`] among its columns, and [`REFERRED`] when it holds [`ATTRIBUTES`].
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, width: usize, watch: Watch) -> Result<Self> {
         let schema: SchemaRef = Arc::new(input.schema().project(&Vec::from_iter(0..width))?);
         let properties = PlanProperties::new(
@@ -132,7 +138,10 @@ impl ExecutionPlan for GuardExec {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
-        FilterDescription::from_children(filters, &self.children())
+        let schema = self.schema();
+        let as_stored = (0..self.width).filter(|column| schema.field(*column).name() != ATTRIBUTES).collect();
+        let child = ChildFilterDescription::from_child_with_allowed_indices(&filters, as_stored, &self.input)?;
+        Ok(FilterDescription::new().with_child(child))
     }
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
@@ -153,8 +162,17 @@ impl Watch {
                 erased::kept(&batch, &self.erased).map_err(|error| DataFusionError::External(Box::new(error)))?;
             batch = filter_record_batch(&batch, &kept)?;
         }
-        Ok(batch.project(&Vec::from_iter(0..width))?)
+        whole(&batch)?.project(&Vec::from_iter(0..width)).map_err(DataFusionError::from)
     }
+}
+
+/// With attributes as they were sent.
+fn whole(batch: &RecordBatch) -> Result<RecordBatch> {
+    let Ok(at) = batch.schema().index_of(ATTRIBUTES) else { return Ok(batch.clone()) };
+    let attributes = spanlake_store::rows::whole_attributes(batch);
+    let mut columns = batch.columns().to_vec();
+    columns[at] = attributes.map_err(|error| DataFusionError::External(Box::new(error)))?;
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
 fn ids<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a FixedSizeBinaryArray> {

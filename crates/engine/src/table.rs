@@ -25,7 +25,7 @@ use datafusion::scalar::ScalarValue;
 use spanlake_catalog::DataFile;
 use spanlake_model::{Erasure, Timestamp};
 
-use crate::guard::{GuardExec, Tripwire, Veil, Watch};
+use crate::guard::{ATTRIBUTES, GuardExec, REFERRED, Tripwire, Veil, Watch};
 use crate::hidden::Hidden;
 
 /// One tenant's rows of one table, as they were at one instant.
@@ -117,10 +117,12 @@ impl SnapshotTable {
         Ok(Arc::new(GuardExec::new(scan, asked.len(), watch)?))
     }
 
-    /// The columns asked for, then those of `needed` that are not among them.
+    /// The columns asked for, then those of `needed` that are not among them, and those that attributes refer to.
     fn with_columns(&self, asked: &[usize], needed: impl Iterator<Item = &'static str>) -> Result<Vec<usize>> {
         let mut columns = asked.to_vec();
-        for name in needed {
+        let has_attributes = asked.contains(&self.schema.index_of(ATTRIBUTES)?);
+        let referred = if has_attributes { REFERRED } else { &[] };
+        for name in needed.chain(referred.iter().copied()) {
             let column = self.schema.index_of(name)?;
             if !columns.contains(&column) {
                 columns.push(column);

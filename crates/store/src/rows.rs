@@ -1,11 +1,13 @@
 //! Rows between `model` and Arrow.
 
+mod content;
 mod decode;
 mod encode;
+mod escape;
 mod json;
 mod rank;
 
-pub use decode::{DecodeError, decode, span_keys};
+pub use decode::{DecodeError, decode, span_keys, whole_attributes};
 pub use encode::encode;
 pub use rank::{Rank, VERSION_COLUMNS, versions};
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::datafusion::scalar::ScalarValue;
 use spanlake_engine::{Config, Engine, Error, SnapshotRequest, TenantSession};
@@ -70,6 +71,27 @@ async fn a_span_comes_back_as_it_was_written() {
     let session = session(&world).await;
     let batches = session.collect(session.frame().unwrap()).await.unwrap();
     assert_eq!(decode(&batches[0]).unwrap(), [full]);
+}
+
+#[tokio::test]
+async fn attributes_are_whole_to_whoever_reads_or_filters_them() {
+    let world = World::new();
+    let question = "why was the parcel to \"Lisbon\" sent back to the warehouse, and when will it leave again?";
+    let sent = |byte| {
+        let attributes = format!("{{\"input.value\":{question:?},\"number\":{byte}}}");
+        Span { attributes, input: Some(question.into()), ..span(1, byte, 0) }
+    };
+    world.file(tenant(1), 1, &[sent(1), sent(2)], &[sent(1).key()]).await;
+    world.file(tenant(1), 2, &[sent(3)], &[sent(2).key()]).await;
+    world.writer(5, vec![fresh(tenant(1), &[sent(4)], &[])]);
+    let session = session(&world).await;
+    let wanted = col("attributes").eq(lit(sent(3).attributes)).or(col("attributes").eq(lit(sent(4).attributes)));
+    let found = session.frame().unwrap().filter(wanted).unwrap().select(vec![col("attributes")]).unwrap();
+    let batches = session.collect(found).await.unwrap();
+    let texts = batches.iter().flat_map(|batch| batch.column(0).as_string_view().iter().flatten());
+    let mut texts: Vec<_> = texts.map(str::to_owned).collect();
+    texts.sort();
+    assert_eq!(texts, [sent(3).attributes, sent(4).attributes]);
 }
 
 #[tokio::test]

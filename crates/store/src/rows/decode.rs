@@ -1,9 +1,13 @@
 //! Arrow to model.
 
-use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch, StringViewArray};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, RecordBatch, StringViewArray, StringViewBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, Decimal128Type, Int8Type, Int16Type, Int64Type, TimestampMicrosecondType};
 use spanlake_model::{AgentId, AppId, Cost, Kind, Money, Span, SpanId, SpanKey, Status, Timestamp, TraceId, Usage};
 
+use super::content::{self, Content};
 use super::json;
 
 /// A batch that is not of [`crate::schema::spans`], or holds what we never write.
@@ -44,6 +48,24 @@ pub fn span_keys(batch: &RecordBatch) -> Result<Vec<SpanKey>, DecodeError> {
             })
         })
         .collect()
+}
+
+/// The attributes of a batch's rows as they were sent, put together from its columns `attributes`, `input` and `output`.
+///
+/// # Errors
+/// As [`decode`].
+pub fn whole_attributes(batch: &RecordBatch) -> Result<ArrayRef, DecodeError> {
+    let (stored, input, output) = (texts(batch, "attributes")?, texts(batch, "input")?, texts(batch, "output")?);
+    if !stored.iter().flatten().any(content::has_references) {
+        return Ok(Arc::new(stored.clone()));
+    }
+    let mut whole = StringViewBuilder::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let content = Content { input: value(input, row), output: value(output, row) };
+        let attributes = value(stored, row).map(|stored| content::resolve(stored, content)).transpose();
+        whole.append_option(attributes.map_err(|why| broken("attributes", why))?);
+    }
+    Ok(Arc::new(whole.finish()))
 }
 
 pub(super) fn broken(column: &'static str, why: impl ToString) -> DecodeError {
@@ -136,8 +158,12 @@ columns! {
     output: texts => StringViewArray,
 }
 
+fn value(array: &StringViewArray, row: usize) -> Option<&str> {
+    array.is_valid(row).then(|| array.value(row))
+}
+
 fn text(array: &StringViewArray, row: usize) -> Option<String> {
-    array.is_valid(row).then(|| array.value(row).to_string())
+    value(array, row).map(str::to_string)
 }
 
 fn number<T: ArrowPrimitiveType>(array: &Numbers<T>, row: usize) -> Option<T::Native> {
@@ -181,13 +207,19 @@ impl Columns<'_> {
             prompt_version: text(self.prompt_version, row),
             tags: self.tags(row)?,
             metadata: self.metadata.value(row).to_string(),
-            attributes: self.attributes.value(row).to_string(),
+            attributes: self.attributes(row)?,
             resource: self.resource.value(row).to_string(),
             events: json::events(self.events.value(row)).map_err(|why| broken("events", why))?,
             links: json::links(self.links.value(row)).map_err(|why| broken("links", why))?,
             input: text(self.input, row),
             output: text(self.output, row),
         })
+    }
+
+    fn attributes(&self, row: usize) -> Result<String, DecodeError> {
+        let content = Content { input: value(self.input, row), output: value(self.output, row) };
+        let whole = content::resolve(self.attributes.value(row), content);
+        whole.map(Cow::into_owned).map_err(|why| broken("attributes", why))
     }
 
     fn agent(&self, row: usize) -> Result<Option<AgentId>, DecodeError> {

@@ -1,5 +1,6 @@
 //! Model to Arrow.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -7,8 +8,9 @@ use arrow::array::{
     ListBuilder, RecordBatch, StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, FieldRef};
-use spanlake_model::{Money, Span, Timestamp, preview};
+use spanlake_model::{Kind, Money, Span, Timestamp, preview};
 
+use super::content::{self, Content};
 use super::json::{events_text, links_text};
 use super::{Origin, Row};
 use crate::schema;
@@ -122,13 +124,25 @@ fn text(column: &str, rows: &[Row]) -> ArrayRef {
     match column {
         "events" => texts(rows, |row| Some(events_text(&row.span.events))),
         "links" => texts(rows, |row| Some(links_text(&row.span.links))),
-        "input_preview" => texts(rows, |row| row.span.input.as_deref().map(preview)),
-        "output_preview" => texts(rows, |row| row.span.output.as_deref().map(preview)),
+        "input_preview" => texts(rows, |row| shown_in_lists(&row.span, row.span.input.as_deref())),
+        "attributes" => texts(rows, |row| Some(attributes(&row.span))),
+        "output_preview" => texts(rows, |row| shown_in_lists(&row.span, row.span.output.as_deref())),
         _ => {
             let value = text_of(column);
             texts(rows, |row| value(&row.span))
         }
     }
+}
+
+/// A list of traces shows the content of a root, or of a call of a model; previews of others would be stored for nobody.
+fn shown_in_lists<'a>(span: &Span, content: Option<&'a str>) -> Option<&'a str> {
+    let is_shown = span.parent_span_id.is_none() || span.kind.as_str() == Kind::LLM;
+    content.filter(|_| is_shown).map(preview)
+}
+
+fn attributes(span: &Span) -> Cow<'_, str> {
+    let content = Content { input: span.input.as_deref(), output: span.output.as_deref() };
+    content::refer(&span.attributes, content)
 }
 
 fn texts<'a, T: AsRef<str>>(rows: &'a [Row], value: impl Fn(&'a Row) -> Option<T>) -> ArrayRef {
@@ -156,7 +170,6 @@ fn text_of(column: &str) -> for<'a> fn(&'a Span) -> Option<&'a str> {
         "prompt_name" => |span| span.prompt_name.as_deref(),
         "prompt_version" => |span| span.prompt_version.as_deref(),
         "metadata" => |span| Some(&span.metadata),
-        "attributes" => |span| Some(&span.attributes),
         "resource" => |span| Some(&span.resource),
         "input" => |span| span.input.as_deref(),
         "output" => |span| span.output.as_deref(),
