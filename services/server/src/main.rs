@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     let (role, options, demo) = cli.command.parts();
     let outcome = options.load(std::env::vars()).map_err(anyhow::Error::from).and_then(|config| {
         let _telemetry = telemetry::init(&config.telemetry)?;
-        run(role, config, demo)
+        runtime()?.block_on(run(role, config, demo))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -27,7 +27,15 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
+/// Threads for work that blocks, at most. Each keeps a heap of its own, so with the runtime's hundreds the memory that one
+/// frees is not what another takes: a quarter of the time went into fresh pages. Requests are decoded on as many as there are
+/// cores; the rest is for files.
+const BLOCKING_THREADS_MAX: usize = 16;
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()
+}
+
 async fn run(role: Role, config: Config, show_demo: bool) -> anyhow::Result<()> {
     // S3 and Postgres over TLS need a provider of cryptography; there is only this one in the tree.
     let _ = rustls::crypto::ring::default_provider().install_default();
