@@ -29,7 +29,7 @@ pub(crate) async fn replay(
     flusher: &Flusher,
     config: &Config,
 ) -> Result<(LogFolder, Recovered), Error> {
-    let (frames, mut read) = mpsc::channel(AHEAD);
+    let (frames, read) = mpsc::channel(AHEAD);
     let reading = tokio::task::spawn_blocking(move || {
         // A receiver that is gone has failed and says so itself.
         let recovered = folder.recover(|frame| drop(frames.blocking_send(frame)));
@@ -39,7 +39,7 @@ pub(crate) async fn replay(
     let mut replayed = 0;
     let wanted = |frame: &Frame| frame.sequence > memtables.watermark(frame.tenant, Table::Spans);
     // On all cores, in order. A watermark moves with what was applied, so the look before decoding is as good as one after.
-    let decoded = stream::unfold(&mut read, async |read| read.recv().await.map(|frame| (frame, read)))
+    let decoded = stream::unfold(read, |mut read| async move { read.recv().await.map(|frame| (frame, read)) })
         .filter(|frame| ready(wanted(frame)))
         .map(|frame| decode(frame, lease.writer))
         .buffered(AHEAD);
