@@ -92,8 +92,11 @@ impl House {
     }
 }
 
+/// What to ask for, and which traces it leaves.
+type Asked = (Value, &'static [u128]);
+
 pub(crate) async fn what_is_deleted_is_gone_at_once_and_from_the_disk_with_a_receipt(cluster: &Cluster) {
-    let deletions: [fn(&House) -> (Value, &'static [u128]); 5] = [
+    let deletions: [fn(&House) -> Asked; 5] = [
         |_| (json!({"trace_ids": [trace_id(GONE).to_string()]}), &[STAYS]),
         |_| (json!({"user_id": "ada"}), &[STAYS]),
         |_| (json!({"session_id": "ada-session"}), &[STAYS]),
@@ -106,7 +109,7 @@ pub(crate) async fn what_is_deleted_is_gone_at_once_and_from_the_disk_with_a_rec
     assert!(cluster.stored(&bystander.tenant.id).await.contains(CANARY), "where it was not deleted it can be found");
 }
 
-async fn deleted(cluster: &Cluster, deletion: fn(&House) -> (Value, &'static [u128])) {
+async fn deleted(cluster: &Cluster, deletion: fn(&House) -> Asked) {
     let house = House::build(cluster).await;
     house.shows(cluster, &[GONE, STAYS]).await;
     let (body, left) = deletion(&house);
