@@ -23,14 +23,17 @@ mod crash;
 mod document;
 mod doors;
 mod erasing;
+mod faults;
 mod isolation;
 mod journey;
 mod keys;
 mod limits;
+mod oracle;
 mod process;
 mod refusals;
 mod tenant;
 mod visibility;
+mod world;
 
 /// Makes tests of stories, which are functions over `&Cluster`.
 macro_rules! stories {
