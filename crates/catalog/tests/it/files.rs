@@ -27,7 +27,7 @@ pub(crate) async fn committed(catalog: &Catalog, lease: WriterLease, files: Vec<
     let mut stored = Vec::new();
     for (file, sequence) in files.into_iter().zip(1..) {
         let version =
-            take_in(&catalog, commit(lease, file.tenant, sequence, vec![file.clone()])).await.unwrap().unwrap();
+            take_in(catalog, commit(lease, file.tenant, sequence, vec![file.clone()])).await.unwrap().unwrap();
         stored.push(DataFile { version, ..file });
     }
     stored
