@@ -152,6 +152,11 @@ impl Memtables {
         lock(&self.tables).entry((tenant, table)).or_default().clone()
     }
 
+    /// As [`Self::rows`], of a table that has had some. All tables' lock is let go before the table's is asked for.
+    fn existing(&self, tenant: TenantId, table: Table) -> Option<Arc<Mutex<TenantRows>>> {
+        lock(&self.tables).get(&(tenant, table)).cloned()
+    }
+
     /// Takes a durable frame's rows in; answers how many bytes the chunk they joined holds now. Frames come in the order of
     /// their sequences.
     pub fn apply(&self, sequence: u64, now: Timestamp, pending: Pending) -> u64 {
@@ -193,7 +198,7 @@ impl Memtables {
 
     /// Rows above `after`, each key once.
     pub fn fresh(&self, tenant: TenantId, table: Table, after: u64) -> Snapshot {
-        let Some(rows) = lock(&self.tables).get(&(tenant, table)).cloned() else {
+        let Some(rows) = self.existing(tenant, table) else {
             return Snapshot::Rows { through: 0, superseded: Vec::new(), batches: Vec::new() };
         };
         let (through, views) = {
@@ -261,7 +266,7 @@ impl Memtables {
     /// Settles rows here against those that another writer has put into files: each key's version is decided by [`Rank`].
     /// Rows of `own` files are passed over; the order of the log has decided about them.
     pub fn meet(&self, tenant: TenantId, table: Table, own: WriterId, others: &[(SpanKey, Rank)]) {
-        let Some(rows) = lock(&self.tables).get(&(tenant, table)).cloned() else { return };
+        let Some(rows) = self.existing(tenant, table) else { return };
         let mut rows = lock(&rows);
         for (key, other) in others.iter().filter(|(_, other)| other.writer != own) {
             rows.chunks_mut().for_each(|chunk| chunk.meet(*key, *other, own));
@@ -270,12 +275,12 @@ impl Memtables {
 
     /// Whether a tenant's table has no rows here.
     pub fn is_empty(&self, tenant: TenantId, table: Table) -> bool {
-        lock(&self.tables).get(&(tenant, table)).is_none_or(|rows| lock(rows).chunks().all(Chunk::is_empty))
+        self.existing(tenant, table).is_none_or(|rows| lock(&rows).chunks().all(Chunk::is_empty))
     }
 
     /// The days of rows here that replace rows in files.
     pub fn replacing_days(&self, tenant: TenantId, table: Table) -> HashSet<Day> {
-        let Some(rows) = lock(&self.tables).get(&(tenant, table)).cloned() else { return HashSet::new() };
+        let Some(rows) = self.existing(tenant, table) else { return HashSet::new() };
         lock(&rows).chunks().flat_map(Chunk::replacing_days).collect()
     }
 
@@ -286,7 +291,7 @@ impl Memtables {
 
     /// Bytes held of a tenant's table, about.
     pub fn bytes_of(&self, tenant: TenantId, table: Table) -> u64 {
-        lock(&self.tables).get(&(tenant, table)).map_or(0, |rows| lock(rows).bytes)
+        self.existing(tenant, table).map_or(0, |rows| lock(&rows).bytes)
     }
 
     /// What of each tenant is in files, for trimming the log. A tenant with nothing waiting is done with all it sent.

@@ -48,12 +48,12 @@ pub(crate) async fn replay(
         let (sequence, tenant, prepared) = pending?;
         let (table, days) = (Table::Spans, prepared.days());
         let days = keys.ensure(tenant, table, days).await?;
-        memtables.apply(sequence, flusher.clock.now(), Pending { tenant, table, prepared, days });
+        let held = memtables.apply(sequence, flusher.clock.now(), Pending { tenant, table, prepared, days });
         replayed += 1;
-        for (tenant, table) in memtables.due(due) {
+        if held >= config.flush_bytes {
             keys.settle(tenant, table, memtables).await?;
+            flusher.flush_due(lease, memtables, keys, due).await?;
         }
-        flusher.flush_due(lease, memtables, keys, due).await?;
     }
     for (tenant, table) in memtables.tables() {
         keys.settle(tenant, table, memtables).await?;

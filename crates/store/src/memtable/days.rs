@@ -46,8 +46,8 @@ impl DayKeys {
         deal(&mut shards, entries);
         let after = shards.iter().map(Shard::len).sum::<usize>();
         self.held.store(after, Ordering::Relaxed);
-        self.total.fetch_add(after - before.min(after), Ordering::Relaxed);
-        self.total.fetch_sub(before - after.min(before), Ordering::Relaxed);
+        self.total.fetch_add(after.saturating_sub(before), Ordering::Relaxed);
+        self.total.fetch_sub(before.saturating_sub(after), Ordering::Relaxed);
     }
 
     /// Whether the key may be there, and had ended.
