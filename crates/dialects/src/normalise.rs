@@ -18,7 +18,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::span::{Event as ProtoEvent, Link as ProtoLink};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span as ProtoSpan};
-use spanlake_model::{AgentId, AppId, Event, Link, Span, SpanId, Timestamp, TraceId};
+use spanlake_model::{AgentId, AppId, CostSource, Event, Link, Span, SpanId, SpanKey, Timestamp, TraceId};
 
 use crate::otlp::TracesRequest;
 use fields::Field;
@@ -193,16 +193,15 @@ impl<'c> Resource<'c> {
         let (status, status_message) = outcome::status(source);
         let tool_name = labels::tool_name(source, &kind);
         let (input, output) = content::input_and_output(source, kind.as_str());
+        let cost = usage::cost(source, &usage);
+        let key = SpanKey { app_id: self.context.app, trace_id: identity.trace_id, span_id: identity.span_id };
         Ok(Span {
-            app_id: self.context.app,
             agent_id,
-            trace_id: identity.trace_id,
-            span_id: identity.span_id,
+            operation: source.text(Field::Operation),
             parent_span_id: identity.parent_span_id,
             name: value::clean(&sent.name),
             status,
             status_message,
-            start,
             end,
             time_to_first_token_ns: outcome::time_to_first_token(source, start),
             provider: labels::provider(source),
@@ -210,7 +209,8 @@ impl<'c> Resource<'c> {
             model,
             response_id: source.text(Field::ResponseId),
             usage,
-            cost: usage::cost(source, &usage),
+            cost_source: cost.total.map(|_| CostSource::Sent),
+            cost,
             tool_name,
             session_id: labels::session(source),
             user_id: labels::user(source),
@@ -231,6 +231,7 @@ impl<'c> Resource<'c> {
             input,
             output,
             kind,
+            ..Span::new(key, start)
         })
     }
 

@@ -45,6 +45,6 @@ pub use ids::{
 pub use limit::{Exhausted, Limit, Limits};
 pub use money::Money;
 pub use receipt::Receipt;
-pub use span::{Cost, Event, Kind, Link, Span, SpanKey, Status, Type, Usage, preview};
+pub use span::{Cost, CostSource, Event, Kind, Link, Span, SpanKey, Status, Type, Usage, preview};
 pub use table::{Day, Table};
 pub use time::{RangeError, TimeRange, Timestamp};

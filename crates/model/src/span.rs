@@ -133,7 +133,33 @@ pub struct Usage {
     pub reasoning: Option<i64>,
 }
 
-/// Dollars, as the client sent them.
+/// Where a cost is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CostSource {
+    /// The client sent it.
+    Sent,
+    /// From list prices.
+    Listed,
+    /// From prices of the tenant's own.
+    Own,
+}
+
+impl CostSource {
+    /// As written in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Listed => "listed",
+            Self::Own => "own",
+        }
+    }
+    /// Reads what [`Self::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Sent, Self::Listed, Self::Own].into_iter().find(|source| source.as_str() == text)
+    }
+}
+
+/// Dollars.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// For what the model read.
@@ -194,8 +220,12 @@ pub struct Span {
     pub name: String,
     /// What it is.
     pub kind: Kind,
+    /// What was done, in the sender's word: `chat`, `execute_tool`, `invoke_agent` …
+    pub operation: Option<String>,
     /// How it ended.
     pub status: Status,
+    /// How much it matters, in Langfuse's words: `DEBUG`, `DEFAULT`, `WARNING`, `ERROR`.
+    pub level: Option<String>,
     /// Why it ended so.
     pub status_message: Option<String>,
     /// When it began.
@@ -204,22 +234,36 @@ pub struct Span {
     pub end: Option<Timestamp>,
     /// Nanoseconds from `start` to the first token.
     pub time_to_first_token_ns: Option<i64>,
+    /// Output tokens a second, as sent.
+    pub tokens_per_second: Option<f64>,
     /// Who runs the model.
     pub provider: Option<String>,
     /// The model asked for.
     pub request_model: Option<String>,
     /// The model to show and to price by: the one that answered, else the one asked for.
     pub model: Option<String>,
+    /// Temperature and the like: a canonical JSON object.
+    pub model_parameters: Option<String>,
     /// The provider's id of the answer.
     pub response_id: Option<String>,
+    /// Why the model stopped: `stop`, `length`, `tool_calls`, `content_filter`, `error`, or the sender's own word.
+    pub finish_reason: Option<String>,
     /// Tokens.
     pub usage: Usage,
-    /// Dollars, when the client sent them.
+    /// What was counted beside [`Usage`], such as tokens of sound and pictures: a canonical JSON object of counts.
+    pub usage_details: Option<String>,
+    /// Dollars: as stored, those that the client sent; as read, those of a price book where it sent none.
     pub cost: Cost,
+    /// Where `cost` is from.
+    pub cost_source: Option<CostSource>,
     /// The tool at work.
     pub tool_name: Option<String>,
+    /// The name of the agent at work.
+    pub agent_name: Option<String>,
     /// Groups traces of one conversation.
     pub session_id: Option<String>,
+    /// A name for that conversation.
+    pub session_name: Option<String>,
     /// The end user.
     pub user_id: Option<String>,
     /// A name for the whole trace.
@@ -254,9 +298,64 @@ pub struct Span {
     pub input: Option<String>,
     /// What came out: JSON when it was JSON, else text.
     pub output: Option<String>,
+    /// Of a log record that is kept beside the spans, to be joined to `parent_span_id`: its event's name. None for a span.
+    pub log_name: Option<String>,
 }
 
 impl Span {
+    /// A span of which nothing is known but which it is and when it began.
+    pub fn new(key: SpanKey, start: Timestamp) -> Self {
+        let none = || "{}".to_owned();
+        Self {
+            app_id: key.app_id,
+            agent_id: None,
+            trace_id: key.trace_id,
+            span_id: key.span_id,
+            parent_span_id: None,
+            name: String::new(),
+            kind: Kind::new(Kind::SPAN),
+            operation: None,
+            status: Status::Unset,
+            level: None,
+            status_message: None,
+            start,
+            end: None,
+            time_to_first_token_ns: None,
+            tokens_per_second: None,
+            provider: None,
+            request_model: None,
+            model: None,
+            model_parameters: None,
+            response_id: None,
+            finish_reason: None,
+            usage: Usage::default(),
+            usage_details: None,
+            cost: Cost::default(),
+            cost_source: None,
+            tool_name: None,
+            agent_name: None,
+            session_id: None,
+            session_name: None,
+            user_id: None,
+            trace_name: None,
+            environment: None,
+            release: None,
+            version: None,
+            service_name: None,
+            scope_name: None,
+            prompt_name: None,
+            prompt_version: None,
+            tags: Vec::new(),
+            metadata: none(),
+            attributes: none(),
+            resource: none(),
+            events: Vec::new(),
+            links: Vec::new(),
+            input: None,
+            output: None,
+            log_name: None,
+        }
+    }
     /// What makes it itself.
     pub const fn key(&self) -> SpanKey {
         SpanKey { app_id: self.app_id, trace_id: self.trace_id, span_id: self.span_id }

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use spanlake_model::{
-    AppId, Cost, FileId, Kind, Span, SpanId, Status, Table, TenantId, Timestamp, TraceId, Usage, WriterId,
+    AppId, FileId, Kind, Span, SpanId, SpanKey, Status, Table, TenantId, Timestamp, TraceId, Usage, WriterId,
 };
 use spanlake_store::file;
 use spanlake_store::rows::{Origin, Row, encode};
@@ -50,44 +50,33 @@ fn span(number: u64, numbers: &mut Numbers) -> Span {
     });
     let trace = u128::from(number / 5 + 1) << 64 | u128::from(START);
     let start = Timestamp::from_nanos((START + number * 1_000_000).cast_signed());
-    Span {
+    let key = SpanKey {
         app_id: AppId::from_bytes([1; 16]),
-        agent_id: None,
         trace_id: TraceId::from_bytes(trace.to_be_bytes()).expect("not zero"),
         span_id: SpanId::from_bytes((number + 1).to_be_bytes()).expect("not zero"),
+    };
+    Span {
         parent_span_id: SpanId::from_bytes((number / 5 * 5 + 1).to_be_bytes()),
         name: "chat gpt-4o-mini".to_owned(),
         kind: Kind::new(Kind::LLM),
         status: Status::Ok,
-        status_message: None,
-        start,
         end: Some(Timestamp::from_nanos(start.as_nanos() + 812_345_678)),
-        time_to_first_token_ns: None,
         provider: text("openai"),
         request_model: text("gpt-4o-mini"),
         model: text("gpt-4o-mini-2024-07-18"),
         response_id: Some(format!("chatcmpl-{:024}", numbers.next())),
         usage: Usage { input: Some(812), output: Some(97), total: Some(909), ..Usage::default() },
-        cost: Cost::default(),
-        tool_name: None,
         session_id: Some(format!("session-{}", number / 50)),
         user_id: text("user-7"),
-        trace_name: None,
         environment: text("production"),
-        release: None,
         version: text("1.4.2"),
         service_name: text("bench"),
         scope_name: text("bench"),
-        prompt_name: None,
-        prompt_version: None,
-        tags: Vec::new(),
-        metadata: "{}".to_owned(),
         attributes: attributes.to_string(),
         resource: r#"{"service.name":"bench","service.version":"1.4.2"}"#.to_owned(),
-        events: Vec::new(),
-        links: Vec::new(),
         input: Some(input),
         output: Some(output),
+        ..Span::new(key, start)
     }
 }
 

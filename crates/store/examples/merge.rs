@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use object_store::ObjectStore;
 use spanlake_model::{
-    AppId, Cost, Day, FileId, Kind, Money, Span, SpanId, Status, Table, TenantId, TraceId, Usage, WriterId,
+    AppId, Cost, Day, FileId, Kind, Money, Span, SpanId, SpanKey, Status, Table, TenantId, TraceId, Usage, WriterId,
 };
 use spanlake_store::disk::LocalDisk;
 use spanlake_store::file::{self, merge};
@@ -123,19 +123,16 @@ fn row(numbers: &mut Numbers, index: usize, value_bytes: usize) -> Row {
     let mut trace_id = [0; 16];
     trace_id[..8].copy_from_slice(&trace.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     trace_id[15] = 1;
-    let span = Span {
+    let key = SpanKey {
         app_id: AppId::from_bytes([u8::try_from(trace % 10).unwrap(); 16]),
-        agent_id: None,
         trace_id: TraceId::from_bytes(trace_id).unwrap(),
         span_id: SpanId::from_bytes((number.wrapping_mul(0xd6e8_feb8_6659_fd93) | 1).to_be_bytes()).unwrap(),
-        parent_span_id: None,
+    };
+    let span = Span {
         name: "chat gpt-4o".into(),
         kind: Kind::new(Kind::LLM),
         status: Status::Ok,
-        status_message: None,
-        start,
         end: Some(start.plus(Duration::from_micros(numbers.below(3_000_000)))),
-        time_to_first_token_ns: None,
         provider: Some("openai".into()),
         request_model: Some("gpt-4o".into()),
         model: Some("gpt-4o-2024-08-06".into()),
@@ -146,25 +143,18 @@ fn row(numbers: &mut Numbers, index: usize, value_bytes: usize) -> Row {
             ..Usage::default()
         },
         cost: Cost { total: Money::from_dollars(0.01), ..Cost::default() },
-        tool_name: None,
         session_id: Some(format!("session-{}", trace / 4)),
         user_id: Some(format!("user-{}", trace % 997)),
         trace_name: Some("support".into()),
         environment: Some("prod".into()),
-        release: None,
-        version: None,
         service_name: Some("support-bot".into()),
         scope_name: Some("openinference.instrumentation.openai".into()),
-        prompt_name: None,
-        prompt_version: None,
         tags: vec!["eu".into()],
-        metadata: "{}".into(),
         attributes: format!(r#"{{"gen_ai.request.temperature":0.7,"note":"{}"}}"#, numbers.text(300)),
         resource: r#"{"service.name":"support-bot","telemetry.sdk.language":"python"}"#.into(),
-        events: vec![],
-        links: vec![],
         input: Some(numbers.text(value_bytes)),
         output: Some(numbers.text(400)),
+        ..Span::new(key, start)
     };
     Row { span, received_at: start, sequence: number }
 }

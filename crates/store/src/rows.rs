@@ -36,7 +36,7 @@ pub struct Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spanlake_model::{AppId, Cost, Event, Kind, Link, Money, SpanId, Status, TraceId, Usage};
+    use spanlake_model::{AppId, Cost, CostSource, Event, Kind, Link, Money, SpanId, Status, TraceId, Usage};
 
     fn full() -> Span {
         let text = |word: &str| Some(word.to_string());
@@ -51,15 +51,20 @@ mod tests {
             parent_span_id: SpanId::from_bytes([7; 8]),
             name: "chat gpt-4o".into(),
             kind: Kind::new(Kind::LLM),
+            operation: text("chat"),
             status: Status::Error,
+            level: text("WARNING"),
             status_message: text("429"),
             start,
             end: Some(Timestamp::from_nanos(start.as_nanos() + 812_345_678)),
             time_to_first_token_ns: Some(5),
+            tokens_per_second: Some(61.5),
             provider: text("openai"),
             request_model: text("gpt-4o"),
             model: text("gpt-4o-2024-08-06"),
+            model_parameters: text(r#"{"temperature":0.7}"#),
             response_id: text("r1"),
+            finish_reason: text("stop"),
             usage: Usage {
                 input: Some(10),
                 output: Some(4),
@@ -68,9 +73,13 @@ mod tests {
                 cache_write: Some(1),
                 reasoning: Some(3),
             },
+            usage_details: text(r#"{"input_audio":3}"#),
+            cost_source: Some(CostSource::Sent),
             cost: Cost { input: Money::from_dollars(0.1), output: None, total: Money::from_dollars(0.25) },
             tool_name: text("search"),
+            agent_name: text("support"),
             session_id: text("s"),
+            session_name: text("a talk"),
             user_id: text("u"),
             trace_name: text("t"),
             environment: text("prod"),
@@ -88,6 +97,7 @@ mod tests {
             links: vec![Link { trace_id, span_id, attributes: "{}".into() }],
             input: text("hi"),
             output: text("[\"hello\"]"),
+            log_name: text("gen_ai.choice"),
         }
     }
 

@@ -7,12 +7,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use spanlake_model::{Money, Table};
 
-/// The version written into every data file. A reader takes this one and all before it.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version written into every data file. A reader takes this one and all before it: a column that an older file does not
+/// have is null there.
+///
+/// 2 added `operation` and all columns with a higher id.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The columns of a table.
 pub fn of(table: Table) -> SchemaRef {
@@ -25,6 +30,19 @@ pub fn of(table: Table) -> SchemaRef {
 pub fn spans() -> SchemaRef {
     static SPANS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(span_fields())));
     SPANS.clone()
+}
+
+/// A batch of a data file as the table has it now: columns that the file's version did not have are null.
+///
+/// # Errors
+/// When a column is missing that every version has, or is of another type.
+pub fn adapt(table: Table, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = of(table);
+    let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
+        Some(column) => column.clone(),
+        None => new_null_array(field.data_type(), batch.num_rows()),
+    };
+    RecordBatch::try_new(schema.clone(), schema.fields().iter().map(column).collect())
 }
 
 const ID16: DataType = DataType::FixedSizeBinary(16);
@@ -96,6 +114,16 @@ fn span_fields() -> Fields {
         (50, "output_preview", TEXT),
         (51, "input", TEXT),
         (52, "output", TEXT),
+        (56, "operation", TEXT),
+        (57, "level", TEXT),
+        (58, "tokens_per_second", DataType::Float64),
+        (59, "model_parameters", TEXT),
+        (60, "finish_reason", TEXT),
+        (61, "usage_details", TEXT),
+        (62, "cost_source", TEXT),
+        (63, "agent_name", TEXT),
+        (64, "session_name", TEXT),
+        (65, "log_name", TEXT),
     ];
     let mut columns: Vec<_> = required
         .into_iter()
@@ -125,6 +153,6 @@ mod tests {
         let ids: std::collections::BTreeSet<_> =
             schema.fields().iter().map(|field| field.metadata()[PARQUET_FIELD_ID_META_KEY].clone()).collect();
         let names: std::collections::BTreeSet<_> = schema.fields().iter().map(|field| field.name()).collect();
-        assert_eq!((ids.len(), names.len()), (54, 54));
+        assert_eq!((ids.len(), names.len()), (64, 64));
     }
 }

@@ -14,8 +14,8 @@ use spanlake_catalog::{
 };
 use spanlake_engine::{Config, Engine, TenantStores};
 use spanlake_model::{
-    AppId, Caller, Clock, Code, Cost, Day, Erasure, ErasureId, ErasureScope, Fault, FileId, KeyId, Kind, Principal,
-    Receipt, ScopeSet, Span, SpanId, SpanKey, Status, Table, TenantId, TimeRange, Timestamp, TraceId, Usage, WriterId,
+    AppId, Caller, Clock, Code, Day, Erasure, ErasureId, ErasureScope, Fault, FileId, KeyId, Principal, Receipt,
+    ScopeSet, Span, SpanId, SpanKey, Table, TenantId, TimeRange, Timestamp, TraceId, WriterId,
 };
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 use spanlake_store::rows::{Origin, Row, encode};
@@ -52,45 +52,8 @@ pub fn at(seconds: u64) -> Timestamp {
 
 /// A finished root span of app 1, one second long.
 pub fn span(trace_byte: u8, span_byte: u8, seconds: u64) -> Span {
-    Span {
-        app_id: app(1),
-        agent_id: None,
-        trace_id: trace(trace_byte),
-        span_id: id(span_byte),
-        parent_span_id: None,
-        name: format!("span {span_byte}"),
-        kind: Kind::new(Kind::SPAN),
-        status: Status::Unset,
-        status_message: None,
-        start: at(seconds),
-        end: Some(at(seconds + 1)),
-        time_to_first_token_ns: None,
-        provider: None,
-        request_model: None,
-        model: None,
-        response_id: None,
-        usage: Usage::default(),
-        cost: Cost::default(),
-        tool_name: None,
-        session_id: None,
-        user_id: None,
-        trace_name: None,
-        environment: None,
-        release: None,
-        version: None,
-        service_name: None,
-        scope_name: None,
-        prompt_name: None,
-        prompt_version: None,
-        tags: vec![],
-        metadata: "{}".into(),
-        attributes: "{}".into(),
-        resource: "{}".into(),
-        events: vec![],
-        links: vec![],
-        input: None,
-        output: None,
-    }
+    let key = SpanKey { app_id: app(1), trace_id: trace(trace_byte), span_id: id(span_byte) };
+    Span { name: format!("span {span_byte}"), end: Some(at(seconds + 1)), ..Span::new(key, at(seconds)) }
 }
 
 pub fn batch(tenant: TenantId, spans: &[Span], sequence: u64) -> arrow::array::RecordBatch {

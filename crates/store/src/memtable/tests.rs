@@ -1,4 +1,4 @@
-use spanlake_model::{AppId, Cost, Kind, Span, SpanId, Status, TraceId, Usage, WriterId};
+use spanlake_model::{AppId, Span, SpanId, SpanKey, TraceId, WriterId};
 
 use super::*;
 use crate::rows::{Origin, Row, decode};
@@ -7,45 +7,12 @@ const TENANT: TenantId = TenantId::from_bytes([3; 16]);
 
 fn span(id: u8, name: &str, finished: bool) -> Span {
     let start = Timestamp::from_secs(1_000);
-    Span {
+    let key = SpanKey {
         app_id: AppId::from_bytes([1; 16]),
-        agent_id: None,
         trace_id: TraceId::from_bytes([1; 16]).unwrap(),
         span_id: SpanId::from_bytes([id; 8]).unwrap(),
-        parent_span_id: None,
-        name: name.into(),
-        kind: Kind::new(Kind::SPAN),
-        status: Status::Unset,
-        status_message: None,
-        start,
-        end: finished.then_some(start),
-        time_to_first_token_ns: None,
-        provider: None,
-        request_model: None,
-        model: None,
-        response_id: None,
-        usage: Usage::default(),
-        cost: Cost::default(),
-        tool_name: None,
-        session_id: None,
-        user_id: None,
-        trace_name: None,
-        environment: None,
-        release: None,
-        version: None,
-        service_name: None,
-        scope_name: None,
-        prompt_name: None,
-        prompt_version: None,
-        tags: vec![],
-        metadata: "{}".into(),
-        attributes: "{}".into(),
-        resource: "{}".into(),
-        events: vec![],
-        links: vec![],
-        input: None,
-        output: None,
-    }
+    };
+    Span { name: name.into(), end: finished.then_some(start), ..Span::new(key, start) }
 }
 
 fn apply(tables: &Memtables, sequence: u64, spans: Vec<Span>, days: &HashMap<Day, Arc<DayKeys>>) {

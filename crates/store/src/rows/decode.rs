@@ -4,8 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, RecordBatch, StringViewArray, StringViewBuilder};
-use arrow::datatypes::{ArrowPrimitiveType, Decimal128Type, Int8Type, Int16Type, Int64Type, TimestampMicrosecondType};
-use spanlake_model::{AgentId, AppId, Cost, Kind, Money, Span, SpanId, SpanKey, Status, Timestamp, TraceId, Usage};
+use arrow::datatypes::{
+    ArrowPrimitiveType, Decimal128Type, Float64Type, Int8Type, Int16Type, Int64Type, TimestampMicrosecondType,
+};
+use spanlake_model::{
+    AgentId, AppId, Cost, CostSource, Kind, Money, Span, SpanId, SpanKey, Status, Timestamp, TraceId, Usage,
+};
 
 use super::content::{self, Content};
 use super::json;
@@ -149,6 +153,16 @@ columns! {
     scope_name: texts => StringViewArray,
     prompt_name: texts => StringViewArray,
     prompt_version: texts => StringViewArray,
+    tokens_per_second: numbers<Float64Type> => Numbers<Float64Type>,
+    operation: texts => StringViewArray,
+    level: texts => StringViewArray,
+    model_parameters: texts => StringViewArray,
+    finish_reason: texts => StringViewArray,
+    usage_details: texts => StringViewArray,
+    agent_name: texts => StringViewArray,
+    session_name: texts => StringViewArray,
+    log_name: texts => StringViewArray,
+    cost_source: texts => StringViewArray,
     metadata: texts => StringViewArray,
     attributes: texts => StringViewArray,
     resource: texts => StringViewArray,
@@ -183,19 +197,28 @@ impl Columns<'_> {
             parent_span_id: self.parent(row)?,
             name: self.name.value(row).to_string(),
             kind: Kind::new(self.kind.value(row)),
+            operation: text(self.operation, row),
             status: Status::from_i8(self.status.value(row)),
+            level: text(self.level, row),
             status_message: text(self.status_message, row),
             start,
             end: end.map(Timestamp::from_nanos),
             time_to_first_token_ns: number(self.time_to_first_token_ns, row),
+            tokens_per_second: number(self.tokens_per_second, row),
             provider: text(self.provider, row),
             request_model: text(self.request_model, row),
             model: text(self.model, row),
+            model_parameters: text(self.model_parameters, row),
             response_id: text(self.response_id, row),
+            finish_reason: text(self.finish_reason, row),
             usage: self.usage(row),
+            usage_details: text(self.usage_details, row),
             cost: self.cost(row),
+            cost_source: value(self.cost_source, row).and_then(CostSource::parse),
             tool_name: text(self.tool_name, row),
+            agent_name: text(self.agent_name, row),
             session_id: text(self.session_id, row),
+            session_name: text(self.session_name, row),
             user_id: text(self.user_id, row),
             trace_name: text(self.trace_name, row),
             environment: text(self.environment, row),
@@ -213,6 +236,7 @@ impl Columns<'_> {
             links: json::links(self.links.value(row)).map_err(|why| broken("links", why))?,
             input: text(self.input, row),
             output: text(self.output, row),
+            log_name: text(self.log_name, row),
         })
     }
 

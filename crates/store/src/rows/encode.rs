@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, FixedSizeBinaryBuilder, Int8Array, Int16Array, Int32Array, Int64Array,
-    ListBuilder, RecordBatch, StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Decimal128Array, FixedSizeBinaryBuilder, Float64Array, Int8Array, Int16Array, Int32Array,
+    Int64Array, ListBuilder, RecordBatch, StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, FieldRef};
-use spanlake_model::{Kind, Money, Span, Timestamp, preview};
+use spanlake_model::{CostSource, Kind, Money, Span, Timestamp, preview};
 
 use super::content::{self, Content};
 use super::json::{events_text, links_text};
@@ -39,6 +39,7 @@ fn column(field: &FieldRef, origin: Origin, rows: &[Row]) -> ArrayRef {
         "status" => Arc::new(Int8Array::from_iter_values(rows.iter().map(|row| row.span.status.as_i8()))),
         "is_root" => Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.span.parent_span_id.is_none())))),
         "tags" => tags(field, rows),
+        "tokens_per_second" => Arc::new(Float64Array::from_iter(rows.iter().map(|row| row.span.tokens_per_second))),
         name => match field.data_type() {
             DataType::Int64 => counts(rows, count_of(name)),
             DataType::Decimal128(..) => money(rows, money_of(name)),
@@ -134,9 +135,10 @@ fn text(column: &str, rows: &[Row]) -> ArrayRef {
     }
 }
 
-/// A list of traces shows the content of a root, or of a call of a model; previews of others would be stored for nobody.
+/// A list of traces shows the content of a root, or of a call of a model, or what a log says of them; previews of others
+/// would be stored for nobody.
 fn shown_in_lists<'a>(span: &Span, content: Option<&'a str>) -> Option<&'a str> {
-    let is_shown = span.parent_span_id.is_none() || span.kind.as_str() == Kind::LLM;
+    let is_shown = span.parent_span_id.is_none() || span.kind.as_str() == Kind::LLM || span.log_name.is_some();
     content.filter(|_| is_shown).map(preview)
 }
 
@@ -169,6 +171,15 @@ fn text_of(column: &str) -> for<'a> fn(&'a Span) -> Option<&'a str> {
         "scope_name" => |span| span.scope_name.as_deref(),
         "prompt_name" => |span| span.prompt_name.as_deref(),
         "prompt_version" => |span| span.prompt_version.as_deref(),
+        "operation" => |span| span.operation.as_deref(),
+        "level" => |span| span.level.as_deref(),
+        "model_parameters" => |span| span.model_parameters.as_deref(),
+        "finish_reason" => |span| span.finish_reason.as_deref(),
+        "usage_details" => |span| span.usage_details.as_deref(),
+        "agent_name" => |span| span.agent_name.as_deref(),
+        "session_name" => |span| span.session_name.as_deref(),
+        "log_name" => |span| span.log_name.as_deref(),
+        "cost_source" => |span| span.cost_source.map(CostSource::as_str),
         "metadata" => |span| Some(&span.metadata),
         "resource" => |span| Some(&span.resource),
         "input" => |span| span.input.as_deref(),

@@ -107,7 +107,8 @@ async fn spans(file: Vec<u8>) -> Vec<Span> {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     store.put(&"sample".into(), PutPayload::from(file)).await.unwrap();
     let batches: Vec<_> = file::read(store, "sample", None).await.unwrap().try_collect().await.unwrap();
-    batches.iter().flat_map(|batch| decode(batch).unwrap()).collect()
+    let adapted = |batch| schema::adapt(Table::Spans, batch).unwrap();
+    batches.iter().flat_map(|batch| decode(&adapted(batch)).unwrap()).collect()
 }
 
 fn file_of(spans: Vec<Span>) -> Vec<u8> {

@@ -17,8 +17,8 @@ use spanlake_catalog::{
 };
 use spanlake_compactor::{Config, Parts, Service};
 use spanlake_model::{
-    AppId, Clock, Cost, Day, Entropy, Erasure, ErasureId, ErasureScope, FileId, Kind, Limits, MemberId, Receipt, Role,
-    Span, SpanId, SpanKey, Status, SystemEntropy, Table, TenantId, TimeRange, Timestamp, TraceId, Usage, WriterId,
+    AppId, Clock, Day, Entropy, Erasure, ErasureId, ErasureScope, FileId, Kind, Limits, MemberId, Receipt, Role, Span,
+    SpanId, SpanKey, Status, SystemEntropy, Table, TenantId, TimeRange, Timestamp, TraceId, Usage, WriterId,
 };
 use spanlake_store::rows::{Origin, Row, decode, encode, span_keys};
 use spanlake_store::{Store, erased, file};
@@ -86,44 +86,23 @@ pub(crate) fn trace_of(number: u8) -> ErasureScope {
 fn span(number: u8, says: &str) -> Span {
     // Spans of several apps, traces and minutes, so that the sort has something to do.
     let start = NOON.plus(Duration::from_secs(u64::from(number % 2) * 86_400 + u64::from(number) * 37 % 400));
-    Span {
+    let key = SpanKey {
         app_id: AppId::from_bytes([1 + number % 3; 16]),
-        agent_id: None,
         trace_id: TraceId::from_bytes([1 + number % 5; 16]).unwrap(),
         span_id: SpanId::from_bytes([1 + number; 8]).unwrap(),
-        parent_span_id: None,
+    };
+    Span {
         name: "chat".into(),
         kind: Kind::new(Kind::LLM),
         status: Status::Ok,
-        status_message: None,
-        start,
         end: Some(start.plus(Duration::from_secs(1))),
-        time_to_first_token_ns: None,
-        provider: None,
-        request_model: None,
         model: Some("gpt-4o".into()),
-        response_id: None,
         usage: Usage { input: Some(i64::from(number)), ..Usage::default() },
-        cost: Cost::default(),
-        tool_name: None,
         session_id: Some("s".into()),
-        user_id: None,
-        trace_name: None,
-        environment: None,
-        release: None,
-        version: None,
-        service_name: None,
-        scope_name: None,
-        prompt_name: None,
-        prompt_version: None,
         tags: vec!["tag".into()],
-        metadata: "{}".into(),
-        attributes: "{}".into(),
-        resource: "{}".into(),
-        events: vec![],
-        links: vec![],
         input: Some("in".into()),
         output: Some(says.into()),
+        ..Span::new(key, start)
     }
 }
 

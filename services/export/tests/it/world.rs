@@ -14,7 +14,7 @@ use spanlake_access::{Gate, MemoryLimiter};
 use spanlake_export::{Config, Service, routes};
 use spanlake_model::{
     AgentId, AppId, Caller, Clock, Code, Cost, Entropy, Fault, KeyId, Kind, Limits, Money, Position, Scope, ScopeSet,
-    Span, SpanFilter, SpanId, Status, TenantId, Timestamp, TraceId, Usage, WriterId,
+    Span, SpanFilter, SpanId, SpanKey, Status, TenantId, Timestamp, TraceId, Usage, WriterId,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 use spanlake_proto::query::{Scan, ScanRequest, SpanSource};
@@ -55,44 +55,28 @@ impl Entropy for Fixed {
 /// A span; `number` makes its ids.
 pub(crate) fn span(number: u128, start: &str) -> Span {
     let start = at(start);
-    Span {
+    let key = SpanKey {
         app_id: APP,
-        agent_id: None,
         trace_id: TraceId::from_bytes(number.to_be_bytes()).unwrap(),
         span_id: SpanId::from_bytes([9; 8]).unwrap(),
+    };
+    Span {
         parent_span_id: SpanId::from_bytes([8; 8]),
         name: format!("chat {number}"),
         kind: Kind::new(Kind::LLM),
         status: Status::Ok,
-        status_message: None,
-        start,
         end: Some(Timestamp::from_nanos(start.as_nanos() + 812_500_000)),
-        time_to_first_token_ns: None,
-        provider: None,
         request_model: Some("gpt-4o".into()),
         model: Some("gpt-4o".into()),
-        response_id: None,
         usage: Usage { input: Some(10), output: Some(4), ..Usage::default() },
         cost: Cost { total: Money::from_dollars(0.25), ..Cost::default() },
-        tool_name: None,
         session_id: Some("s".into()),
         user_id: Some("u".into()),
-        trace_name: None,
-        environment: None,
-        release: None,
-        version: None,
-        service_name: None,
-        scope_name: None,
-        prompt_name: None,
-        prompt_version: None,
         tags: vec!["beta".into()],
         metadata: r#"{"env":"prod"}"#.into(),
-        attributes: "{}".into(),
-        resource: "{}".into(),
-        events: vec![],
-        links: vec![],
         input: Some(r#"[{"role":"user","content":"hi"}]"#.into()),
         output: Some("hello".into()),
+        ..Span::new(key, start)
     }
 }
 

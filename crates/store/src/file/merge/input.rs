@@ -76,7 +76,7 @@ impl Input {
             if let Some(group) = &mut self.group
                 && let Some(batch) = group.next()
             {
-                let batch = RecordBatch::try_new(schema::of(name.table), batch?.columns().to_vec())?;
+                let batch = schema::adapt(name.table, &batch?)?;
                 self.check(name, &batch)?;
                 return Ok(Some(batch));
             }

@@ -6,7 +6,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use spanlake_model::{
-    AppId, Cost, FileId, Kind, Span, SpanId, Status, Table, TenantId, Timestamp, TraceId, Usage, WriterId,
+    AppId, FileId, Kind, Span, SpanId, SpanKey, Status, Table, TenantId, Timestamp, TraceId, WriterId,
 };
 use std::time::Duration;
 
@@ -41,44 +41,21 @@ fn row(id: u64, minute: u64, app: u8, input: String) -> Row {
     let start = Timestamp::from_secs(i64::from(DAY.0) * 86_400).plus(Duration::from_secs(minute * 60));
     let mut trace = [1; 16];
     trace[8..].copy_from_slice(&(id % 7).to_be_bytes());
-    let span = Span {
+    let key = SpanKey {
         app_id: AppId::from_bytes([app; 16]),
-        agent_id: None,
         trace_id: TraceId::from_bytes(trace).unwrap(),
         span_id: SpanId::from_bytes((id + 1).to_be_bytes()).unwrap(),
-        parent_span_id: None,
+    };
+    let span = Span {
         name: format!("chat {}", id % 5),
         kind: Kind::new(Kind::LLM),
         status: Status::Ok,
-        status_message: None,
-        start,
         end: Some(start.plus(Duration::from_millis(id % 900))),
-        time_to_first_token_ns: None,
-        provider: None,
-        request_model: None,
         model: Some("gpt-4o".into()),
-        response_id: None,
-        usage: Usage::default(),
-        cost: Cost::default(),
-        tool_name: None,
         session_id: Some(format!("s{}", id % 11)),
-        user_id: None,
-        trace_name: None,
-        environment: None,
-        release: None,
-        version: None,
-        service_name: None,
-        scope_name: None,
-        prompt_name: None,
-        prompt_version: None,
         tags: vec!["tag".into(); usize::try_from(id % 3).unwrap()],
-        metadata: "{}".into(),
-        attributes: "{}".into(),
-        resource: "{}".into(),
-        events: vec![],
-        links: vec![],
         input: Some(input),
-        output: None,
+        ..Span::new(key, start)
     };
     Row { span, received_at: start, sequence: id }
 }
