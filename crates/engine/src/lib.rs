@@ -24,6 +24,7 @@
 //!
 //! Deliberately absent: SQL from users, functions by name (the registry is empty), a shared catalog, file and URL tables.
 
+mod calls;
 mod config;
 mod engine;
 mod error;
@@ -37,6 +38,7 @@ mod session;
 mod snapshot;
 mod table;
 
+pub use calls::{TOTALS, call_totals};
 pub use config::Config;
 pub use engine::{Engine, SnapshotRequest, TenantStores};
 pub use error::Error;

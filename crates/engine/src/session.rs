@@ -15,7 +15,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{SessionConfig, SessionContext, col};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
@@ -36,6 +36,9 @@ use crate::table::SnapshotTable;
 /// Names the tenant's store inside one session, where no other is registered.
 const STORE: &str = "tenant://own";
 
+/// Null for a span.
+const LOG_NAME: &str = "log_name";
+
 /// What an engine gives a session.
 pub(crate) struct Workshop {
     pub(crate) config: Arc<Config>,
@@ -51,7 +54,7 @@ pub(crate) struct Workshop {
 pub struct TenantSession {
     context: SessionContext,
     table: Table,
-    rows: Arc<dyn TableProvider>,
+    provider: Arc<dyn TableProvider>,
     range: TimeRange,
     shown: Vec<Receipt>,
     bounds: Bounds,
@@ -59,7 +62,7 @@ pub struct TenantSession {
 
 impl fmt::Debug for TenantSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantSession").field("rows", &self.rows).finish_non_exhaustive()
+        f.debug_struct("TenantSession").field("rows", &self.provider).finish_non_exhaustive()
     }
 }
 
@@ -84,7 +87,14 @@ impl TenantSession {
         };
         let bounds = Bounds { deadline, deadline_ms, pool };
         let context = SessionContext::new_with_state(state);
-        Ok(Self { context, table: request.table, rows: Arc::new(table), range: rows.range, shown: rows.shown, bounds })
+        Ok(Self {
+            context,
+            table: request.table,
+            provider: Arc::new(table),
+            range: rows.range,
+            shown: rows.shown,
+            bounds,
+        })
     }
 
     /// Of each writer that had rows of the tenant, the last write that this snapshot shows: it shows every one before it
@@ -93,12 +103,28 @@ impl TenantSession {
         &self.shown
     }
 
-    /// All rows of the snapshot that start in its range. Plan with DataFusion's expressions from here.
+    /// The spans of the snapshot that start in its range. Plan with DataFusion's expressions from here.
     ///
     /// # Errors
     /// When the plan cannot be made, which is a mistake of ours.
     pub fn frame(&self) -> Result<DataFrame, Error> {
-        let source = provider_as_source(self.rows.clone());
+        Ok(self.rows()?.filter(col(LOG_NAME).is_null())?)
+    }
+
+    /// The log records that are kept beside the spans and came in its range. Files without any are not opened.
+    ///
+    /// # Errors
+    /// As [`Self::frame`].
+    pub fn logs(&self) -> Result<DataFrame, Error> {
+        Ok(self.rows()?.filter(col(LOG_NAME).is_not_null())?)
+    }
+
+    /// Spans and log records.
+    ///
+    /// # Errors
+    /// As [`Self::frame`].
+    pub fn rows(&self) -> Result<DataFrame, Error> {
+        let source = provider_as_source(self.provider.clone());
         let plan = LogicalPlanBuilder::scan(self.table.as_str(), source, None)?.build()?;
         let all = DataFrame::new(self.context.state(), plan);
         Ok(if self.range == TimeRange::all() { all } else { all.filter(starts_in(self.range))? })

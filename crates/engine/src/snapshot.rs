@@ -8,6 +8,7 @@ use futures::future::try_join_all;
 use spanlake_catalog::{DataFile, Files, Snapshot, Writer};
 use spanlake_model::{Erasure, Receipt, SpanKey, TenantId, TimeRange, Timestamp, WriterId};
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
+use spanlake_store::schema;
 
 use crate::config::Config;
 use crate::engine::SnapshotRequest;
@@ -92,12 +93,11 @@ fn rows(snapshot: Snapshot, answers: Vec<FreshRows>, request: &SnapshotRequest, 
     };
     files.sort_by_key(|file| file.version);
     let mut rows = Rows { files, fresh, replaced_by_fresh, erasures, range, shown };
-    let schema = spanlake_store::schema::of(request.table);
     for answer in rivals::settle(answers)? {
         rows.replaced_by_fresh.extend(answer.superseded);
         for batch in answer.batches.into_iter().filter(|batch| batch.num_rows() > 0) {
-            // What came over the wire may have lost the schema's field ids.
-            rows.fresh.push(RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(Error::Schema)?);
+            // What came over the wire may have lost the schema's field ids, and an older writer knows fewer columns.
+            rows.fresh.push(schema::adapt(request.table, &batch).map_err(Error::Schema)?);
         }
     }
     Ok(rows)

@@ -135,7 +135,7 @@ fn refuse_agents(caller: &Caller) -> Result<(), Fault> {
 }
 
 async fn traces_in(session: &TenantSession, like: Expr) -> Result<Vec<TraceId>, Error> {
-    let frame = session.frame()?.filter(like)?.select(vec![col("trace_id")])?.distinct()?;
+    let frame = session.rows()?.filter(like)?.select(vec![col("trace_id")])?.distinct()?;
     let mut traces = Vec::new();
     for batch in session.collect(frame.limit(0, Some(ERASED_TRACES_MAX + 1))?).await? {
         let ids = batch.column(0).as_fixed_size_binary_opt().ok_or(Error::Column("trace_id"))?;

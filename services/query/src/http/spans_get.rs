@@ -13,6 +13,7 @@ use super::span_row::SpanDetail;
 use super::{Face, params};
 use crate::error::Error;
 use crate::read::columns::{id, is_trace, own};
+use crate::read::logs;
 use crate::read::spans::{Columns, collect};
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -55,6 +56,7 @@ async fn detail(
     let session = face.service.session(caller, params::whole_range(face.service.now()), after).await?;
     let wanted = own(caller).and(is_trace(trace)).and(col("span_id").eq(id(span.as_bytes())));
     let frame = session.frame()?.filter(wanted)?.limit(0, Some(1))?;
-    let found = collect(&session, Columns::All.of(frame)?).await?.pop();
-    Ok(found.ok_or_else(|| Fault::not_found("span"))?.into())
+    let mut found = collect(&session, Columns::All.of(frame)?).await?;
+    logs::fill(&session, caller, &mut found).await?;
+    Ok(found.pop().ok_or_else(|| Fault::not_found("span"))?.into())
 }

@@ -15,6 +15,7 @@ use super::trace_row::TraceRow;
 use super::{Face, cursor, params};
 use crate::error::Error;
 use crate::read::columns::{is_trace, own};
+use crate::read::logs;
 use crate::read::order::{Edge, Order, place};
 use crate::read::spans::{Columns, collect};
 use crate::read::traces::describe;
@@ -120,6 +121,9 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
     let last = spans.last().map(place).filter(|_| has_more);
     let next_cursor = last.map(|last| cursor::seal(&binding, range, &Place(last.start, last.span_id)));
     let with_io = wanted.columns == Columns::SkeletonWithIo;
+    if with_io {
+        logs::fill(&session, caller, &mut spans).await?;
+    }
     let metadata = Json::of(std::mem::take(&mut trace.metadata));
     let spans = spans.into_iter().map(|span| SpanNode::new(span, with_io)).collect();
     let data = TraceDetail { row: trace.into(), metadata, spans };

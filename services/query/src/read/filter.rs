@@ -39,7 +39,7 @@ pub(crate) fn matches(filter: &SpanFilter) -> Expr {
 }
 
 /// Of a coarse type, as [`Kind::coarse`] has it.
-pub(crate) fn is_type(wanted: Type) -> Expr {
+fn is_type(wanted: Type) -> Expr {
     let generations = || vec![text(Kind::LLM), text(Kind::EMBEDDING)];
     match wanted {
         Type::Generation => col("kind").in_list(generations(), false),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -15,6 +15,7 @@ use spanlake_proto::query::{Scan, ScanRequest};
 
 use super::columns::own;
 use super::filter::matches;
+use super::logs;
 use super::order::{Edge, Order};
 use super::spans::{Columns, in_schema};
 use crate::error::Error;
@@ -24,6 +25,9 @@ const ORDER: Order = Order::NewestFirst;
 /// What all chunks of one scan share.
 struct Rows {
     session: TenantSession,
+    caller: Caller,
+    /// Whether log records may have content for spans that have none.
+    has_logs: bool,
     wanted: Expr,
     columns: Columns,
 }
@@ -42,14 +46,15 @@ pub(crate) async fn start(
     chunk_rows: usize,
 ) -> Result<Scan, Error> {
     let columns = if request.without_io { Columns::WithoutIo } else { Columns::All };
-    let rows = Rows { session, wanted: own(caller).and(matches(&request.filter)), columns };
+    let has_logs = !request.without_io && logs::are_there(&session, caller).await?;
+    let wanted = own(caller).and(matches(&request.filter));
+    let rows = Arc::new(Rows { session, caller: *caller, has_logs, wanted, columns });
     let total = rows.count().await?;
     let chunks = rows.chunks(request.after, request.limit, chunk_rows.max(1)).await?;
-    let rows = Arc::new(rows);
     let batches = stream::iter(chunks)
         .then(move |chunk| {
             let rows = rows.clone();
-            async move { rows.read(chunk).await }
+            async move { rows.clone().read(chunk).await }
         })
         .try_flatten()
         .map_err(Fault::from)
@@ -95,16 +100,24 @@ impl Rows {
         Ok(chunks)
     }
 
-    async fn read(&self, chunk: Chunk) -> Result<BoxStream<'static, Result<arrow::array::RecordBatch, Error>>, Error> {
+    async fn read(self: Arc<Self>, chunk: Chunk) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
         let from_first = ORDER.after(&chunk.first, Edge::Included);
         let to_last = ORDER.opposite().after(&chunk.last, Edge::Included);
         let frame = self.columns.of(self.frame()?.filter(from_first.and(to_last))?.sort(ORDER.sort())?)?;
         let stream = self.session.stream(frame).await?;
-        Ok(stream.map(|batch| in_schema(&batch?)).boxed())
+        let batches = stream.map(|batch| in_schema(&batch?));
+        if !self.has_logs {
+            return Ok(batches.boxed());
+        }
+        let filled = batches.and_then(move |batch| {
+            let rows = self.clone();
+            async move { logs::fill_batch(&rows.session, &rows.caller, batch).await }
+        });
+        Ok(filled.boxed())
     }
 }
 
-fn places(batch: &arrow::array::RecordBatch) -> Result<Vec<Position>, Error> {
+fn places(batch: &RecordBatch) -> Result<Vec<Position>, Error> {
     use arrow::datatypes::{Int16Type, TimestampMicrosecondType};
     let starts = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>().ok_or(Error::Column("start_time"))?;
     let nanos = batch.column(1).as_primitive_opt::<Int16Type>().ok_or(Error::Column("start_nanos"))?;

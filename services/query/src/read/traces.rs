@@ -6,7 +6,7 @@
 //! - The root is the earliest span without a parent; while there is none (it is late, or lives elsewhere), the earliest span.
 //! - What belongs to the whole trace (name, user, session, environment) is the root's, else that of the earliest span
 //!   that has it.
-//! - Tokens and cost are summed over calls of models only, since agents repeat what their calls used.
+//! - Tokens and cost are summed over calls of providers, each once ([`call_totals`]).
 //! - A trace matches a filter when one of its spans does; `name` and `status` are held against the trace's own.
 
 mod row;
@@ -14,20 +14,19 @@ mod row;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
 use serde::{Deserialize, Serialize};
-use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::dataframe::DataFrame;
-use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
-use spanlake_engine::datafusion::functions_aggregate::expr_fn::{
-    array_agg, bool_or, count, first_value, max, min, sum,
-};
+use spanlake_engine::datafusion::functions::core::expr_fn::{coalesce, get_field};
+use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_or, count, first_value, max, min};
 use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, SortExpr, cast, when};
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::datafusion::scalar::ScalarValue;
-use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange, TraceId, Type};
+use spanlake_engine::{TenantSession, call_totals};
+use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange, TraceId};
 
 pub(crate) use self::row::Trace;
 use super::columns::{id, own, start_ns, text};
-use super::filter::{conditions, is_type};
+use super::filter::conditions;
+use super::logs;
 use super::order::Order;
 use crate::error::Error;
 
@@ -88,6 +87,9 @@ impl Chosen {
     }
 }
 
+/// The column of all sums.
+const TOTALS: &str = "totals";
+
 /// Digits of a sum of money: ten more than of the column.
 const MONEY_SUM: (u8, i8) = (28, 12);
 
@@ -143,12 +145,12 @@ pub(crate) async fn describe(session: &TenantSession, caller: &Caller, ids: &[Tr
     for batch in session.collect(described(spans)?).await? {
         traces.extend(row::read(&batch)?);
     }
+    logs::fill_previews(session, caller, &mut traces).await?;
     traces.sort_by_key(|trace: &Trace| ids.iter().position(|id| *id == trace.id));
     Ok(traces)
 }
 
 fn described(spans: DataFrame) -> Result<DataFrame, Error> {
-    let of_calls = |column: &str| sum(col(column)).filter(is_type(Type::Generation)).build();
     let newest = || vec![col("start_time").sort(false, false), col("start_nanos").sort(false, false)];
     let oldest = || vec![col("start_time").sort(true, false), col("start_nanos").sort(true, false)];
     let of_llm = |column: &str, order: Vec<SortExpr>| {
@@ -159,10 +161,7 @@ fn described(spans: DataFrame) -> Result<DataFrame, Error> {
         min(start_ns()).alias("start_ns"),
         max(end_ns()).alias("end_ns"),
         count(lit(1_i64)).alias("span_count"),
-        of_calls("cost")?.alias("cost"),
-        of_calls("total_tokens")?.alias("tokens"),
-        of_calls("input_tokens")?.alias("input_tokens"),
-        of_calls("output_tokens")?.alias("output_tokens"),
+        call_totals().alias(TOTALS),
         array_agg(col("model")).distinct().filter(col("model").is_not_null()).build()?.alias("models"),
         array_agg(col("tags")).distinct().build()?.alias("tags"),
         of_root(col("input_preview"))?.alias("root_input"),
@@ -177,7 +176,16 @@ fn described(spans: DataFrame) -> Result<DataFrame, Error> {
     }
     columns.extend(names()?);
     columns.extend(statuses()?);
-    Ok(spans.aggregate(vec![col("trace_id")], columns)?)
+    let mut traces = spans.aggregate(vec![col("trace_id")], columns)?;
+    for (name, total) in [
+        ("cost", "cost"),
+        ("tokens", "total_tokens"),
+        ("input_tokens", "input_tokens"),
+        ("output_tokens", "output_tokens"),
+    ] {
+        traces = traces.with_column(name, get_field(col(TOTALS), total))?;
+    }
+    Ok(traces)
 }
 
 /// The root first, then by start.
@@ -226,12 +234,10 @@ fn rank(status: Status) -> i64 {
 
 /// The aggregates that a sort needs beside the start.
 fn sort_columns(by: SortBy) -> Result<Vec<Expr>, Error> {
-    let of_calls = |column: &str| sum(col(column)).filter(is_type(Type::Generation)).build();
     Ok(match by {
         SortBy::Start => vec![],
         SortBy::Latency => vec![max(end_ns()).alias("end_ns")],
-        SortBy::Cost => vec![of_calls("cost")?.alias("cost")],
-        SortBy::Tokens => vec![of_calls("total_tokens")?.alias("tokens")],
+        SortBy::Cost | SortBy::Tokens => vec![call_totals().alias(TOTALS)],
         SortBy::Name => names()?.to_vec(),
         SortBy::Status => statuses()?.to_vec(),
     })
@@ -245,9 +251,9 @@ fn sort_key(by: SortBy) -> Result<Expr, Error> {
         SortBy::Latency => coalesce(vec![col("end_ns") - col("start_ns"), lit(i64::MIN)]),
         SortBy::Cost => {
             let least = ScalarValue::Decimal128(Some(1 - 10_i128.pow(u32::from(digits))), digits, places);
-            coalesce(vec![col("cost"), lit(least)])
+            coalesce(vec![get_field(col(TOTALS), "cost"), lit(least)])
         }
-        SortBy::Tokens => coalesce(vec![col("tokens"), lit(i64::MIN)]),
+        SortBy::Tokens => coalesce(vec![get_field(col(TOTALS), "total_tokens"), lit(i64::MIN)]),
         SortBy::Name => name_of_trace(),
         SortBy::Status => rank_of_status()?,
     })

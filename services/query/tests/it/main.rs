@@ -5,6 +5,7 @@
 mod erasing;
 mod face;
 mod isolation;
+mod logs;
 mod pages;
 mod scan;
 mod spans;

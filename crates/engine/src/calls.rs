@@ -1,0 +1,142 @@
+//! Which spans' usage counts in a sum: each call of a provider once.
+//!
+//! The same tokens are reported more than once when an agent repeats what its calls used, when two instrumentations see one
+//! call, or one of them inside the other. So:
+//!
+//! 1. A span counts when no span below it reports usage. Below a call of a model, what lies under a tool or an agent is not
+//!    looked at: some senders put the tool under the call that asked for it, and both calls are real.
+//! 2. Of spans with the same response id that are left, one counts: the one that says most.
+//!
+//! Whatever kind a span is of: an agent whose calls are not instrumented counts.
+
+mod aggregate;
+mod state;
+
+use std::collections::{HashMap, HashSet};
+
+use spanlake_model::Kind;
+
+pub use aggregate::{TOTALS, call_totals};
+
+/// What a span is, as far as counting is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// A call of a language model.
+    Call,
+    /// What a call may have asked for: calls below it are its own.
+    AskedFor,
+    Other,
+}
+
+impl Role {
+    fn of(kind: &str) -> Self {
+        match kind {
+            Kind::LLM => Self::Call,
+            Kind::TOOL | Kind::AGENT => Self::AskedFor,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A span's place in its tree. Ids are made of trace and span id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Node {
+    id: u64,
+    parent: Option<u64>,
+    role: Role,
+}
+
+/// Of the numbers of a report, how many are tokens; the rest is money.
+const COUNTS: usize = 6;
+/// Tokens: input, output, total, cache read, cache write, reasoning. Units of 10⁻¹² dollars: total, input, output.
+const NUMBERS: usize = COUNTS + 3;
+
+/// What a span reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Report {
+    node: u64,
+    /// Of the provider's answer; 0 for none.
+    response: u64,
+    numbers: [Option<i64>; NUMBERS],
+}
+
+impl Report {
+    /// How much it says, to choose between two of one call.
+    fn weight(&self) -> (bool, usize, i64, std::cmp::Reverse<u64>) {
+        let is_priced = self.numbers[COUNTS].is_some();
+        let told = self.numbers.iter().flatten().count();
+        (is_priced, told, self.numbers[2].unwrap_or(0), std::cmp::Reverse(self.node))
+    }
+}
+
+/// Sums over the calls of some spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Totals {
+    calls: i64,
+    /// As in a report; `None` where no call says it.
+    numbers: [Option<i128>; NUMBERS],
+}
+
+/// The spans of some traces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Forest {
+    nodes: Vec<Node>,
+    reports: Vec<Report>,
+}
+
+impl Forest {
+    fn totals(&self) -> Totals {
+        let repeated = self.repeated();
+        let mut calls: HashMap<u64, &Report> = HashMap::new();
+        let mut totals = Totals::default();
+        for report in self.reports.iter().filter(|report| !repeated.contains(&report.node)) {
+            if report.response == 0 {
+                totals.add(report);
+                continue;
+            }
+            let kept = calls.entry(report.response).or_insert(report);
+            if report.weight() > kept.weight() {
+                *kept = report;
+            }
+        }
+        calls.values().for_each(|report| totals.add(report));
+        totals
+    }
+
+    /// Spans with a report below them that is theirs. Every node is passed at most twice.
+    fn repeated(&self) -> HashSet<u64> {
+        let tree: HashMap<u64, &Node> = self.nodes.iter().map(|node| (node.id, node)).collect();
+        let mut repeated = HashSet::new();
+        let mut passed = HashSet::new();
+        for report in &self.reports {
+            let mut at = tree.get(&report.node).copied();
+            let mut is_asked_for = false;
+            while let Some(node) = at {
+                is_asked_for |= node.role == Role::AskedFor;
+                let Some(above) = node.parent.and_then(|parent| tree.get(&parent).copied()) else { break };
+                if !passed.insert((above.id, is_asked_for)) {
+                    break;
+                }
+                if !(above.role == Role::Call && is_asked_for) {
+                    repeated.insert(above.id);
+                }
+                at = Some(above);
+            }
+        }
+        repeated
+    }
+}
+
+impl Totals {
+    fn add(&mut self, report: &Report) {
+        self.calls += 1;
+        for (sum, number) in self.numbers.iter_mut().zip(report.numbers) {
+            if let Some(number) = number {
+                *sum = Some(sum.unwrap_or(0) + i128::from(number));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! The rule as an aggregate of DataFusion.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, ArrayRef, AsArray, StructArray};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Fields, Int64Type};
+use datafusion::common::{DataFusionError, Result, ScalarValue, internal_datafusion_err};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use datafusion::prelude::{Expr, col};
+use spanlake_model::Money;
+
+use super::{COUNTS, Forest, NUMBERS, Node, Report, Role, Totals};
+
+/// The columns it reads, in their order; the last [`NUMBERS`] are summed.
+const COLUMNS: [&str; 5 + NUMBERS] = [
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+    "kind",
+    "response_id",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost",
+    "input_cost",
+    "output_cost",
+];
+
+/// Digits of a sum of money: ten more than of the column.
+const MONEY_SUM: DataType = DataType::Decimal128(28, Money::SCALE);
+
+/// What is summed: `calls`, how many of a provider, then the columns of the same names.
+pub const TOTALS: [&str; 1 + NUMBERS] = [
+    "calls",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost",
+    "input_cost",
+    "output_cost",
+];
+
+/// The aggregate over all spans of a group: a struct of [`TOTALS`], all integers, but money of 28 digits and the same places.
+pub fn call_totals() -> Expr {
+    static AGGREGATE: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| Arc::new(AggregateUDF::from(CallTotals::new())));
+    AGGREGATE.call(COLUMNS.map(col).to_vec())
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct CallTotals {
+    signature: Signature,
+}
+
+impl CallTotals {
+    fn new() -> Self {
+        let schema = spanlake_store::schema::spans();
+        let types = COLUMNS.map(|name| schema.field_with_name(name).expect("a column of spans").data_type().clone());
+        Self { signature: Signature::exact(types.to_vec(), Volatility::Immutable) }
+    }
+}
+
+fn fields() -> Fields {
+    let kind = |place: usize| if place > COUNTS { MONEY_SUM } else { DataType::Int64 };
+    TOTALS.iter().enumerate().map(|(place, name)| Field::new(*name, kind(place), true)).collect()
+}
+
+impl AggregateUDFImpl for CallTotals {
+    fn name(&self) -> &str {
+        "call_totals"
+    }
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Struct(fields()))
+    }
+    fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::<Forest>::default())
+    }
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        Ok(vec![Arc::new(Field::new(format!("{}[forest]", args.name), DataType::Binary, false))])
+    }
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn unreadable() -> DataFusionError {
+    internal_datafusion_err!("call_totals was given columns of other types")
+}
+
+/// The columns of one batch.
+struct Columns<'a>(&'a [ArrayRef]);
+
+impl Columns<'_> {
+    fn bytes(&self, column: usize, row: usize) -> Option<&[u8]> {
+        let array = self.0[column].as_fixed_size_binary_opt()?;
+        array.is_valid(row).then(|| array.value(row))
+    }
+    fn text(&self, column: usize, row: usize) -> Option<&str> {
+        let array = self.0[column].as_string_view_opt()?;
+        array.is_valid(row).then(|| array.value(row))
+    }
+    fn number(&self, column: usize, row: usize) -> Option<i64> {
+        let array = &self.0[column];
+        if !array.is_valid(row) {
+            return None;
+        }
+        match array.as_primitive_opt::<Int64Type>() {
+            Some(counts) => Some(counts.value(row)),
+            None => i64::try_from(array.as_primitive_opt::<Decimal128Type>()?.value(row)).ok(),
+        }
+    }
+    /// Ids of spans are unique within a trace.
+    fn id(&self, column: usize, row: usize) -> Option<u64> {
+        Some(hash((self.bytes(0, row)?, self.bytes(column, row)?)))
+    }
+    fn node(&self, row: usize) -> Option<Node> {
+        let role = Role::of(self.text(3, row)?);
+        Some(Node { id: self.id(1, row)?, parent: self.id(2, row), role })
+    }
+    fn report(&self, node: u64, row: usize) -> Option<Report> {
+        let numbers: [Option<i64>; NUMBERS] = std::array::from_fn(|place| self.number(5 + place, row));
+        let response = self.text(4, row).map_or(0, hash);
+        numbers.iter().any(Option::is_some).then_some(Report { node, response, numbers })
+    }
+}
+
+impl Accumulator for Forest {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let columns = Columns(values);
+        for row in 0..values[0].len() {
+            let node = columns.node(row).ok_or_else(unreadable)?;
+            self.nodes.push(node);
+            self.reports.extend(columns.report(node.id, row));
+        }
+        Ok(())
+    }
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let totals = self.totals();
+        let columns = values(&totals).iter().map(ScalarValue::to_array).collect::<Result<Vec<_>>>()?;
+        Ok(ScalarValue::Struct(Arc::new(StructArray::try_new(fields(), columns, None)?)))
+    }
+    fn size(&self) -> usize {
+        size_of_val(self) + self.nodes.capacity() * size_of::<Node>() + self.reports.capacity() * size_of::<Report>()
+    }
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![ScalarValue::Binary(Some(self.to_bytes()))])
+    }
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let parts = states[0].as_binary_opt::<i32>().ok_or_else(unreadable)?;
+        parts.iter().flatten().try_for_each(|part| self.extend_from_bytes(part).ok_or_else(unreadable))
+    }
+}
+
+fn values(totals: &Totals) -> Vec<ScalarValue> {
+    let number = |(place, sum): (usize, &Option<i128>)| match place < COUNTS {
+        // Sums of counts stop at what the column holds.
+        true => ScalarValue::Int64(sum.map(|sum| i64::try_from(sum).unwrap_or(i64::MAX))),
+        false => ScalarValue::Decimal128(*sum, 28, Money::SCALE),
+    };
+    let numbers = totals.numbers.iter().enumerate().map(number);
+    [ScalarValue::Int64(Some(totals.calls))].into_iter().chain(numbers).collect()
+}

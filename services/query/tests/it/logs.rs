@@ -1,0 +1,128 @@
+//! Content that came as log records is shown at its span, and the records themselves nowhere.
+
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+use spanlake_model::{Kind, Span, SpanFilter, TimeRange};
+use spanlake_proto::query::{ScanRequest, SpanSource};
+use spanlake_query::Config;
+use spanlake_store::rows::decode;
+
+use crate::face::{Face, face, service};
+use crate::world::{World, caller, fresh, id, span, tenant, trace};
+
+/// A record of this event, at the span `parent` or at none.
+fn record(span_byte: u8, parent: u8, seconds: u64, event: &str) -> Span {
+    Span {
+        kind: Kind::new(Kind::EVENT),
+        log_name: Some(event.into()),
+        parent_span_id: (parent > 0).then(|| id(parent)),
+        ..span(1, span_byte, seconds)
+    }
+}
+
+fn said(input: Option<&str>, output: Option<&str>, record: Span) -> Span {
+    Span { input: input.map(str::to_owned), output: output.map(str::to_owned), ..record }
+}
+
+fn call(span_byte: u8, parent: u8, seconds: u64) -> Span {
+    Span { kind: Kind::new(Kind::LLM), parent_span_id: Some(id(parent)), ..span(1, span_byte, seconds) }
+}
+
+/// What a span of trace 1 shows in its own page, in its trace, and in a scan.
+async fn content(world: &std::sync::Arc<World>, face: &Face, span_byte: u8) -> (Value, Value) {
+    let page = face.ok(&format!("/v1/traces/{}/spans/{}", trace(1), id(span_byte))).await;
+    let shown = (page["data"]["input"].clone(), page["data"]["output"].clone());
+    let tree = face.ok(&format!("/v1/traces/{}?fields=io", trace(1))).await;
+    let spans = tree["data"]["spans"].as_array().unwrap().clone();
+    let node = spans.into_iter().find(|node| node["id"] == id(span_byte).to_string()).unwrap();
+    assert_eq!((node["input"].clone(), node["output"].clone()), shown);
+    let scanned = scan(world).await.into_iter().find(|span| span.span_id == id(span_byte)).unwrap();
+    let value =
+        |text: Option<String>| text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(json!(text)));
+    assert_eq!((value(scanned.input), value(scanned.output)), shown);
+    shown
+}
+
+async fn scan(world: &std::sync::Arc<World>) -> Vec<Span> {
+    let request = ScanRequest {
+        range: TimeRange::all(),
+        filter: SpanFilter::default(),
+        after: None,
+        limit: 100,
+        without_io: false,
+    };
+    let scan = service(world, Config::default()).scan(&caller(1, 1), request).await.unwrap();
+    let batches: Vec<_> = scan.batches.try_collect().await.unwrap();
+    batches.iter().flat_map(|batch| decode(batch).unwrap()).collect()
+}
+
+const USER: &str = r#"{"role":"user","content":"hi"}"#;
+const SYSTEM: &str = r#"{"role":"system","content":"be kind"}"#;
+const ANSWER: &str = r#"{"role":"assistant","content":"hello"}"#;
+
+#[tokio::test]
+async fn messages_of_records_become_the_content_of_their_span_whichever_came_first() {
+    let spans = [span(1, 1, 0), call(2, 1, 1)];
+    let records = [
+        said(Some(USER), None, record(22, 2, 3, "gen_ai.user.message")),
+        said(Some(SYSTEM), None, record(21, 2, 2, "gen_ai.system.message")),
+        said(None, Some(ANSWER), record(23, 2, 4, "gen_ai.choice")),
+    ];
+    for (in_file, in_memory) in [(&spans[..], &records[..]), (&records[..], &spans[..])] {
+        let world = World::new();
+        world.file(tenant(1), 1, in_file, &[]).await;
+        world.writer(0, vec![fresh(tenant(1), in_memory, &[])]);
+        let face = face(&world);
+        let input = json!([{"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"}]);
+        let output = json!([{"role": "assistant", "content": "hello"}]);
+        assert_eq!(content(&world, &face, 2).await, (input, output));
+        assert_eq!(content(&world, &face, 1).await, (Value::Null, Value::Null));
+        let list = face.ok("/v1/traces").await;
+        assert_eq!((list["data"].as_array().unwrap().len(), &list["data"][0]["span_count"]), (1, &json!(2)));
+        assert_eq!(face.ok("/v1/spans").await["data"].as_array().unwrap().len(), 2);
+        assert_eq!(scan(&world).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_a_span_says_itself_is_not_added_to() {
+    let world = World::new();
+    let own = Span { input: Some("asked".into()), ..call(2, 1, 1) };
+    let both = said(Some("logged"), Some("answered"), record(21, 2, 2, "gen_ai.client.inference.operation.details"));
+    world.file(tenant(1), 1, &[span(1, 1, 0), own, both], &[]).await;
+    assert_eq!(content(&world, &face(&world), 2).await, (json!("asked"), json!("answered")));
+}
+
+#[tokio::test]
+async fn a_record_without_a_span_belongs_to_its_response_else_to_the_root() {
+    let world = World::new();
+    let answered = Span { response_id: Some("r-1".into()), ..call(2, 1, 1) };
+    let of_response = Span { response_id: Some("r-1".into()), ..said(None, Some("by id"), record(21, 0, 2, "choice")) };
+    let of_trace = said(Some("to all"), None, record(22, 0, 3, "user_prompt"));
+    world.file(tenant(1), 1, &[span(1, 1, 0), answered, of_response, of_trace], &[]).await;
+    let face = face(&world);
+    assert_eq!(content(&world, &face, 2).await, (Value::Null, json!("by id")));
+    assert_eq!(content(&world, &face, 1).await.0, json!("to all"));
+}
+
+#[tokio::test]
+async fn each_call_of_a_turn_has_the_answer_that_was_logged_after_it() {
+    let world = World::new();
+    let answer = |byte, seconds, text| said(None, Some(text), record(byte, 1, seconds, "assistant_response"));
+    let turn = Span { kind: Kind::new(Kind::AGENT), ..span(1, 1, 0) };
+    let rows = [turn, call(2, 1, 1), call(3, 1, 5), answer(21, 3, "first"), answer(22, 7, "second")];
+    world.file(tenant(1), 1, &rows, &[]).await;
+    let face = face(&world);
+    assert_eq!(content(&world, &face, 2).await.1, json!("first"));
+    assert_eq!(content(&world, &face, 3).await.1, json!("second"));
+}
+
+#[tokio::test]
+async fn the_list_shows_what_was_logged_when_no_span_says_anything() {
+    let world = World::new();
+    let asked = said(Some("what is it?"), None, record(21, 2, 2, "user_prompt"));
+    let answered = said(None, Some("this"), record(22, 2, 3, "assistant_response"));
+    world.file(tenant(1), 1, &[span(1, 1, 0), call(2, 1, 1), asked, answered], &[]).await;
+    let row = face(&world).ok("/v1/traces").await["data"][0].clone();
+    assert_eq!((&row["input_preview"], &row["output_preview"]), (&json!("what is it?"), &json!("this")));
+}
