@@ -21,7 +21,9 @@
 //! assert_eq!(request.span_count(), 0);
 //! ```
 
+mod json;
 pub mod normalise;
 pub mod otlp;
+mod python;
 
 pub use normalise::{Attribution, Context, Normalised, Rejected, normalise};

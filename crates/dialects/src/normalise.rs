@@ -1,5 +1,6 @@
 //! Spans as sent, turned into spans in our words.
 
+mod call;
 mod canonical;
 mod content;
 mod fields;
@@ -185,14 +186,17 @@ impl<'c> Resource<'c> {
         }
         let start = self.start(sent.start_time_unix_nano)?;
         let end = if identity.is_pending { None } else { end(sent.end_time_unix_nano, start) };
-        let usage = usage::usage(source);
+        let (usage, usage_details) = usage::usage(source);
+        let request_model = source.text(Field::RequestModel);
         let model = source
             .text(Field::Model)
+            .or_else(|| request_model.clone())
             .or_else(|| usage.input.or(usage.output).and_then(|_| source.text(Field::BareModel)));
         let kind = kind::kind(source, usage.input.or(usage.output).is_some(), model.is_some());
         let (status, status_message) = outcome::status(source);
-        let tool_name = labels::tool_name(source, &kind);
-        let (input, output) = content::input_and_output(source, kind.as_str());
+        let is_root = identity.parent_span_id.is_none() || source.view.values(Field::IsRoot).any(value::is_true);
+        let (input, output) = content::input_and_output(source, kind.as_str(), is_root);
+        let (prompt_name, prompt_version) = labels::prompt(source);
         let cost = usage::cost(source, &usage);
         let key = SpanKey { app_id: self.context.app, trace_id: identity.trace_id, span_id: identity.span_id };
         Ok(Span {
@@ -201,27 +205,34 @@ impl<'c> Resource<'c> {
             parent_span_id: identity.parent_span_id,
             name: value::clean(&sent.name),
             status,
+            level: outcome::level(source, status),
             status_message,
             end,
             time_to_first_token_ns: outcome::time_to_first_token(source, start),
-            provider: labels::provider(source),
-            request_model: source.text(Field::RequestModel),
+            tokens_per_second: outcome::tokens_per_second(source),
+            provider: call::provider(source),
+            request_model,
             model,
+            model_parameters: call::parameters(source),
             response_id: source.text(Field::ResponseId),
+            finish_reason: call::finish_reason(source),
             usage,
+            usage_details,
             cost_source: cost.total.map(|_| CostSource::Sent),
             cost,
-            tool_name,
+            tool_name: labels::tool_name(source, &kind),
+            agent_name: labels::agent_name(source, &kind),
             session_id: labels::session(source),
+            session_name: source.text(Field::SessionName),
             user_id: labels::user(source),
-            trace_name: labels::trace_name(source, identity.parent_span_id.is_none()),
-            environment: source.text_or_resource(Field::Environment),
+            trace_name: labels::trace_name(source, is_root),
+            environment: labels::environment(source),
             release: source.text_or_resource(Field::Release),
             version: source.text_or_resource(Field::Version),
             service_name: self.service_name.clone(),
             scope_name: Some(value::clean(source.scope)).filter(|name| !name.is_empty()),
-            prompt_name: source.text(Field::PromptName),
-            prompt_version: source.text(Field::PromptVersion),
+            prompt_name,
+            prompt_version,
             tags: labels::tags(source),
             metadata: labels::metadata(source),
             attributes: canonical::object(&sent.attributes),
@@ -285,7 +296,9 @@ impl Identity {
             span_id = real;
             parent_span_id = parent.parse().ok();
         }
-        Ok(Self { trace_id, span_id, parent_span_id: parent_span_id.filter(|parent| *parent != span_id), is_pending })
+        // Some name themselves as their parent, or the beginning of their trace.
+        let is_parent = |parent: &SpanId| *parent != span_id && !trace_id.as_bytes().starts_with(parent.as_bytes());
+        Ok(Self { trace_id, span_id, parent_span_id: parent_span_id.filter(is_parent), is_pending })
     }
 }
 

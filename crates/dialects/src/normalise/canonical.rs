@@ -1,11 +1,14 @@
 //! Canonical JSON: keys sorted, no white space, one way to write each value. Written straight into text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+
+pub(super) use crate::json::{compact, write_string};
 
 /// Deeper values are written as `null`. Decoding refuses far shallower ones; this is for values made by hand.
 const DEPTH_MAX: usize = 128;
@@ -16,6 +19,21 @@ pub(super) fn object(attributes: &[KeyValue]) -> String {
         attributes.iter().map(|attribute| attribute.key.len() + 24 + size(attribute)).sum::<usize>() + 2,
     );
     write_object(&mut out, attributes, 0);
+    out
+}
+
+/// An object of values that are JSON already.
+pub(super) fn object_of_json(members: &BTreeMap<String, String>) -> String {
+    let mut out = String::from("{");
+    for (key, value) in members {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        write_string(&mut out, key);
+        out.push(':');
+        out.push_str(value);
+    }
+    out.push('}');
     out
 }
 
@@ -86,58 +104,6 @@ fn write_double(out: &mut String, value: f64) {
     }
 }
 
-/// A JSON string. NUL, which no store likes, becomes U+FFFD.
-pub(super) fn write_string(out: &mut String, text: &str) {
-    out.push('"');
-    let mut rest = text;
-    loop {
-        let (plain, special) = rest.split_at(plain_run(rest.as_bytes()));
-        out.push_str(plain);
-        let Some(byte) = special.bytes().next() else { break };
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            0x08 => out.push_str("\\b"),
-            0x0C => out.push_str("\\f"),
-            0x00 => out.push('\u{FFFD}'),
-            // Writing to a String cannot fail.
-            _ => write!(out, "\\u{byte:04x}").unwrap_or_default(),
-        }
-        rest = &special[1..];
-    }
-    out.push('"');
-}
-
-/// How many bytes stand for themselves before the first that must be escaped.
-fn plain_run(bytes: &[u8]) -> usize {
-    const CHUNK_BYTES: usize = 16;
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0x00..=0x1F);
-    // Without a way out of it, the look at a chunk is a few vector instructions.
-    let is_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |special, byte| special | is_special(byte));
-    let plain = bytes.chunks_exact(CHUNK_BYTES).take_while(is_plain).count() * CHUNK_BYTES;
-    bytes[plain..].iter().position(is_special).map_or(bytes.len(), |more| plain + more)
-}
-
-/// JSON without the white space between its tokens. What is not JSON becomes other text, never a panic.
-pub(super) fn compact(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    let (mut in_string, mut is_escaped) = (false, false);
-    for c in json.chars() {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            '\\' if in_string => is_escaped = true,
-            '"' => in_string = !in_string,
-            c if !in_string && c.is_ascii_whitespace() => continue,
-            _ => {}
-        }
-        out.push(c);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,11 +141,6 @@ mod tests {
     fn the_last_of_a_repeated_key_wins() {
         let attributes = [pair("a", Some(Value::IntValue(1))), pair("", None), pair("a", Some(Value::IntValue(2)))];
         assert_eq!(object(&attributes), r#"{"":null,"a":2}"#);
-    }
-
-    #[test]
-    fn only_the_space_between_tokens_goes() {
-        assert_eq!(compact("{ \"a b\" :\n[1, \"\\\" x\"] }"), r#"{"a b":[1,"\" x"]}"#);
     }
 
     #[test]

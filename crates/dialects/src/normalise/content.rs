@@ -14,6 +14,7 @@ use spanlake_model::Kind;
 use super::Source;
 use super::canonical;
 use super::fields::{Family, Field};
+use super::kind::QUERY_RESULT;
 use super::{indexed, value};
 
 /// One way to carry content.
@@ -23,14 +24,28 @@ enum Carrier {
     /// An attribute whose strings are JSON: `"\"text\""` is text, and a list of JSON strings a list. Senders of these
     /// write `{}` for what they did not record.
     Json(Field),
+    /// As [`Self::Json`], of a sender who writes a text as JSON in JSON.
+    JsonInJson(Field),
+    /// As [`Self::Plain`], of a root only.
+    OfRoot(Field),
     /// Keys with an index.
     Indexed(Family),
+    /// As [`Self::Indexed`], of those keys that end so.
+    IndexedEnd(Family, &'static str),
+    /// The attribute of a family that ends so.
+    End(Family, &'static str),
     /// Messages, with the system's instructions kept beside them.
     Messages(Field),
     /// The system's instructions alone.
     Instructions,
     /// One attribute of the first event of a name.
     Event { name: &'static str, key: &'static str },
+    /// The messages and instructions of the event that holds both.
+    Details,
+    /// The attributes of each event of a name.
+    Events(&'static str),
+    /// What the user asked Copilot, out of all that is sent with it.
+    Copilot,
     /// One event per message, with the role its name implies.
     Messengers(&'static [(&'static str, &'static str)]),
     /// A JSON list of events; those of this name, or all but those.
@@ -54,17 +69,19 @@ const INPUT: &[Row] = &[
     (ANY, Carrier::Json(Field::LangfuseInput)),
     (ANY, Carrier::Json(Field::AgentmarkInput)),
     (ANY, Carrier::Json(Field::LaminarInput)),
-    (ANY, Carrier::Json(Field::VendorInput)),
+    (ANY, Carrier::JsonInJson(Field::MlflowInput)),
+    (ANY, Carrier::End(Family::Mastra, ".input")),
     (LLM, Carrier::Indexed(Family::InputMessages)),
     (LLM, Carrier::Indexed(Family::Prompts)),
     (ANY, Carrier::Plain(Field::InputValue)),
     (RETRIEVER, Carrier::Plain(Field::RerankerQuery)),
     (RETRIEVER, Carrier::Plain(Field::RetrievalQuery)),
+    (RETRIEVER, Carrier::Indexed(Family::RerankerInput)),
     (ANY, Carrier::Indexed(Family::InputMessages)),
-    (ANY, Carrier::Indexed(Family::Embeddings)),
+    (ANY, Carrier::IndexedEnd(Family::Embeddings, ".text")),
     (TOOL, Carrier::Plain(Field::ToolArguments)),
     (ANY, Carrier::Messages(Field::InputMessages)),
-    (ANY, Carrier::Event { name: DETAILS, key: "gen_ai.input.messages" }),
+    (ANY, Carrier::Details),
     (ANY, Carrier::Json(Field::VercelInput)),
     (ANY, Carrier::Json(Field::AdkInput)),
     (ANY, Carrier::Json(Field::LastInput)),
@@ -85,6 +102,9 @@ const INPUT: &[Row] = &[
         ]),
     ),
     (ANY, Carrier::Plain(Field::ToolArguments)),
+    (ANY, Carrier::Plain(Field::AgentmarkProps)),
+    (ANY, Carrier::OfRoot(Field::TraceInput)),
+    (ANY, Carrier::Copilot),
     (ANY, Carrier::Plain(Field::BareInput)),
     // Of other kinds they are how something is set up, not what went in.
     (LLM, Carrier::Instructions),
@@ -94,14 +114,17 @@ const OUTPUT: &[Row] = &[
     (ANY, Carrier::Json(Field::LangfuseOutput)),
     (ANY, Carrier::Json(Field::AgentmarkOutput)),
     (ANY, Carrier::Json(Field::LaminarOutput)),
-    (ANY, Carrier::Json(Field::VendorOutput)),
+    (ANY, Carrier::JsonInJson(Field::MlflowOutput)),
+    (ANY, Carrier::End(Family::Mastra, ".output")),
     (LLM, Carrier::Indexed(Family::OutputMessages)),
     (LLM, Carrier::Indexed(Family::Choices)),
     (RETRIEVER, Carrier::Indexed(Family::Documents)),
     (RETRIEVER, Carrier::Indexed(Family::RerankerOutput)),
-    (ANY, Carrier::Plain(Field::OutputValue)),
     (RETRIEVER, Carrier::Plain(Field::RetrievalDocuments)),
+    (ANY, Carrier::Plain(Field::OutputValue)),
+    (RETRIEVER, Carrier::Events(QUERY_RESULT)),
     (ANY, Carrier::Indexed(Family::OutputMessages)),
+    (ANY, Carrier::IndexedEnd(Family::Embeddings, ".vector")),
     (TOOL, Carrier::Plain(Field::ToolResult)),
     (ANY, Carrier::Plain(Field::OutputMessages)),
     (ANY, Carrier::Event { name: DETAILS, key: "gen_ai.output.messages" }),
@@ -118,18 +141,21 @@ const OUTPUT: &[Row] = &[
     (TOOL, Carrier::Event { name: CHOICE, key: "message" }),
     (ANY, Carrier::Messengers(&[(CHOICE, "assistant")])),
     (ANY, Carrier::Plain(Field::ToolResult)),
+    (TOOL, Carrier::Events("tool.output")),
+    (ANY, Carrier::OfRoot(Field::TraceOutput)),
     (ANY, Carrier::Plain(Field::BareOutput)),
 ];
 
 /// What went in and what came out.
-pub(super) fn input_and_output(source: &Source<'_, '_>, kind: &str) -> (Option<String>, Option<String>) {
-    (believe(source, kind, INPUT), believe(source, kind, OUTPUT))
+pub(super) fn input_and_output(source: &Source<'_, '_>, kind: &str, is_root: bool) -> (Option<String>, Option<String>) {
+    (believe(source, kind, is_root, INPUT), believe(source, kind, is_root, OUTPUT))
 }
 
 /// The first content that says something; else a plain attribute that says so, such as the `{}` of a tool without arguments.
-fn believe(source: &Source<'_, '_>, kind: &str, rows: &[Row]) -> Option<String> {
+fn believe(source: &Source<'_, '_>, kind: &str, is_root: bool, rows: &[Row]) -> Option<String> {
     let mut empty = None;
-    let rows = rows.iter().filter(|(kinds, _)| kinds.is_empty() || kinds.contains(&kind));
+    let is_meant = |carrier: &Carrier| is_root || !matches!(carrier, Carrier::OfRoot(_));
+    let rows = rows.iter().filter(|(kinds, carrier)| (kinds.is_empty() || kinds.contains(&kind)) && is_meant(carrier));
     for (_, carrier) in rows {
         for content in carrier.read(source) {
             match says_something(&content) {
@@ -151,10 +177,34 @@ impl Carrier {
     fn read(&self, source: &Source<'_, '_>) -> Vec<String> {
         match self {
             Self::Plain(field) => source.view.values(*field).filter_map(value::whole).collect(),
-            Self::Json(field) => source.view.values(*field).filter_map(json).collect(),
+            Self::Json(field) | Self::OfRoot(field) => source.view.values(*field).filter_map(json).collect(),
+            Self::JsonInJson(field) => {
+                let texts = source.view.values(*field).filter_map(json);
+                texts.map(|text| value::unquote(text.trim()).unwrap_or(text)).collect()
+            }
             Self::Indexed(family) => indexed::list(source.view.family(*family)).into_iter().collect(),
-            Self::Messages(field) => source.view.values(*field).filter_map(|sent| messages(source, sent)).collect(),
+            Self::IndexedEnd(family, end) => {
+                let keys = source.view.family(*family).filter(|(key, _)| key.ends_with(end));
+                indexed::list(keys).into_iter().collect()
+            }
+            Self::End(family, end) => {
+                // The type of the span is one word.
+                let is_it = |key: &str| key.strip_suffix(end).is_some_and(|word| !word.contains('.'));
+                let sent = source.view.family(*family).filter(|(key, _)| is_it(key));
+                sent.filter_map(|(_, value)| value.and_then(json)).collect()
+            }
+            Self::Messages(field) => {
+                let sent = source.view.values(*field).filter_map(value::whole);
+                sent.map(|messages| with_instructions(messages, instructions(source))).collect()
+            }
             Self::Instructions => instructions(source).map(|message| format!("[{message}]")).into_iter().collect(),
+            Self::Details => {
+                let part = |key: &str| event_attribute(&source.span.events, DETAILS, key);
+                let system = part("gen_ai.system_instructions").map(|sent| system_message(&sent));
+                part("gen_ai.input.messages").map(|sent| with_instructions(sent, system)).into_iter().collect()
+            }
+            Self::Events(name) => events(&source.span.events, name).into_iter().collect(),
+            Self::Copilot => source.view.values(Field::CopilotInput).filter_map(value::str).map(user_request).collect(),
             Self::Event { name, key } => event_attribute(&source.span.events, name, key).into_iter().collect(),
             Self::Messengers(names) => messengers(&source.span.events, names).into_iter().collect(),
             Self::Listed { name, is_wanted } => listed(source, name, *is_wanted).into_iter().collect(),
@@ -182,16 +232,15 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// The messages with the system's instructions before them, unless a system message is among them.
-fn messages(source: &Source<'_, '_>, sent: &AnyValue) -> Option<String> {
-    let messages = value::whole(sent)?;
-    let Some(system) = instructions(source) else { return Some(messages) };
-    let Some(rest) = messages.trim_start().strip_prefix('[') else { return Some(messages) };
+/// The messages with the system's message before them, unless one is among them.
+fn with_instructions(messages: String, system: Option<String>) -> String {
+    let Some(system) = system else { return messages };
+    let Some(rest) = messages.trim_start().strip_prefix('[') else { return messages };
     if has_system_message(&messages) {
-        return Some(messages);
+        return messages;
     }
     let separator = if rest.trim_start().starts_with(']') { "" } else { "," };
-    Some(format!("[{system}{separator}{rest}"))
+    format!("[{system}{separator}{rest}")
 }
 
 #[derive(Deserialize)]
@@ -215,14 +264,37 @@ fn has_system_message(messages: &str) -> bool {
 /// The system's instructions as one message.
 fn instructions(source: &Source<'_, '_>) -> Option<String> {
     let sent = source.view.values(Field::SystemInstructions).find_map(json).filter(|text| says_something(text))?;
-    let is_list = sent.trim_start().starts_with('[') && is_json(&sent);
+    Some(system_message(&sent))
+}
+
+/// Of a list of parts, or of text.
+fn system_message(sent: &str) -> String {
+    let is_list = sent.trim_start().starts_with('[') && is_json(sent);
     if is_list {
-        return Some(format!("{{\"role\":\"system\",\"parts\":{sent}}}"));
+        return format!("{{\"role\":\"system\",\"parts\":{sent}}}");
     }
     let mut out = String::from("{\"role\":\"system\",\"parts\":[{\"type\":\"text\",\"content\":");
-    canonical::write_string(&mut out, &sent);
+    canonical::write_string(&mut out, sent);
     out.push_str("}]}");
-    Some(out)
+    out
+}
+
+/// What stands between the tags, when they are there.
+fn user_request(sent: &str) -> String {
+    let (open, close) = ("<userRequest>", "</userRequest>");
+    let inner = sent.split_once(open).and_then(|(_, rest)| rest.rsplit_once(close));
+    value::clean(inner.map_or(sent, |(inner, _)| inner.trim()))
+}
+
+/// Each event of that name as an object, in a list; alone when there is one.
+fn events(events: &[Event], name: &str) -> Option<String> {
+    let objects: Vec<String> =
+        events.iter().filter(|event| event.name == name).map(|event| canonical::object(&event.attributes)).collect();
+    match objects.as_slice() {
+        [] => None,
+        [one] if name != QUERY_RESULT => Some(one.clone()),
+        all => Some(format!("[{}]", all.join(","))),
+    }
 }
 
 fn attribute<'a>(event: &'a Event, key: &str) -> Option<&'a AnyValue> {

@@ -36,7 +36,6 @@ fields! {
     GenkitType: "genkit:metadata:subtype" > "genkit:type";
     RequestType: "llm.request.type";
     ToolSign: "gen_ai.tool.name" > "gen_ai.tool.call.id";
-    RetrievalSign: "gen_ai.retrieval.documents" > "gen_ai.retrieval.query.text";
     Database: "db.system.name" > "db.system";
     LogfireSpanType: "logfire.span_type";
     PendingParent: "logfire.pending_parent_id";
@@ -49,8 +48,23 @@ fields! {
     BareModel: "model";
     RequestModel: "gen_ai.request.model" > "llm.request.model_name" > "ai.model.id" > "llm.request.model";
     Provider: "gen_ai.provider.name" > "gen_ai.system" > "llm.provider" > "llm.system" > "ai.model.provider"
-        > "mlflow.llm.provider" > "langsmith.metadata.ls_provider";
+        > "mlflow.llm.provider" > "langsmith.metadata.ls_provider" > "traceloop.association.properties.ls_provider";
+    /// A provider and the API used of it, behind the first dot.
+    ProviderAndApi: "ai.model.provider";
     ResponseId: "gen_ai.response.id" > "ai.response.id" > "llm.response.id";
+    /// JSON objects of parameters; more come by [`Family`].
+    Parameters: "langfuse.observation.model.parameters" > "llm.invocation_parameters";
+    /// One parameter each.
+    BareParameters: "llm.temperature" > "llm.top_p" > "llm.top_k" > "llm.max_tokens" > "llm.max_completion_tokens"
+        > "llm.seed" > "llm.frequency_penalty" > "llm.presence_penalty" > "llm.stop_sequences" > "llm.chat.stop_sequences"
+        > "llm.reasoning_effort";
+    IsStream: "gen_ai.request.stream" > "gen_ai.is_streaming" > "llm.is_streaming" > "spring.ai.chat.client.stream";
+    FinishReasons: "gen_ai.response.finish_reasons";
+    /// After those that messages give.
+    FinishReasonLast: "ai.response.finishReason" > "ai.finishReason" > "llm.finish_reason" > "llm.response.finish_reason"
+        > "llm.response.stop_reason";
+    /// After those of the indexed completions.
+    BareFinishReason: "anthropic.message.stop_reason" > "stop_reason";
 
     // Tokens.
     UsageObject: "langfuse.observation.usage_details" > "mlflow.chat.tokenUsage";
@@ -79,6 +93,17 @@ fields! {
         > "gen_ai.usage.details.reasoning_tokens" > "gen_ai.usage.completion_details.reasoning"
         > "llm.token_count.completion_details.reasoning" > "ai.usage.reasoningTokens"
         > "ai.usage.outputTokenDetails.reasoningTokens" > "reasoning_token_count";
+    // Other tokens; each is a bucket of `Span::usage_details`, named in `usage.rs`.
+    InputTextTokens: "gen_ai.usage.text.input_tokens";
+    InputImageTokens: "gen_ai.usage.image.input_tokens";
+    InputAudioTokens: "gen_ai.usage.audio.input_tokens" > "gen_ai.usage.details.input_audio_tokens"
+        > "gen_ai.usage.prompt_details.audio" > "llm.token_count.prompt_details.audio";
+    InputVideoTokens: "gen_ai.usage.video.input_tokens";
+    OutputTextTokens: "gen_ai.usage.text.output_tokens";
+    OutputImageTokens: "gen_ai.usage.image.output_tokens";
+    OutputAudioTokens: "gen_ai.usage.audio.output_tokens" > "gen_ai.usage.details.output_audio_tokens"
+        > "gen_ai.usage.completion_details.audio" > "llm.token_count.completion_details.audio";
+    OutputVideoTokens: "gen_ai.usage.video.output_tokens";
     InputTokenDetails: "gen_ai.usage.input_token_details";
     OutputTokenDetails: "gen_ai.usage.output_token_details";
 
@@ -88,8 +113,9 @@ fields! {
         > "gen_ai.cost.total_cost";
     CostInput: "llm.cost.prompt" > "gen_ai.usage.input_cost" > "gen_ai.cost.input_cost";
     CostOutput: "llm.cost.completion" > "gen_ai.usage.output_cost" > "gen_ai.cost.output_cost";
-    CostTotalLast: "operation.cost" > "cost_usd";
+    CostTotalOfOperation: "operation.cost";
     CostObjectLast: "mlflow.llm.cost" > "hidden_params";
+    CostTotalLast: "hidden_params.response_cost" > "cost_usd";
 
     // Who and where.
     Session: "langfuse.session.id" > "agentmark.session_id" > "session.id" > "gen_ai.conversation.id"
@@ -99,59 +125,81 @@ fields! {
         > "mastra.metadata.sessionId" > "mastra.metadata.threadId" > "ai.telemetry.metadata.sessionId"
         > "ai.settings.context.sessionId" > "mlflow.trace.session" > "livekit.session_id" > "lk.session_id"
         > "gcp.vertex.agent.session_id" > "conversation.id" > "spring.ai.chat.client.conversation.id";
+    SessionName: "agentmark.session_name";
+    /// After what [`Self::MetadataObject`] says.
+    SessionInMetadata: "metadata.session_id" > "metadata.thread_id" > "metadata.langfuse_session_id";
     User: "langfuse.user.id" > "agentmark.user_id" > "user.id" > "lmnr.association.properties.user_id"
         > "traceloop.association.properties.user_id" > "langsmith.metadata.user_id" > "mastra.metadata.userId"
         > "ai.telemetry.metadata.userId" > "ai.settings.context.userId" > "mlflow.trace.user" > "gen_ai.request.user"
         > "gen_ai.user" > "llm.user" > "enduser.id";
+    UserInMetadata: "metadata.user_id" > "metadata.langfuse_user_id";
     Tags: "langfuse.trace.tags" > "langfuse.tags" > "agentmark.tags" > "tag.tags" > "lmnr.association.properties.tags"
         > "lmnr.association.properties.labels" > "traceloop.association.properties.tags" > "langsmith.span.tags"
         > "mastra.tags" > "logfire.tags" > "ai.telemetry.metadata.tags" > "ai.settings.context.tags";
     /// JSON objects whose entries are metadata.
     MetadataObject: "langfuse.trace.metadata" > "langfuse.observation.metadata" > "metadata";
-    Environment: "langfuse.environment" > "deployment.environment.name" > "deployment.environment"
-        > "agentmark.metadata.environment";
-    Release: "langfuse.release";
+    Environment: "langfuse.environment" > "deployment.environment.name" > "deployment.environment";
+    EnvironmentLast: "agentmark.metadata.environment";
+    Release: "langfuse.release" > "agentmark.metadata.commit_sha" > "vcs.ref.head.revision";
     Version: "langfuse.version" > "service.version";
     PromptName: "langfuse.observation.prompt.name" > "langfuse.prompt.name" > "agentmark.prompt_name"
-        > "gen_ai.prompt.name" > "llm.prompt_template.name" > "prompt.id" > "traceloop.prompt.key";
+        > "agentmark.prompt_path";
+    /// Of Gemini's CLI it is the id of what the user typed.
+    GenaiPromptName: "gen_ai.prompt.name";
+    PromptNameLast: "llm.prompt_template.name" > "prompt.id" > "traceloop.prompt.key";
+    /// A name and a version in one JSON object, or a list of such.
+    PromptObject: "ai.telemetry.metadata.langfusePrompt" > "mlflow.linkedPrompts";
     PromptVersion: "langfuse.observation.prompt.version" > "langfuse.prompt.version" > "gen_ai.prompt.version"
         > "llm.prompt_template.version" > "traceloop.prompt.version";
     TraceName: "langfuse.trace.name" > "agentmark.trace_name" > "mlflow.traceName" > "langsmith.trace.name";
     /// Names the trace on its root only.
     TraceNameOfRoot: "ai.telemetry.functionId";
-    TraceNameLast: "traceloop.workflow.name";
-    ToolName: "gen_ai.tool.name" > "tool.name" > "ai.toolCall.name" > "lk.function_tool.name" > "mcp.tool.name";
+    TraceNameLast: "traceloop.workflow.name" > "gen_ai.workflow.name";
+    /// Whether it counts as a root though it has a parent.
+    IsRoot: "langfuse.internal.as_root" > "langfuse.internal.is_app_root";
+    ToolName: "gen_ai.tool.name" > "tool.name" > "ai.toolCall.name";
     /// The tool's name on spans of kind tool only.
-    EntityName: "traceloop.entity.name" > "tool_name" > "mlflow.spanFunctionName" > "genkit:name";
+    ToolNameOfTool: "traceloop.entity.name" > "lk.function_tool.name" > "tool_name" > "mcp.tool.name"
+        > "mlflow.spanFunctionName" > "genkit:name";
+    /// The tool's name on other spans.
+    ToolNameElsewhere: "lk.function_tool.name" > "mcp.tool.name";
+    AgentName: "gen_ai.agent.name" > "gen_ai.agent.id" > "agent.name";
+    /// The agent's name on spans of kind agent only.
+    AgentNameOfAgent: "graph.node.id" > "lk.agent_label" > "traceloop.entity.name" > "agent_name";
+    AgentNameElsewhere: "lk.agent_label" > "agent_name";
 
     // How it ended.
     LangfuseLevel: "langfuse.observation.level";
+    LogfireLevel: "logfire.level_num";
     LangfuseStatusMessage: "langfuse.observation.status_message";
     ErrorType: "error.type";
     ErrorMessage: "error.message" > "exception.message" > "error";
     ClaudeCodeSuccess: "success";
-    FirstTokenTime: "langfuse.observation.completion_start_time" > "mastra.completion_start_time";
+    FirstTokenTime: "langfuse.observation.completion_start_time";
     FirstTokenSeconds: "gen_ai.response.time_to_first_chunk" > "gen_ai.client.operation.time_to_first_chunk";
     FirstTokenMillis: "ai.response.msToFirstChunk" > "ai.stream.msToFirstChunk";
     /// Seconds from OpenLIT, as a double; milliseconds from Strands, as an integer.
     FirstTokenEither: "gen_ai.server.time_to_first_token";
     FirstTokenSecondsLast: "lk.response.ttft";
     FirstTokenMillisLast: "ttft_ms";
+    FirstTokenTimeLast: "mastra.completion_start_time";
+    TokensPerSecond: "ai.response.avgOutputTokensPerSecond" > "ai.response.avgCompletionTokensPerSecond";
+    SecondsPerToken: "gen_ai.server.time_per_output_token" > "gen_ai.client.operation.time_per_output_chunk";
 
     // Content; the order among these is in `content.rs`.
-    LangfuseInput: "langfuse.observation.input" > "langfuse.trace.input";
-    LangfuseOutput: "langfuse.observation.output" > "langfuse.trace.output";
-    AgentmarkInput: "agentmark.request.input" > "agentmark.input" > "gen_ai.request.input" > "agentmark.props";
+    LangfuseInput: "langfuse.observation.input";
+    LangfuseOutput: "langfuse.observation.output";
+    /// Of the trace, which a root without any of its own shows.
+    TraceInput: "langfuse.trace.input" > "mlflow.traceInputs";
+    TraceOutput: "langfuse.trace.output" > "mlflow.traceOutputs";
+    AgentmarkInput: "agentmark.request.input" > "agentmark.input" > "gen_ai.request.input";
+    /// What a prompt is filled with: the input of a span that has no other.
+    AgentmarkProps: "agentmark.props";
     AgentmarkOutput: "agentmark.response.output" > "agentmark.output" > "gen_ai.response.output";
     LaminarInput: "lmnr.span.input";
     LaminarOutput: "lmnr.span.output";
-    VendorInput: "mlflow.spanInputs" > "mastra.agent_run.input" > "mastra.model_generation.input" > "mastra.model_step.input"
-        > "mastra.model_inference.input" > "mastra.tool_call.input" > "mastra.mcp_tool_call.input"
-        > "mastra.workflow_run.input" > "mastra.workflow_step.input" > "mastra.generic.input";
-    VendorOutput: "mlflow.spanOutputs" > "mastra.agent_run.output" > "mastra.model_generation.output"
-        > "mastra.model_step.output" > "mastra.model_inference.output" > "mastra.tool_call.output"
-        > "mastra.mcp_tool_call.output" > "mastra.workflow_run.output" > "mastra.workflow_step.output"
-        > "mastra.generic.output";
+    MlflowInput: "mlflow.spanInputs";
+    MlflowOutput: "mlflow.spanOutputs";
     InputValue: "input.value";
     OutputValue: "output.value";
     RerankerQuery: "reranker.query";
@@ -161,16 +209,16 @@ fields! {
     InputMessages: "gen_ai.input.messages";
     OutputMessages: "gen_ai.output.messages";
     ToolArguments: "gen_ai.tool.call.arguments" > "tool_arguments" > "ai.toolCall.args" > "ai.toolCall.input"
-        > "lk.function_tool.arguments" > "gen_ai.tool.input" > "tool.parameters";
+        > "lk.function_tool.arguments" > "gen_ai.tool.input" > "tool.parameters" > "tool_input";
     ToolResult: "gen_ai.tool.call.result" > "tool_response" > "ai.toolCall.result" > "ai.toolCall.output"
         > "lk.function_tool.output" > "gen_ai.tool.output";
-    VercelInput: "ai.prompt.messages" > "ai.prompt" > "ai.value" > "ai.values";
+    VercelInput: "ai.prompt.messages" > "ai.prompt" > "ai.value" > "ai.values" > "ai.documents";
     VercelText: "ai.response.text" > "ai.result.text";
     VercelToolCalls: "ai.response.toolCalls" > "ai.result.toolCalls";
     VercelReasoning: "ai.response.reasoning";
-    VercelOutput: "ai.response.object" > "ai.result.object" > "ai.embedding" > "ai.embeddings";
-    LastInput: "genkit:input" > "haystack.component.input" > "traceloop.entity.input";
-    LastOutput: "genkit:output" > "haystack.component.output" > "traceloop.entity.output";
+    VercelOutput: "ai.response.object" > "ai.result.object" > "ai.embedding" > "ai.embeddings" > "ai.ranking";
+    LastInput: "genkit:input" > "haystack.component.input" > "traceloop.entity.input" > "gen_ai.task.input";
+    LastOutput: "genkit:output" > "haystack.component.output" > "traceloop.entity.output" > "gen_ai.task.output";
     AdkInput: "gcp.vertex.agent.tool_call_args" > "gcp.vertex.agent.llm_request" > "gcp.vertex.agent.data";
     AdkOutput: "gcp.vertex.agent.tool_response" > "gcp.vertex.agent.llm_response";
     PlainPrompt: "gen_ai.prompt";
@@ -180,8 +228,10 @@ fields! {
     PydanticResult: "final_result";
     LivekitInput: "lk.pii.chat_ctx" > "lk.pii.user_input" > "lk.chat_ctx" > "lk.user_input" > "lk.pii.input_text"
         > "lk.input_text";
-    LivekitOutput: "lk.pii.response.text" > "lk.response.text";
-    BareInput: "copilot_chat.user_request" > "user_prompt" > "new_context" > "request_data" > "llm.openai.messages"
+    LivekitOutput: "lk.pii.response.text" > "lk.response.text" > "lk.pii.response.function_calls"
+        > "lk.response.function_calls";
+    CopilotInput: "copilot_chat.user_request";
+    BareInput: "user_prompt" > "new_context" > "request_data" > "llm.openai.messages"
         > "input" > "prompt";
     BareOutput: "response.model_output" > "response_data" > "llm.openai.choices" > "output";
 }
@@ -203,7 +253,17 @@ families! {
     Choices: "llm.choices.";
     Embeddings: "embedding.embeddings.";
     Documents: "retrieval.documents.";
+    RerankerInput: "reranker.input_documents.";
     RerankerOutput: "reranker.output_documents.";
+    /// The type of a span stands between this and `.input` or `.output`.
+    Mastra: "mastra.";
+    Retrieval: "gen_ai.retrieval.";
+    // Parameters of a model, first the one to believe first.
+    GenaiRequest: "gen_ai.request.";
+    VercelSettings: "ai.settings.";
+    LlmRequest: "llm.request.";
+    /// Counts of tokens by a name of the sender's.
+    UsageDetails: "gen_ai.usage.details.";
     IndexedPrompt: "gen_ai.prompt.";
     IndexedCompletion: "gen_ai.completion.";
     // Metadata, first the one to believe first.

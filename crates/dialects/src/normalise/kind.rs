@@ -4,6 +4,7 @@ use spanlake_model::Kind;
 
 use super::Source;
 use super::fields::{Family, Field};
+use super::value;
 
 /// A sender's word, in lower case, and ours. A word that ends with `*` stands for all that begin so, one that begins
 /// with `*` for all that end so.
@@ -107,6 +108,7 @@ const OPERATIONS: Words = &[
     ("chain", Kind::CHAIN),
     ("framework", Kind::CHAIN),
     ("agent_step", Kind::CHAIN),
+    ("execute_task", Kind::CHAIN),
     ("execute_event_loop_cycle", Kind::CHAIN),
     ("*_memory", Kind::TOOL),
     ("*_memory_store", Kind::TOOL),
@@ -123,6 +125,7 @@ const VERCEL: Words = &[
     ("ai.embed*", Kind::CHAIN),
     ("ai.rerank*", Kind::RETRIEVER),
     ("ai.transcribe*", Kind::CHAIN),
+    ("ai.decide*", Kind::CHAIN),
     ("generatetext.*", Kind::CHAIN),
     ("stream.*", Kind::CHAIN),
 ];
@@ -170,7 +173,10 @@ const RULES: &[Rule] = &[
             ("invocation", Kind::CHAIN),
         ],
     },
-    Rule::Name { scope: "pydantic-ai", words: &[("agent run", Kind::AGENT), ("running tool", Kind::TOOL)] },
+    Rule::Name {
+        scope: "pydantic-ai",
+        words: &[("agent run", Kind::AGENT), ("running tool", Kind::TOOL), ("running tool:*", Kind::TOOL)],
+    },
     Rule::Hint(
         Field::SpringKind,
         &[
@@ -201,6 +207,9 @@ const RULES: &[Rule] = &[
     },
 ];
 
+/// The event per document that a look-up found.
+pub(super) const QUERY_RESULT: &str = "db.query.result";
+
 const VECTOR_DATABASES: &[&str] = &["pinecone", "qdrant", "weaviate", "milvus", "chroma", "marqo", "lancedb"];
 
 /// The kind of a span, given whether it reports tokens and names a model.
@@ -217,7 +226,8 @@ pub(super) fn kind(source: &Source<'_, '_>, has_usage: bool, has_model: bool) ->
                 None => None,
             },
             Rule::Hint(field, words) => {
-                source.text(*field).and_then(|word| known(words, first_word(&word).to_lowercase().as_str()))
+                let mut said = source.view.values(*field).filter_map(value::text);
+                said.find_map(|word| known(words, first_word(&word).to_lowercase().as_str()))
             }
             Rule::Name { scope, words } if scope.is_empty() || *scope == source.scope => {
                 known(words, &source.span.name.to_lowercase())
@@ -234,9 +244,15 @@ pub(super) fn kind(source: &Source<'_, '_>, has_usage: bool, has_model: bool) ->
     }
     match unknown {
         Some(word) => Kind::new(word),
-        None if source.text(Field::LogfireSpanType).as_deref() == Some("log") => Kind::new(Kind::EVENT),
+        None if is_log(source) => Kind::new(Kind::EVENT),
         None => Kind::new(Kind::SPAN),
     }
+}
+
+/// Logfire's log lines are spans of no length.
+fn is_log(source: &Source<'_, '_>) -> bool {
+    let (start, end) = (source.span.start_time_unix_nano, source.span.end_time_unix_nano);
+    end <= start && source.text(Field::LogfireSpanType).as_deref() == Some("log")
 }
 
 /// Vercel writes `ai.toolCall weather-agent`: the operation and its function.
@@ -264,8 +280,9 @@ fn presence(source: &Source<'_, '_>, is_call: bool) -> Option<&'static str> {
         let name = name.to_lowercase();
         VECTOR_DATABASES.contains(&name.as_str())
     });
-    let has_documents = view.family(Family::Documents).next().is_some() || view.first(Field::RetrievalSign).is_some();
-    if has_documents || is_vector_database || source.span.events.iter().any(|event| event.name == "db.query.result") {
+    let has_documents =
+        [Family::Documents, Family::Retrieval].iter().any(|family| view.family(*family).next().is_some());
+    if has_documents || is_vector_database || source.span.events.iter().any(|event| event.name == QUERY_RESULT) {
         return Some(Kind::RETRIEVER);
     }
     is_call.then_some(Kind::LLM)

@@ -1,31 +1,22 @@
-//! Names and labels: provider, tool, session, user, tags, metadata.
+//! Names and labels: tool, agent, session, user, tags, metadata.
 
 use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use serde_json::value::RawValue;
 use spanlake_model::Kind;
 
 use super::Source;
 use super::canonical;
 use super::fields::{Family, Field};
 use super::value;
+use crate::python;
 
-/// Further tags of a span are not kept.
-const TAGS_MAX: usize = 256;
-
-/// What Vercel appends to a provider: the API used.
-const PROVIDER_APIS: &[&str] = &[
-    "chat",
-    "responses",
-    "messages",
-    "completion",
-    "completions",
-    "embedding",
-    "embeddings",
-    "generative-ai",
-    "image",
-];
+/// Further tags of a span are not kept, as in AgentMark.
+const TAGS_MAX: usize = 20;
+/// A longer tag is not kept, as in AgentMark.
+const TAG_CHARS_MAX: usize = 100;
 
 /// The families that are metadata, first the one to believe first, and whether their values are JSON in a string.
 const METADATA: &[(Family, bool)] = &[
@@ -38,56 +29,98 @@ const METADATA: &[(Family, bool)] = &[
     (Family::MastraMetadata, false),
     (Family::VercelMetadata, false),
     (Family::VercelContext, false),
-    (Family::MlflowTags, false),
+    (Family::MlflowTags, true),
     (Family::BareMetadata, false),
 ];
 
 /// Names an operation puts before the tool's own.
 const TOOL_PREFIXES: &[&str] = &["execute_tool ", "running tool: ", "ai.toolCall "];
-
-pub(super) fn provider(source: &Source<'_, '_>) -> Option<String> {
-    let mut provider = source.text(Field::Provider)?;
-    if let Some((name, api)) = provider.split_once('.')
-        && PROVIDER_APIS.contains(&api)
-    {
-        provider.truncate(name.len());
-    }
-    Some(provider)
-}
+/// Names an operation puts before the agent's own.
+const AGENT_PREFIXES: &[&str] = &["invoke_agent ", "create_agent ", "agent_run "];
 
 pub(super) fn tool_name(source: &Source<'_, '_>, kind: &Kind) -> Option<String> {
     let name = source.text(Field::ToolName);
     if name.is_some() || kind.as_str() != Kind::TOOL {
-        return name;
+        return name.or_else(|| source.text(Field::ToolNameElsewhere));
     }
-    source.text(Field::EntityName).or_else(|| {
+    source.text(Field::ToolNameOfTool).or_else(|| {
         let name = source.span.name.as_str();
-        let name = TOOL_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+        let name = behind(TOOL_PREFIXES, name).unwrap_or(name);
         let name = name.strip_suffix(".tool").unwrap_or(name);
         (!name.is_empty()).then(|| value::clean(name))
     })
 }
 
+pub(super) fn agent_name(source: &Source<'_, '_>, kind: &Kind) -> Option<String> {
+    let name = source.text(Field::AgentName);
+    if name.is_some() || kind.as_str() != Kind::AGENT {
+        return name.or_else(|| source.text(Field::AgentNameElsewhere));
+    }
+    source.text(Field::AgentNameOfAgent).or_else(|| {
+        // `invoke_agent support`, and `agent_run [support]` of Google's ADK.
+        let name = behind(AGENT_PREFIXES, &source.span.name)?.trim();
+        let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        (!name.is_empty()).then(|| value::clean(name))
+    })
+}
+
+fn behind<'n>(prefixes: &[&str], name: &'n str) -> Option<&'n str> {
+    prefixes.iter().find_map(|prefix| name.strip_prefix(prefix))
+}
+
 pub(super) fn session(source: &Source<'_, '_>) -> Option<String> {
     let in_metadata = || from_metadata(source, &["session_id", "thread_id", "langfuse_session_id"]);
-    source.text(Field::Session).or_else(in_metadata).or_else(|| source.resource.text(Field::Session))
+    let on_span = source.text(Field::Session).or_else(in_metadata).or_else(|| source.text(Field::SessionInMetadata));
+    on_span.or_else(|| source.resource.text(Field::Session))
 }
 
 pub(super) fn user(source: &Source<'_, '_>) -> Option<String> {
     let in_metadata = || from_metadata(source, &["user_id", "langfuse_user_id"]);
-    source.text(Field::User).or_else(in_metadata).or_else(|| source.resource.text(Field::User))
+    let on_span = source.text(Field::User).or_else(in_metadata).or_else(|| source.text(Field::UserInMetadata));
+    on_span.or_else(|| source.resource.text(Field::User))
 }
 
 fn from_metadata(source: &Source<'_, '_>, keys: &[&str]) -> Option<String> {
     let map = source.view.first(Field::MetadataObject).and_then(value::map)?;
-    let raw = keys.iter().find_map(|key| map.get(*key))?.get();
-    let text = value::unquote(raw).unwrap_or_else(|| raw.to_owned());
-    value::text(&AnyValue { value: Some(Value::StringValue(text)) })
+    keys.iter().find_map(|key| text_of_json(map.get(*key)?.get()))
 }
 
 pub(super) fn trace_name(source: &Source<'_, '_>, is_root: bool) -> Option<String> {
     let of_root = || if is_root { source.text(Field::TraceNameOfRoot) } else { None };
     source.text(Field::TraceName).or_else(of_root).or_else(|| source.text(Field::TraceNameLast))
+}
+
+pub(super) fn environment(source: &Source<'_, '_>) -> Option<String> {
+    source.text_or_resource(Field::Environment).or_else(|| source.text(Field::EnvironmentLast))
+}
+
+/// Name and version of the stored prompt that was used.
+pub(super) fn prompt(source: &Source<'_, '_>) -> (Option<String>, Option<String>) {
+    let is_gemini_cli = || source.text(Field::AgentName).as_deref() == Some("gemini-cli");
+    let of_genai = || source.text(Field::GenaiPromptName).filter(|_| !is_gemini_cli());
+    let name = source.text(Field::PromptName).or_else(of_genai).or_else(|| source.text(Field::PromptNameLast));
+    if name.is_some() {
+        return (name, source.text(Field::PromptVersion));
+    }
+    let object = source.view.values(Field::PromptObject).find_map(prompt_object).unwrap_or_default();
+    let member = |key: &str| text_of_json(object.get(key)?.get());
+    (member("name"), member("version"))
+}
+
+/// The object, or the first of a list.
+fn prompt_object(value: &AnyValue) -> Option<value::Map> {
+    value::map(value).or_else(|| {
+        let whole = value::whole(value)?;
+        let text = value::unquote(whole.trim()).unwrap_or(whole);
+        let list: Vec<value::Map> = serde_json::from_str(&text).ok()?;
+        list.into_iter().next()
+    })
+}
+
+/// Short text from a JSON value.
+fn text_of_json(raw: &str) -> Option<String> {
+    let text = value::unquote(raw).unwrap_or_else(|| raw.to_owned());
+    value::text(&AnyValue { value: Some(Value::StringValue(text)) })
 }
 
 /// Of the first key that has any: a list, a list in JSON or Python, or words between commas. Without duplicates, as sent.
@@ -105,7 +138,8 @@ fn tags_of(value: &AnyValue) -> Vec<String> {
     };
     let mut tags: Vec<String> = Vec::new();
     for tag in sent {
-        if !tag.is_empty() && !tags.contains(&tag) && tags.len() < TAGS_MAX {
+        let is_tag = !tag.is_empty() && tag.chars().nth(TAG_CHARS_MAX).is_none();
+        if is_tag && tags.len() < TAGS_MAX && !tags.contains(&tag) {
             tags.push(tag);
         }
     }
@@ -118,9 +152,15 @@ fn tags_of_text(text: &str) -> Vec<String> {
         return Vec::new();
     }
     if text.starts_with('[') {
-        let json = serde_json::from_str(&text).ok();
-        if let Some(tags) = json.or_else(|| serde_json::from_str(&value::python(&text)?).ok()) {
-            return tags;
+        let json = serde_json::from_str::<Vec<&RawValue>>(&text).ok();
+        let tags = |tags: Vec<&RawValue>| tags.iter().filter_map(|tag| text_of_json(tag.get())).collect();
+        if let Some(json) = json {
+            return tags(json);
+        }
+        if let Some(json) = python::to_json(&text)
+            && let Ok(json) = serde_json::from_str(&json)
+        {
+            return tags(json);
         }
     }
     text.split(',').map(|tag| value::clean(tag.trim())).collect()
@@ -149,17 +189,7 @@ pub(super) fn metadata(source: &Source<'_, '_>) -> String {
             entries.entry(value::clean(&key)).or_insert_with(|| canonical::compact(raw.get()));
         }
     }
-    let mut out = String::from("{");
-    for (key, value) in &entries {
-        if out.len() > 1 {
-            out.push(',');
-        }
-        canonical::write_string(&mut out, key);
-        out.push(':');
-        out.push_str(value);
-    }
-    out.push('}');
-    out
+    canonical::object_of_json(&entries)
 }
 
 fn rendered(value: Option<&AnyValue>, is_json: bool) -> String {

@@ -19,11 +19,17 @@ const FIRST_TOKEN_EVENTS: &[&str] = &[
     "mlflow.chunk.item.0",
 ];
 
+/// The event in which the newest conventions tell of a failed call.
+const EXCEPTION_EVENTS: &[&str] = &["exception", "gen_ai.client.operation.exception"];
+
+/// How Python begins to print where an exception came from; which one it was comes last.
+const TRACEBACK: &str = "Traceback (most recent call last)";
+
 /// How it ended, and why.
 pub(super) fn status(source: &Source<'_, '_>) -> (Status, Option<String>) {
     let sent = source.span.status.as_ref();
     let code = sent.map_or(0, |status| status.code);
-    let exception = source.span.events.iter().find(|event| event.name == "exception");
+    let exception = source.span.events.iter().find(|event| EXCEPTION_EVENTS.contains(&event.name.as_str()));
     let is_ok = code == StatusCode::Ok as i32;
     let is_error = code == StatusCode::Error as i32
         || source.text(Field::LangfuseLevel).is_some_and(|level| level.eq_ignore_ascii_case("error"))
@@ -32,7 +38,7 @@ pub(super) fn status(source: &Source<'_, '_>) -> (Status, Option<String>) {
         // An exception in a span that ended well was a handled one.
         || (exception.is_some() && !is_ok);
     let said = || sent.map(|status| value::clean(&status.message)).filter(|message| !message.is_empty());
-    let message = whole(source, Field::LangfuseStatusMessage).or_else(said);
+    let message = whole(source, Field::LangfuseStatusMessage).or_else(said).map(last_line_first);
     if is_error {
         let message = message
             .or_else(|| exception.and_then(exception_message))
@@ -41,6 +47,37 @@ pub(super) fn status(source: &Source<'_, '_>) -> (Status, Option<String>) {
         return (Status::Error, message);
     }
     (if is_ok { Status::Ok } else { Status::Unset }, message)
+}
+
+/// Of a traceback the last line, which says what happened, before all of it; any other message as it is.
+fn last_line_first(message: String) -> String {
+    if !message.starts_with(TRACEBACK) {
+        return message;
+    }
+    let last = message.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    format!("{last}\n\n{message}")
+}
+
+/// How much it matters, in Langfuse's words: as sent, else by Logfire's numbers, else an error when it ended in one.
+pub(super) fn level(source: &Source<'_, '_>, status: Status) -> Option<String> {
+    let of_number = || {
+        let word = match source.view.count(Field::LogfireLevel)? {
+            ..9 => "DEBUG",
+            9..13 => "DEFAULT",
+            13..17 => "WARNING",
+            17.. => "ERROR",
+        };
+        Some(word.to_owned())
+    };
+    let of_status = || (status == Status::Error).then(|| "ERROR".to_owned());
+    source.text(Field::LangfuseLevel).map(|level| level.to_uppercase()).or_else(of_number).or_else(of_status)
+}
+
+/// Output tokens a second, as sent, or as one over the time for each.
+pub(super) fn tokens_per_second(source: &Source<'_, '_>) -> Option<f64> {
+    let is_speed = |speed: &f64| speed.is_finite() && *speed > 0.0;
+    let sent = source.view.number(Field::TokensPerSecond).filter(is_speed);
+    sent.or_else(|| source.view.number(Field::SecondsPerToken).map(|seconds| 1.0 / seconds).filter(is_speed))
 }
 
 fn whole(source: &Source<'_, '_>, field: Field) -> Option<String> {
@@ -66,12 +103,14 @@ fn exception_message(event: &Event) -> Option<String> {
 /// Nanoseconds from `start` to the first token.
 pub(super) fn time_to_first_token(source: &Source<'_, '_>, start: Timestamp) -> Option<i64> {
     let number = |field| source.view.number(field);
-    at_instant(source, start)
+    let instant = |field| after(start, Timestamp::parse(&source.text(field)?)?);
+    instant(Field::FirstTokenTime)
         .or_else(|| number(Field::FirstTokenSeconds).and_then(seconds))
         .or_else(|| number(Field::FirstTokenMillis).and_then(millis))
         .or_else(|| either(source))
         .or_else(|| number(Field::FirstTokenSecondsLast).and_then(seconds))
         .or_else(|| number(Field::FirstTokenMillisLast).and_then(millis))
+        .or_else(|| instant(Field::FirstTokenTimeLast))
         .or_else(|| first_event(source, start))
 }
 
@@ -86,12 +125,8 @@ fn millis(millis: f64) -> Option<i64> {
 fn either(source: &Source<'_, '_>) -> Option<i64> {
     let value = source.view.first(Field::FirstTokenEither)?;
     let number = value::number(value)?;
-    if matches!(value.value, Some(Value::IntValue(_))) { millis(number) } else { seconds(number) }
-}
-
-fn at_instant(source: &Source<'_, '_>, start: Timestamp) -> Option<i64> {
-    let instant = source.text(Field::FirstTokenTime)?;
-    after(start, Timestamp::parse(&instant)?)
+    let is_strands = || source.text(Field::Provider).as_deref() == Some("strands-agents");
+    if matches!(value.value, Some(Value::IntValue(_))) || is_strands() { millis(number) } else { seconds(number) }
 }
 
 fn first_event(source: &Source<'_, '_>, start: Timestamp) -> Option<i64> {

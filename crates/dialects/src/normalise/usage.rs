@@ -1,10 +1,13 @@
 //! Tokens and dollars of one call, so that no sum counts a token twice.
 
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
 use spanlake_model::{Cost, Money, Usage};
 
 use super::Source;
-use super::fields::Field;
+use super::canonical;
+use super::fields::{Family, Field};
 use super::value::{self, Map};
 
 /// Where an object in JSON keeps each count: paths, in order of belief.
@@ -54,15 +57,109 @@ const OBJECT: Paths = Paths {
 const DISJOINT: &[&str] =
     &["input_cache_read", "input_cache_creation", "input_audio", "output_reasoning", "output_audio"];
 
-/// The tokens a span reports.
-pub(super) fn usage(source: &Source<'_, '_>) -> Usage {
-    let object =
-        |field| source.view.values(field).filter_map(value::map).map(|map| of_object(source, &map)).find(is_there);
-    object(Field::UsageObject)
-        .or_else(|| of_adk(source))
-        .or_else(|| Some(of_attributes(source)).filter(is_there))
+/// Counts that are no part of [`Usage`]: the name of each bucket, and what it is read from.
+const BUCKETS: &[(&str, Field)] = &[
+    ("input_text", Field::InputTextTokens),
+    ("input_image", Field::InputImageTokens),
+    ("input_audio", Field::InputAudioTokens),
+    ("input_video", Field::InputVideoTokens),
+    ("output_text", Field::OutputTextTokens),
+    ("output_image", Field::OutputImageTokens),
+    ("output_audio", Field::OutputAudioTokens),
+    ("output_video", Field::OutputVideoTokens),
+];
+
+/// Objects within an object of usage, and what their members are part of.
+const DETAILS: &[(&str, &str)] = &[
+    ("prompt_tokens_details", "input_"),
+    ("input_tokens_details", "input_"),
+    ("input_token_details", "input_"),
+    ("completion_tokens_details", "output_"),
+    ("output_tokens_details", "output_"),
+    ("output_token_details", "output_"),
+];
+
+/// Names of counts that [`Usage`] has, wherever they stand.
+const OF_USAGE: &[&str] = &[
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_read",
+    "cache_read_tokens",
+    "cache_read_input_tokens",
+    "cache_creation",
+    "cache_creation_tokens",
+    "cache_creation_input_tokens",
+    "cache_write_tokens",
+    "input_cache_read",
+    "input_cache_creation",
+    "output_reasoning",
+    "reasoning",
+    "reasoning_tokens",
+    "thoughts_tokens",
+    "thoughts_token_count",
+    "cached_content_tokens",
+    "candidates_token_count",
+    "input_audio_tokens",
+    "output_audio_tokens",
+];
+
+/// Other counts, by bucket.
+type Others = BTreeMap<String, String>;
+
+/// The tokens a span reports; and what else it counts, as a canonical JSON object.
+pub(super) fn usage(source: &Source<'_, '_>) -> (Usage, Option<String>) {
+    let object = |field| {
+        let maps = source.view.values(field).filter_map(value::map);
+        let mut reports = maps.map(|map| (of_object(source, &map), others_of_object(&map)));
+        reports.find(|(usage, _)| is_there(usage))
+    };
+    let alone = |usage| (usage, Others::new());
+    let (usage, mut others) = object(Field::UsageObject)
+        .or_else(|| of_adk(source).map(alone))
+        .or_else(|| Some(of_attributes(source)).filter(is_there).map(alone))
         .or_else(|| object(Field::UsageObjectLast))
-        .unwrap_or_default()
+        .unwrap_or_default();
+    for (bucket, field) in BUCKETS {
+        if let Some(count) = source.view.count(*field) {
+            add(&mut others, bucket, count);
+        }
+    }
+    for (name, value) in source.view.family(Family::UsageDetails) {
+        if let Some(count) = value.and_then(value::count).filter(|_| !OF_USAGE.contains(&name)) {
+            add(&mut others, name, count);
+        }
+    }
+    let details = (!others.is_empty()).then(|| canonical::object_of_json(&others));
+    (usage, details)
+}
+
+/// Of a bucket that comes twice the first counts; one of nothing says nothing.
+fn add(others: &mut Others, bucket: &str, count: i64) {
+    if count > 0 && !others.contains_key(bucket) {
+        others.insert(value::clean(bucket), count.to_string());
+    }
+}
+
+fn others_of_object(map: &Map) -> Others {
+    let mut others = Others::new();
+    let is_ours = |name: &str| {
+        let Paths { input, output, total, cache_read, cache_write, reasoning } = OBJECT;
+        OF_USAGE.contains(&name)
+            || [input, output, total, cache_read, cache_write, reasoning].iter().any(|paths| paths.contains(&name))
+    };
+    for (name, raw) in map {
+        if let Some((_, prefix)) = DETAILS.iter().find(|(details, _)| details == name) {
+            for (name, raw) in value::parse_map(raw.get()).unwrap_or_default() {
+                if let Some(count) = count(&raw).filter(|_| !is_ours(&name)) {
+                    add(&mut others, &format!("{prefix}{}", name.strip_suffix("_tokens").unwrap_or(&name)), count);
+                }
+            }
+        } else if let Some(count) = count(raw).filter(|_| !is_ours(name)) {
+            add(&mut others, name, count);
+        }
+    }
+    others
 }
 
 fn is_there(usage: &Usage) -> bool {
@@ -140,6 +237,12 @@ fn inclusive(source: &Source<'_, '_>, sent: Usage) -> Usage {
     {
         usage.input = Some(input.saturating_add(caches));
     }
+    // Nor can the thoughts outnumber the output that they are part of.
+    if let (Some(output), Some(reasoning)) = (sent.output, sent.reasoning)
+        && output < reasoning
+    {
+        usage.output = Some(output.saturating_add(reasoning));
+    }
     let computed = total(usage.input, usage.output);
     // A total that the input alone outgrew was the total without caches.
     usage.total = sent.total.filter(|sent| computed.is_none_or(|computed| *sent >= computed)).or(computed);
@@ -186,14 +289,19 @@ fn count(raw: &RawValue) -> Option<i64> {
 /// The dollars a span says it cost. Nothing of what it says is computed here, but a sum of its parts.
 pub(super) fn cost(source: &Source<'_, '_>, usage: &Usage) -> Cost {
     let number = |field| source.view.number(field);
-    let object = |field| source.view.first(field).and_then(value::map).map(|map| cost_of_object(&map)).filter(is_sent);
+    let object = |field| {
+        let mut costs = source.view.values(field).filter_map(value::map).map(|map| cost_of_object(&map));
+        costs.find(is_sent)
+    };
+    let alone = |field| Some(money(None, None, number(field))).filter(is_sent);
     let cost = object(Field::CostObject)
         .or_else(|| {
             let parts = (number(Field::CostInput), number(Field::CostOutput));
-            let total = number(Field::CostTotal).or_else(|| sum(parts)).or_else(|| number(Field::CostTotalLast));
-            Some(money(parts.0, parts.1, total)).filter(is_sent)
+            Some(money(parts.0, parts.1, number(Field::CostTotal).or_else(|| sum(parts)))).filter(is_sent)
         })
+        .or_else(|| alone(Field::CostTotalOfOperation))
         .or_else(|| object(Field::CostObjectLast))
+        .or_else(|| alone(Field::CostTotalLast))
         .unwrap_or_default();
     // Senders that know no price for the model say that it was free.
     let is_free = cost.total.is_none_or(|total| total == Money::default());

@@ -7,6 +7,9 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use serde_json::value::RawValue;
 
 use super::canonical;
+use crate::python;
+
+pub(super) use crate::json::unquote;
 
 /// Names and ids are cut here; the attribute itself stays whole.
 const TEXT_BYTES_MAX: usize = 1_024;
@@ -74,11 +77,6 @@ pub(super) fn whole(value: &AnyValue) -> Option<String> {
     }
 }
 
-/// What a JSON string says; `None` when it is none.
-pub(super) fn unquote(text: &str) -> Option<String> {
-    (text.len() >= 2 && text.starts_with('"') && text.ends_with('"')).then(|| serde_json::from_str(text).ok()).flatten()
-}
-
 /// A count: an integer, a double or their text; negative or not a number is absent.
 pub(super) fn count(value: &AnyValue) -> Option<i64> {
     match &value.value {
@@ -103,6 +101,24 @@ pub(super) fn number(value: &AnyValue) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
+/// Yes or no, also as text.
+pub(super) fn bool(value: &AnyValue) -> Option<bool> {
+    match &value.value {
+        Some(Value::BoolValue(value)) => Some(*value),
+        Some(Value::StringValue(text)) => match text.trim().trim_matches('"') {
+            text if text.eq_ignore_ascii_case("true") => Some(true),
+            text if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether it says yes.
+pub(super) fn is_true(value: &AnyValue) -> bool {
+    bool(value) == Some(true)
+}
+
 /// A JSON object: of a string, parsed at most three times; of a map, its own.
 pub(super) fn map(value: &AnyValue) -> Option<Map> {
     match &value.value {
@@ -116,55 +132,11 @@ pub(super) fn map(value: &AnyValue) -> Option<Map> {
 pub(super) fn parse_map(text: &str) -> Option<Map> {
     let text = text.trim();
     if text.starts_with('{') {
-        return serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&python(text)?).ok());
+        return serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&python::to_json(text)?).ok());
     }
     let inner = unquote(text)?;
     let inner = unquote(inner.trim()).unwrap_or(inner);
     inner.trim().starts_with('{').then(|| serde_json::from_str(inner.trim()).ok()).flatten()
-}
-
-/// A Python literal in JSON's spelling: quotes, `None`, `True`, `False`. Only literals survive the parse that follows.
-pub(super) fn python(text: &str) -> Option<String> {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        if first == '\'' || first == '"' {
-            let (content, after) = python_string(&rest[1..], first)?;
-            canonical::write_string(&mut out, &content);
-            rest = after;
-            continue;
-        }
-        let word = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        let (token, after) = rest.split_at(word.max(first.len_utf8()));
-        out.push_str(match token {
-            "None" => "null",
-            "True" => "true",
-            "False" => "false",
-            "(" => "[",
-            ")" => "]",
-            other => other,
-        });
-        rest = after;
-    }
-    Some(out)
-}
-
-fn python_string(text: &str, quote: char) -> Option<(String, &str)> {
-    let mut content = String::new();
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            c if c == quote => return Some((content, &text[at + 1..])),
-            '\\' => match chars.next()?.1 {
-                'n' => content.push('\n'),
-                't' => content.push('\t'),
-                'r' => content.push('\r'),
-                other => content.push(other),
-            },
-            c => content.push(c),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -90,6 +90,12 @@ impl<'a> View<'a> {
         INDEX.fields[field as usize].iter().filter_map(|slot| self.slots[usize::from(*slot)])
     }
 
+    /// As [`Self::values`], each with its key.
+    pub(super) fn entries(&self, field: Field) -> impl Iterator<Item = (&'static str, &'a AnyValue)> {
+        let (keys, slots) = (fields::TABLE[field as usize], &INDEX.fields[field as usize]);
+        keys.iter().zip(slots).filter_map(|(key, slot)| Some((*key, self.slots[usize::from(*slot)]?)))
+    }
+
     /// The first that is there and not empty.
     pub(super) fn first(&self, field: Field) -> Option<&'a AnyValue> {
         self.values(field).next()

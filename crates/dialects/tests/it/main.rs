@@ -6,4 +6,5 @@ mod build;
 mod fixtures;
 mod hostile;
 mod leniency;
+mod precedence;
 mod rules;

@@ -1,0 +1,132 @@
+//! JSON as text: written, without white space, and with what a strict reader refuses taken out.
+
+use std::fmt::Write as _;
+
+/// A JSON string. NUL, which no store likes, becomes U+FFFD.
+pub(crate) fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at(plain_run(rest.as_bytes()));
+        out.push_str(plain);
+        let Some(byte) = special.bytes().next() else { break };
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0C => out.push_str("\\f"),
+            0x00 => out.push('\u{FFFD}'),
+            // Writing to a String cannot fail.
+            _ => write!(out, "\\u{byte:04x}").unwrap_or_default(),
+        }
+        rest = &special[1..];
+    }
+    out.push('"');
+}
+
+/// How many bytes stand for themselves before the first that must be escaped.
+fn plain_run(bytes: &[u8]) -> usize {
+    const CHUNK_BYTES: usize = 16;
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0x00..=0x1F);
+    // Without a way out of it, the look at a chunk is a few vector instructions.
+    let is_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |special, byte| special | is_special(byte));
+    let plain = bytes.chunks_exact(CHUNK_BYTES).take_while(is_plain).count() * CHUNK_BYTES;
+    bytes[plain..].iter().position(is_special).map_or(bytes.len(), |more| plain + more)
+}
+
+/// JSON without the white space between its tokens. Escapes of NUL and of half a surrogate pair become U+FFFD, as no reader of
+/// ours takes them. What is not JSON becomes other text, never a panic.
+pub(crate) fn compact(json: &str) -> String {
+    let bytes = json.as_bytes();
+    let mut out = String::with_capacity(json.len());
+    let (mut kept, mut at, mut in_string) = (0, 0, false);
+    // Every cut is at an ASCII byte, so between characters.
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' if in_string => match escaped(bytes, at) {
+                Some(0xD800..=0xDBFF) if matches!(escaped(bytes, at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
+                Some(0 | 0xD800..=0xDFFF) => {
+                    out.push_str(&json[kept..at]);
+                    out.push_str("\\ufffd");
+                    at += 6;
+                    kept = at;
+                }
+                _ => at += 2,
+            },
+            b'"' => {
+                in_string = !in_string;
+                at += 1;
+            }
+            b' ' | b'\n' | b'\r' | b'\t' if !in_string => {
+                out.push_str(&json[kept..at]);
+                at += 1;
+                kept = at;
+            }
+            _ => at += 1,
+        }
+    }
+    out.push_str(&json[kept..]);
+    out
+}
+
+/// What a JSON string says; `None` when it is none.
+pub(crate) fn unquote(text: &str) -> Option<String> {
+    if text.len() < 2 || !text.starts_with('"') || !text.ends_with('"') {
+        return None;
+    }
+    serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&lone_surrogates(text)?).ok())
+}
+
+/// The text with U+FFFD for each escape of half a surrogate pair, which a strict reader refuses. `None` when there is none.
+pub(crate) fn lone_surrogates(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut repaired: Option<String> = None;
+    let (mut kept, mut at) = (0, 0);
+    while let Some(offset) = bytes[at..].iter().position(|byte| *byte == b'\\') {
+        at += offset;
+        match escaped(bytes, at) {
+            Some(0xD800..=0xDBFF) if matches!(escaped(bytes, at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
+            Some(0xD800..=0xDFFF) => {
+                let out = repaired.get_or_insert_with(|| String::with_capacity(text.len()));
+                out.push_str(&text[kept..at]);
+                out.push_str("\\ufffd");
+                at += 6;
+                kept = at;
+            }
+            // Whatever is escaped is one ASCII byte or the rest of a `\u`, neither of which begins an escape.
+            _ => at = (at + 2).min(bytes.len()),
+        }
+    }
+    repaired.map(|mut out| {
+        out.push_str(&text[kept..]);
+        out
+    })
+}
+
+/// The code unit of the `\uXXXX` at `at`.
+fn escaped(bytes: &[u8], at: usize) -> Option<u16> {
+    let escape = bytes.get(at..at.checked_add(6)?)?;
+    let digits = escape.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0_u16, |unit, digit| Some(unit << 4 | (*digit as char).to_digit(16)? as u16))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_space_between_tokens_goes() {
+        assert_eq!(compact("{ \"a b\" :\n[1, \"\\\" x\"] }"), r#"{"a b":[1,"\" x"]}"#);
+        assert_eq!(compact(r#"["é\\", "\é", "\ud83d\ude00"]"#), r#"["é\\","\é","\ud83d\ude00"]"#);
+    }
+
+    #[test]
+    fn what_no_reader_takes_is_replaced() {
+        assert_eq!(compact(r#"["\u0000", "\ud83d", "\\ud83d"]"#), r#"["\ufffd","\ufffd","\\ud83d"]"#);
+        assert_eq!(unquote(r#""\ud83d!""#).as_deref(), Some("\u{FFFD}!"));
+        assert_eq!(compact("\"\\"), "\"\\");
+    }
+}
