@@ -8,16 +8,17 @@ use crate::cluster::files_in;
 
 /// What each crate may see of ours. Everything else, and every arrow the other way, is refused.
 ///
-/// `services → transport, access, engine → store, catalog, dialects, proto → model`
+/// `services → transport, access, engine → store, catalog, dialects, prices, proto → model`
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("dialects", &["model"]),
+    ("prices", &["model"]),
     ("proto", &["model"]),
     ("catalog", &["model"]),
     ("store", &["model"]),
-    ("engine", &["store", "catalog", "dialects", "proto", "model"]),
-    ("access", &["store", "catalog", "dialects", "proto", "model"]),
-    ("transport", &["store", "catalog", "dialects", "proto", "model"]),
+    ("engine", &["store", "catalog", "dialects", "prices", "proto", "model"]),
+    ("access", &["store", "catalog", "dialects", "prices", "proto", "model"]),
+    ("transport", &["store", "catalog", "dialects", "prices", "proto", "model"]),
     ("auth", SERVICE),
     ("ingest", SERVICE),
     ("query", SERVICE),
@@ -38,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "catalog",
             "dialects",
+            "prices",
             "proto",
             "model",
         ],
@@ -47,7 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("testkit", &["store", "catalog", "proto", "model"]),
 ];
 
-const SERVICE: &[&str] = &["transport", "access", "engine", "store", "catalog", "dialects", "proto", "model"];
+const SERVICE: &[&str] = &["transport", "access", "engine", "store", "catalog", "dialects", "prices", "proto", "model"];
 
 /// Heavy dependencies and who may link them, so that a change in one place never rebuilds the world. Test-only use is
 /// free; `server` is the composition root and names what it hands over.
