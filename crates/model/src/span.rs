@@ -139,7 +139,7 @@ pub enum CostSource {
     /// The client sent it.
     Sent,
     /// From list prices.
-    Listed,
+    Standard,
     /// From prices of the tenant's own.
     Own,
 }
@@ -149,13 +149,13 @@ impl CostSource {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
-            Self::Listed => "listed",
+            Self::Standard => "standard",
             Self::Own => "own",
         }
     }
     /// Reads what [`Self::as_str`] wrote.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Sent, Self::Listed, Self::Own].into_iter().find(|source| source.as_str() == text)
+        [Self::Sent, Self::Standard, Self::Own].into_iter().find(|source| source.as_str() == text)
     }
 }
 

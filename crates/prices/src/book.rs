@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use spanlake_model::{Cost, Timestamp, Usage};
+use spanlake_model::{Cost, CostSource, Timestamp, Usage};
 
 use crate::class::Prices;
 use crate::cost::{Extra, Tokens, cost};
@@ -30,35 +30,13 @@ pub struct Call<'a> {
     pub service_tier: Option<&'a str>,
 }
 
-/// Where a cost comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The client sent it.
-    Sent,
-    /// The tenant's own price.
-    Own,
-    /// The list price.
-    Standard,
-}
-
-impl Source {
-    /// As written in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Own => "own",
-            Self::Standard => "standard",
-        }
-    }
-}
-
 /// What a call costs, and by which price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Priced<'a> {
     /// Dollars.
     pub cost: Cost,
-    /// [`Source::Own`] or [`Source::Standard`].
-    pub source: Source,
+    /// [`CostSource::Own`] or [`CostSource::Standard`].
+    pub source: CostSource,
     /// The entry of the book, such as `openai/gpt-4o`, or the model of the own price.
     pub entry: &'a str,
     /// The version of the book.
@@ -129,15 +107,21 @@ impl Book {
         let models = || [call.model, call.request_model].into_iter().flatten();
         let own = models().find_map(|model| self.own.find(call.provider, model, call.start));
         if let Some(own) = own {
-            return self.priced(call, Source::Own, own.model(), OwnPrice::prices(own));
+            return self.priced(call, CostSource::Own, own.model(), OwnPrice::prices(own));
         }
         let entry = models().find_map(|model| self.find(call.provider, model))?;
         let input_tokens = Tokens::of(&call.usage).input.unwrap_or(0);
         let situation = Situation { input_tokens, service_tier: call.service_tier, start: call.start };
-        self.priced(call, Source::Standard, entry.id(), &entry.prices_for(&situation))
+        self.priced(call, CostSource::Standard, entry.id(), &entry.prices_for(&situation))
     }
 
-    fn priced<'a>(&'a self, call: &Call<'_>, source: Source, entry: &'a str, prices: &Prices) -> Option<Priced<'a>> {
+    fn priced<'a>(
+        &'a self,
+        call: &Call<'_>,
+        source: CostSource,
+        entry: &'a str,
+        prices: &Prices,
+    ) -> Option<Priced<'a>> {
         let cost = cost(prices, &call.usage, call.extra)?;
         Some(Priced { cost, source, entry, version: self.version() })
     }

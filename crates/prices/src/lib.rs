@@ -46,7 +46,7 @@ mod rate;
 mod settle;
 mod tier;
 
-pub use book::{Book, Call, Priced, Source};
+pub use book::{Book, Call, Priced};
 pub use class::{Class, Prices};
 pub use cost::Extra;
 pub use entry::Entry;

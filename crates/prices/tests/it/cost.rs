@@ -1,8 +1,8 @@
 //! Whole calls, priced.
 
 use proptest::prelude::*;
-use spanlake_model::{Timestamp, Usage};
-use spanlake_prices::{Book, Call, OwnPrices, Source};
+use spanlake_model::{CostSource, Timestamp, Usage};
+use spanlake_prices::{Book, Call, OwnPrices};
 
 fn usage(input: i64, output: i64) -> Usage {
     Usage { input: Some(input), output: Some(output), ..Usage::default() }
@@ -85,12 +85,12 @@ fn own_prices_win_and_say_so() {
     let book = Book::standard().with_own(own);
     let asked = Call { request_model: Some("deployment-7"), ..call("gpt-4o", "2026-01-01", usage(1_000_000, 0)) };
     let priced = book.cost(&asked).unwrap();
-    assert_eq!((priced.source, priced.entry, priced.version), (Source::Own, "deployment-*", book.version()));
+    assert_eq!((priced.source, priced.entry, priced.version), (CostSource::Own, "deployment-*", book.version()));
     assert_eq!(total(&book, &asked), "1.000000000000", "also for the name that was asked for");
     let before = call("gpt-4o", "2026-05-31", usage(1_000_000, 0));
     assert_eq!(
         (total(&book, &before).as_str(), book.cost(&before).unwrap().source),
-        ("2.500000000000", Source::Standard)
+        ("2.500000000000", CostSource::Standard)
     );
     assert_eq!(total(&book, &call("gpt-4o", "2026-06-01", usage(1_000_000, 0))), "2.000000000000");
     let local = Call { provider: Some("ollama"), ..call("llama3.2:latest", "2026-01-01", usage(9, 9)) };
