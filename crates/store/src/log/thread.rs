@@ -26,7 +26,7 @@ pub(super) fn spawn<P: Send + 'static>(
     apply: impl FnMut(u64, P) + Send + 'static,
 ) -> io::Result<()> {
     let next = recovered.last_sequence + 1;
-    let open = Open::create(&folder, next)?;
+    let open = Open::create(&folder, next).map_err(NotMade::into_inner)?;
     // An idle start before this one left an empty segment of the very name that is open now: it is no closed one.
     let closed: Vec<_> = recovered.closed.into_iter().filter(|closed| closed.path != open.segment.path).collect();
     kept.set(&closed);
@@ -45,8 +45,30 @@ struct Open {
     salt: u32,
 }
 
+/// Why there is no new segment.
+enum NotMade {
+    /// The disk does not take it; it may be asked again.
+    Refused(io::Error),
+    /// Its folder failed to sync: after that nothing the disk says of it can be believed.
+    Unsynced(io::Error),
+}
+
+impl NotMade {
+    fn into_inner(self) -> io::Error {
+        match self {
+            Self::Refused(error) | Self::Unsynced(error) => error,
+        }
+    }
+}
+
+impl From<io::Error> for NotMade {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
 impl Open {
-    fn create(folder: &LogFolder, first_sequence: u64) -> io::Result<Self> {
+    fn create(folder: &LogFolder, first_sequence: u64) -> Result<Self, NotMade> {
         let path = folder.path.join(segment::name(first_sequence));
         // A segment of this name holds no frame: it was made by a start that took nothing in, or its header was torn.
         folder.disk.remove(&path)?;
@@ -54,7 +76,7 @@ impl Open {
         let salt = folder.salt();
         // Durable with the first batch: a segment that lost its header to the power has lost nothing that was acknowledged.
         file.append(&segment::header(folder.writer(), first_sequence, salt))?;
-        folder.disk.sync_dir(&folder.path)?;
+        folder.disk.sync_dir(&folder.path).map_err(NotMade::Unsynced)?;
         Ok(Self {
             segment: Closed { path, last: HashMap::new(), bytes: 0 },
             file,
@@ -112,7 +134,9 @@ impl Writer {
         if self.stopped {
             return Err(AppendError::Stopped);
         }
-        self.roll().map_err(refused)?;
+        if self.open.length >= self.config.segment_bytes_max && !self.open.segment.last.is_empty() {
+            self.roll()?;
+        }
         let mut bytes = Vec::with_capacity(batch.bytes() + 64);
         for (append, sequence) in batch.appends.iter().zip(self.next..) {
             let begins_batch = sequence == self.next && self.open.is_durable();
@@ -128,12 +152,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Closes a full segment and opens the next.
-    fn roll(&mut self) -> io::Result<()> {
-        if self.open.length < self.config.segment_bytes_max || self.open.segment.last.is_empty() {
-            return Ok(());
-        }
-        let next = Open::create(&self.folder, self.next)?;
+    /// Closes the open segment and opens the next.
+    fn roll(&mut self) -> Result<(), AppendError> {
+        let next = match Open::create(&self.folder, self.next) {
+            Ok(next) => next,
+            Err(NotMade::Refused(error)) => return Err(refused(error)),
+            Err(NotMade::Unsynced(error)) => return Err(self.stop(&error)),
+        };
         let full = std::mem::replace(&mut self.open, next);
         self.closed.push(Closed { bytes: full.length, ..full.segment });
         self.kept.set(&self.closed);
@@ -154,7 +179,8 @@ impl Writer {
         AppendError::Stopped
     }
 
-    /// Removes closed segments of which every tenant's last frame is at or below its watermark.
+    /// Removes segments of which every tenant's last frame is at or below its watermark. The open one is closed for it: what
+    /// was sent shall not lie in a log that has no use for it, when it may have been erased.
     fn trim(&mut self, watermarks: &[(TenantId, u64)]) {
         let mut lowest = HashMap::<TenantId, u64>::new();
         for (tenant, mark) in watermarks {
@@ -163,6 +189,10 @@ impl Writer {
         let done = |segment: &Closed| {
             segment.last.iter().all(|(tenant, last)| lowest.get(tenant).is_some_and(|mark| mark >= last))
         };
+        if !self.stopped && !self.open.segment.last.is_empty() && done(&self.open.segment) {
+            // When that fails there is a next trim, and an append that fails says so itself.
+            let _ = self.roll();
+        }
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.closed).into_iter().partition(done);
         self.closed = kept;
         self.kept.set(&self.closed);
