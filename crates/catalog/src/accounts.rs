@@ -153,6 +153,10 @@ pub trait Accounts: Send + Sync + 'static {
     async fn kept_days(&self, tenant: TenantId, table: Table) -> Result<Option<u32>, Error>;
     /// Sets it. Older rows are hidden at once, and go when the compactor comes by.
     async fn keep_days(&self, tenant: TenantId, table: Table, days: Option<u32>) -> Result<(), Error>;
+    /// The tenant's own prices for calls of models, as they were set: a JSON list.
+    async fn own_prices(&self, tenant: TenantId) -> Result<Option<String>, Error>;
+    /// Sets them all. Every later read is priced by them, of whatever time its spans are.
+    async fn set_own_prices(&self, tenant: TenantId, prices: &str) -> Result<(), Error>;
     /// Every tenant this person is a member of, oldest first. The one read across tenants: login has no tenant yet.
     async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error>;
     /// A member of the tenant.

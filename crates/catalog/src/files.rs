@@ -78,6 +78,8 @@ pub struct Snapshot {
     pub erasures: Vec<Erasure>,
     /// Rows that start longer ago than this many days are not to be seen either; `None`: all are kept.
     pub kept_days: Option<u32>,
+    /// The tenant's own prices for calls of models: a JSON list.
+    pub own_prices: Option<String>,
 }
 
 /// The outcome of a flush: these files, and the log up to here is in them.

@@ -14,6 +14,7 @@ mod connect;
 mod erasures;
 mod files;
 mod jobs;
+mod prices;
 mod retention;
 mod row;
 mod sweeps;

@@ -14,6 +14,7 @@ use spanlake_model::{Caller, Clock, Receipt, Table, TenantId, TimeRange};
 use spanlake_proto::ingest::FreshSource;
 use tokio::time::{Instant, timeout_at};
 
+use crate::books::Books;
 use crate::config::Config;
 use crate::error::Error;
 use crate::guard::Tripwire;
@@ -46,6 +47,7 @@ pub struct Engine {
     memory: Arc<dyn MemoryPool>,
     metadata: Arc<FileMetadataCache>,
     trespasses: Arc<AtomicU64>,
+    books: Books,
     config: Arc<Config>,
 }
 
@@ -73,7 +75,17 @@ impl Engine {
         let environment = RuntimeEnvBuilder::new().with_cache_manager(caches).build()?;
         let metadata = environment.cache_manager.get_file_metadata_cache();
         let trespasses = Arc::default();
-        Ok(Self { files, fresh, stores, clock, memory, metadata, trespasses, config: Arc::new(config) })
+        Ok(Self {
+            files,
+            fresh,
+            stores,
+            clock,
+            memory,
+            metadata,
+            trespasses,
+            books: Books::default(),
+            config: Arc::new(config),
+        })
     }
 
     /// The caller's tenant's rows as they are now: catalog first, then each registered writer. Rows that were erased or
@@ -107,6 +119,7 @@ impl Engine {
             memory: self.memory.clone(),
             metadata: self.metadata.clone(),
             store: self.stores.tenant(tenant),
+            book: self.books.of(tenant, rows.own_prices.as_deref())?,
             tripwire: Tripwire { tenant, trespasses: self.trespasses.clone() },
             deadline,
             deadline_ms,

@@ -24,6 +24,7 @@
 //!
 //! Deliberately absent: SQL from users, functions by name (the registry is empty), a shared catalog, file and URL tables.
 
+mod books;
 mod calls;
 mod config;
 mod engine;
@@ -31,6 +32,7 @@ mod error;
 mod guard;
 mod hidden;
 mod memory;
+mod priced;
 mod range;
 mod rivals;
 mod run;

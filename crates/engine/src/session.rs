@@ -20,6 +20,7 @@ use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
 use spanlake_model::{Receipt, Table, TimeRange};
+use spanlake_prices::Book;
 use tokio::time::Instant;
 
 use crate::config::Config;
@@ -28,6 +29,7 @@ use crate::error::Error;
 use crate::guard::Tripwire;
 use crate::hidden::Hidden;
 use crate::memory::QueryPool;
+use crate::priced::priced;
 use crate::range::starts_in;
 use crate::run::{self, Bounds};
 use crate::snapshot::Rows;
@@ -46,6 +48,7 @@ pub(crate) struct Workshop {
     pub(crate) metadata: Arc<FileMetadataCache>,
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) tripwire: Tripwire,
+    pub(crate) book: Arc<Book>,
     pub(crate) deadline: Instant,
     pub(crate) deadline_ms: u64,
 }
@@ -57,6 +60,7 @@ pub struct TenantSession {
     provider: Arc<dyn TableProvider>,
     range: TimeRange,
     shown: Vec<Receipt>,
+    book: Arc<Book>,
     bounds: Bounds,
 }
 
@@ -68,7 +72,7 @@ impl fmt::Debug for TenantSession {
 
 impl TenantSession {
     pub(crate) fn new(workshop: Workshop, request: &SnapshotRequest, rows: Rows) -> Result<Self, Error> {
-        let Workshop { config, memory, metadata, store, tripwire, deadline, deadline_ms } = workshop;
+        let Workshop { config, memory, metadata, store, tripwire, book, deadline, deadline_ms } = workshop;
         let url = ObjectStoreUrl::parse(STORE)?;
         let pool = Arc::new(QueryPool::new(memory, config.query_memory_bytes));
         let state = SessionStateBuilder::new()
@@ -93,6 +97,7 @@ impl TenantSession {
             provider: Arc::new(table),
             range: rows.range,
             shown: rows.shown,
+            book,
             bounds,
         })
     }
@@ -109,6 +114,15 @@ impl TenantSession {
     /// When the plan cannot be made, which is a mistake of ours.
     pub fn frame(&self) -> Result<DataFrame, Error> {
         Ok(self.rows()?.filter(col(LOG_NAME).is_null())?)
+    }
+
+    /// The frame, which has all columns, with costs computed where the client sent none, by the prices of now. For few rows: put
+    /// it behind sort and limit.
+    ///
+    /// # Errors
+    /// As [`Self::frame`].
+    pub fn priced(&self, frame: DataFrame) -> Result<DataFrame, Error> {
+        Ok(priced(frame, &self.book)?)
     }
 
     /// The log records that are kept beside the spans and came in its range. Files without any are not opened.

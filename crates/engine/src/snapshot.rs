@@ -31,6 +31,8 @@ pub(crate) struct Rows {
     pub(crate) range: TimeRange,
     /// Of each writer the last write among the rows.
     pub(crate) shown: Vec<Receipt>,
+    /// The tenant's own prices, as they were set.
+    pub(crate) own_prices: Option<String>,
 }
 
 pub(crate) async fn take(
@@ -85,14 +87,14 @@ fn watermark(snapshot: &Snapshot, writer: WriterId) -> u64 {
 
 fn rows(snapshot: Snapshot, answers: Vec<FreshRows>, request: &SnapshotRequest, now: Timestamp) -> Result<Rows, Error> {
     let shown = shown(&snapshot, &answers);
-    let Snapshot { mut files, erasures, kept_days, .. } = snapshot;
+    let Snapshot { mut files, erasures, kept_days, own_prices, .. } = snapshot;
     let (fresh, replaced_by_fresh) = (Vec::new(), Vec::new());
     let Some(range) = kept(request.range, kept_days, now) else {
         let files = Vec::new();
-        return Ok(Rows { files, fresh, replaced_by_fresh, erasures, range: request.range, shown });
+        return Ok(Rows { files, fresh, replaced_by_fresh, erasures, range: request.range, shown, own_prices });
     };
     files.sort_by_key(|file| file.version);
-    let mut rows = Rows { files, fresh, replaced_by_fresh, erasures, range, shown };
+    let mut rows = Rows { files, fresh, replaced_by_fresh, erasures, range, shown, own_prices };
     for answer in rivals::settle(answers)? {
         rows.replaced_by_fresh.extend(answer.superseded);
         for batch in answer.batches.into_iter().filter(|batch| batch.num_rows() > 0) {

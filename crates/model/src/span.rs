@@ -360,6 +360,17 @@ impl Span {
     pub const fn key(&self) -> SpanKey {
         SpanKey { app_id: self.app_id, trace_id: self.trace_id, span_id: self.span_id }
     }
+    /// Output tokens a second: as sent, else over the time from the first token to the end, or from the start when it is not
+    /// known.
+    pub fn speed(&self) -> Option<f64> {
+        let computed = || {
+            let (output, end) = (self.usage.output?, self.end?);
+            let waited = u64::try_from(self.time_to_first_token_ns.unwrap_or(0)).unwrap_or(0);
+            let wrote = end.since(self.start).saturating_sub(std::time::Duration::from_nanos(waited)).as_secs_f64();
+            (output > 0 && wrote > 0.0).then(|| output as f64 / wrote)
+        };
+        self.tokens_per_second.or_else(computed)
+    }
     /// Whether it has ended; a finished span is never replaced by an unfinished one.
     pub const fn is_finished(&self) -> bool {
         self.end.is_some()

@@ -51,15 +51,15 @@ impl Class {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Input => "input",
-            Self::CacheRead => "cacheRead",
-            Self::CacheWrite => "cacheWrite",
-            Self::CacheWrite1h => "cacheWrite1h",
-            Self::AudioInput => "audioInput",
-            Self::ImageInput => "imageInput",
+            Self::CacheRead => "cache_read",
+            Self::CacheWrite => "cache_write",
+            Self::CacheWrite1h => "cache_write_1h",
+            Self::AudioInput => "audio_input",
+            Self::ImageInput => "image_input",
             Self::Output => "output",
             Self::Reasoning => "reasoning",
-            Self::AudioOutput => "audioOutput",
-            Self::ImageOutput => "imageOutput",
+            Self::AudioOutput => "audio_output",
+            Self::ImageOutput => "image_output",
         }
     }
 
@@ -194,14 +194,14 @@ mod tests {
     #[test]
     fn every_class_reads_back_what_it_writes() {
         assert!(Class::ALL.into_iter().all(|class| Class::parse(class.as_str()) == Some(class)));
-        let json = r#"{"cacheRead":"0.125","input":"1.25"}"#;
+        let json = r#"{"cache_read":"0.125","input":"1.25"}"#;
         let prices: Prices = serde_json::from_str(json).unwrap();
-        assert_eq!(serde_json::to_string(&prices).unwrap(), r#"{"input":"1.25","cacheRead":"0.125"}"#);
+        assert_eq!(serde_json::to_string(&prices).unwrap(), r#"{"input":"1.25","cache_read":"0.125"}"#);
     }
 
     #[test]
     fn an_unknown_class_is_an_error_that_names_the_known_ones() {
         let error = serde_json::from_str::<Prices>(r#"{"cached":"1"}"#).unwrap_err().to_string();
-        assert!(error.contains("cached") && error.contains("cacheRead"), "{error}");
+        assert!(error.contains("cached") && error.contains("cache_read"), "{error}");
     }
 }

@@ -12,13 +12,13 @@ use crate::name::Name;
 ///
 /// ```
 /// let own: spanlake_prices::OwnPrice = serde_json::from_str(
-///     r#"{ "model": "acme-*", "provider": "vllm", "prices": { "input": "0.10", "output": 0.4 }, "validFrom": "2026-01-01" }"#,
+///     r#"{ "model": "acme-*", "provider": "vllm", "prices": { "input": "0.10", "output": 0.4 }, "valid_from": "2026-01-01" }"#,
 /// )?;
 /// assert_eq!(own.model(), "acme-*");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", try_from = "Given")]
+#[serde(try_from = "Given")]
 pub struct OwnPrice {
     model: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ pub struct OwnPrice {
 
 /// A price as a tenant gave it.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Given {
     model: String,
     provider: Option<String>,
@@ -203,7 +203,7 @@ impl From<OwnPrices> for Vec<OwnPrice> {
 fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     let time = Timestamp::parse(&text);
-    time.map(Some).ok_or_else(|| de::Error::custom("validFrom must be a date or an RFC 3339 time, such as 2026-01-31"))
+    time.map(Some).ok_or_else(|| de::Error::custom("valid_from must be a date or an RFC 3339 time, such as 2026-01-31"))
 }
 
 fn write_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -231,7 +231,7 @@ mod tests {
             { "model": "Acme-Large*", "prices": { "input": 2 } },
             { "model": "acme-large-2", "prices": { "input": 3 } },
             { "model": "acme-large-2", "prices": { "input": 4 }, "provider": "vLLM" },
-            { "model": "acme-large-2", "prices": { "input": 5 }, "validFrom": "2026-06-01" }
+            { "model": "acme-large-2", "prices": { "input": 5 }, "valid_from": "2026-06-01" }
         ]"#);
         let at = |provider, model, start| input(&own, provider, model, start).unwrap();
         assert_eq!(at(None, "acme-tiny", "2026-01-01"), "1");
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_was_given_comes_back() {
-        let json = r#"[{"model":"m*","provider":"p","prices":{"input":"0.1","output":"2"},"validFrom":"2026-01-01T00:00:00Z"}]"#;
+        let json = r#"[{"model":"m*","provider":"p","prices":{"input":"0.1","output":"2"},"valid_from":"2026-01-01T00:00:00Z"}]"#;
         assert_eq!(serde_json::to_string(&own(json)).unwrap(), json);
         assert_eq!(
             serde_json::to_string(&own(r#"[{"model":"m","prices":{"input":0}}]"#)).unwrap(),
@@ -278,7 +278,7 @@ mod tests {
             (r#"{"model":"m","prices":{"input":-1}}"#.to_owned(), "below zero"),
             (r#"{"model":"m","prices":{"input":"2000000"}}"#.to_owned(), "at most 1000000 dollars"),
             (r#"{"model":"m","prices":{"cached":1}}"#.to_owned(), "is no class"),
-            (r#"{"model":"m","prices":{"input":1},"validFrom":"soon"}"#.to_owned(), "validFrom must be"),
+            (r#"{"model":"m","prices":{"input":1},"valid_from":"soon"}"#.to_owned(), "valid_from must be"),
             (r#"{"model":"m","prices":{"input":1},"price":2}"#.to_owned(), "unknown field"),
         ] {
             let error = serde_json::from_str::<OwnPrice>(&json).unwrap_err().to_string();

@@ -2,7 +2,7 @@
 //!
 //! Who may: signing up, logging in, refreshing and logging out need no credential. `GET /v1/me` takes any. Apps and
 //! agents are read with `read` and made with `admin`. Everything about keys needs `admin`: their list says who holds what.
-//! So does how long rows are kept.
+//! So does setting how long rows are kept and what calls cost; prices are read with `read`.
 
 mod agents;
 mod api_keys;
@@ -12,6 +12,7 @@ mod login;
 mod logout;
 mod me;
 mod page;
+mod prices;
 mod refresh;
 mod retention;
 mod session;
@@ -50,6 +51,8 @@ pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
         .routes(routes!(agents::list::list, agents::create::create))
         .routes(routes!(api_keys::list::list, api_keys::create::create))
         .routes(routes!(api_keys::revoke::revoke))
+        .routes(routes!(prices::get::get, prices::put::put))
+        .routes(routes!(prices::lookup::look_up))
         .routes(routes!(retention::get::get, retention::put::put))
         .routes(routes!(jwks::jwks))
         .with_state(Deps { service, gate })

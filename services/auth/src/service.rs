@@ -2,12 +2,14 @@
 
 mod account;
 mod key;
+mod prices;
 mod retention;
 mod session;
 mod things;
 
 pub(crate) use account::{Me, SignedUp};
 pub(crate) use key::{KeyRequest, NewKey};
+pub(crate) use prices::Found;
 pub(crate) use session::Tokens;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use sqlx::query::Query;
 use sqlx::{Any, Executor, query};
 
 use super::row::{Columns as _, maybe_stored, refused, stored};
-use super::{Catalog, retention};
+use super::{Catalog, prices, retention};
 use crate::accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
 use crate::error::Error;
 
@@ -67,6 +67,14 @@ impl Accounts for Catalog {
 
     async fn keep_days(&self, tenant: TenantId, table: Table, days: Option<u32>) -> Result<(), Error> {
         retention::set(&self.write, tenant, table, days).await
+    }
+
+    async fn own_prices(&self, tenant: TenantId) -> Result<Option<String>, Error> {
+        prices::own(&mut *self.read.acquire().await?, tenant).await
+    }
+
+    async fn set_own_prices(&self, tenant: TenantId, prices: &str) -> Result<(), Error> {
+        prices::set_own(&self.write, tenant, prices).await
     }
 
     async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error> {

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, query};
 
 use super::row::{Columns as _, read_keys, stored};
-use super::{Catalog, commit, erasures, retention};
+use super::{Catalog, commit, erasures, prices, retention};
 use crate::error::Error;
 use crate::files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 
@@ -41,8 +41,9 @@ impl Files for Catalog {
         let writers = registered_writers(&mut transaction).await?;
         let erasures = erasures::hiding(&mut transaction, tenant).await?;
         let kept_days = retention::kept_days(&mut transaction, tenant, table).await?;
+        let own_prices = prices::own(&mut transaction, tenant).await?;
         transaction.commit().await?;
-        Ok(Snapshot { files, version, watermarks, writers, erasures, kept_days })
+        Ok(Snapshot { files, version, watermarks, writers, erasures, kept_days, own_prices })
     }
 
     #[tracing::instrument(name = "catalog.register_writer", skip_all, fields(writer.id = %writer))]

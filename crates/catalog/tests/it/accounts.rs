@@ -4,6 +4,7 @@ use spanlake_catalog::{Account, Accounts as _, Catalog, Error, Member, NewAccoun
 use spanlake_model::{KeyId, Role, TenantId};
 
 use crate::database::Database;
+use crate::files::snapshot;
 use crate::samples::{OTHER, TENANT, account, agent, app, at, key, refresh_token};
 
 async fn signed_up(catalog: &Catalog, tenant: TenantId, email: &str) -> NewAccount {
@@ -191,4 +192,19 @@ pub(crate) async fn a_family_is_dropped_whole(database: &Database) {
     for (token, remains) in tokens.iter().zip([false, false, true]) {
         assert_eq!(catalog.use_refresh_token(&token.hash, at(1)).await.unwrap().is_some(), remains);
     }
+}
+
+pub(crate) async fn a_tenants_own_prices_are_in_its_snapshots(database: &Database) {
+    let catalog = database.open().await;
+    for (tenant, email) in [(TENANT, "ann@example.com"), (OTHER, "bob@example.com")] {
+        catalog.sign_up(account(tenant, email)).await.unwrap();
+    }
+    for prices in ["[]", r#"[{"model":"acme-*"}]"#] {
+        catalog.set_own_prices(TENANT, prices).await.unwrap();
+        assert_eq!(catalog.own_prices(TENANT).await.unwrap().as_deref(), Some(prices));
+        assert_eq!(snapshot(&catalog, TENANT).await.own_prices.as_deref(), Some(prices));
+    }
+    assert_eq!((catalog.own_prices(OTHER).await.unwrap(), snapshot(&catalog, OTHER).await.own_prices), (None, None));
+    let nobody = catalog.set_own_prices(TenantId::from_bytes([9; 16]), "[]").await;
+    assert!(matches!(nobody, Err(Error::Changed(_))), "{nobody:?}");
 }

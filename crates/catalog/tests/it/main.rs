@@ -41,6 +41,7 @@ macro_rules! guarantees {
 guarantees! {
     accounts {
         what_signs_up_is_read_back,
+        a_tenants_own_prices_are_in_its_snapshots,
         sign_up_makes_all_or_nothing,
         an_email_owns_one_tenant,
         a_person_finds_every_tenant_they_are_in,

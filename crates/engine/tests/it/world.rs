@@ -139,6 +139,11 @@ impl World {
         self.snapshot.lock().unwrap().watermarks.push(Watermark { writer, sequence });
     }
 
+    /// Has prices of its own.
+    pub fn price(&self, prices: &str) {
+        self.snapshot.lock().unwrap().own_prices = Some(prices.to_owned());
+    }
+
     /// Keeps rows for so long.
     pub fn keep(&self, days: u32) {
         self.snapshot.lock().unwrap().kept_days = Some(days);

@@ -77,7 +77,7 @@ fn own_prices_win_and_say_so() {
     let own: OwnPrices = serde_json::from_str(
         r#"[
             { "model": "deployment-*", "prices": { "input": "1", "output": "2" } },
-            { "model": "gpt-4o", "prices": { "input": 2 , "output": 8 }, "validFrom": "2026-06-01" },
+            { "model": "gpt-4o", "prices": { "input": 2 , "output": 8 }, "valid_from": "2026-06-01" },
             { "model": "llama3.2:latest", "provider": "ollama", "prices": { "input": 0, "output": 0 } }
         ]"#,
     )

@@ -5,6 +5,7 @@ mod apps_and_agents;
 mod house;
 mod keys;
 mod people;
+mod prices;
 mod retention;
 mod sessions;
 mod strangers;

@@ -31,6 +31,9 @@ async fn every_route_refuses_a_key_without_its_scope() {
         ("GET", "/v1/api-keys", "admin"),
         ("POST", "/v1/api-keys", "admin"),
         ("DELETE", "/v1/api-keys/00000000-0000-7000-8000-000000000001", "admin"),
+        ("GET", "/v1/prices", "read"),
+        ("GET", "/v1/prices/lookup?model=m", "read"),
+        ("PUT", "/v1/prices", "admin"),
         ("GET", "/v1/retention", "admin"),
         ("PUT", "/v1/retention", "admin"),
     ];

@@ -1,7 +1,7 @@
 //! A span in API.md's words.
 
 use serde::Serialize;
-use spanlake_model::{Event, Link, Span};
+use spanlake_model::{CostSource, Event, Link, Span};
 use utoipa::ToSchema;
 
 use super::json::Json;
@@ -19,36 +19,57 @@ pub(super) struct SpanRow {
     name: String,
     /// `llm`, `tool`, `agent`, … or the sender's own word.
     kind: String,
+    /// What was done, in the sender's word.
+    operation: Option<String>,
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "GENERATION")]
     coarse_type: &'static str,
     #[schema(value_type = String, example = "OK")]
     status: &'static str,
     status_message: Option<String>,
+    /// `DEBUG`, `DEFAULT`, `WARNING` or `ERROR`.
+    level: Option<String>,
     start: String,
     /// Null while it runs.
     end: Option<String>,
     latency_ms: Option<f64>,
     time_to_first_token_ms: Option<f64>,
+    /// As sent, else output tokens over the time from the first token, or from the start, to the end.
+    tokens_per_second: Option<f64>,
     provider: Option<String>,
+    /// The model that answered, else the one asked for.
     model: Option<String>,
+    /// The model asked for.
+    request_model: Option<String>,
     input_tokens: Option<i64>,
     output_tokens: Option<i64>,
     total_tokens: Option<i64>,
     cached_input_tokens: Option<i64>,
     cache_write_tokens: Option<i64>,
     reasoning_tokens: Option<i64>,
-    /// Dollars.
+    /// What was counted beside these, such as tokens of sound.
+    usage_details: Option<Json>,
+    /// Dollars: those that the client sent, else those of the price book.
     cost: Option<f64>,
     input_cost: Option<f64>,
     output_cost: Option<f64>,
+    /// `sent` by the client, the tenant's `own` price, or `standard`, the list price; null without a cost.
+    #[schema(value_type = Option<String>)]
+    cost_source: Option<&'static str>,
+    /// Why the model stopped.
+    finish_reason: Option<String>,
+    /// Temperature and the like.
+    model_parameters: Option<Json>,
     tool_name: Option<String>,
+    agent_name: Option<String>,
     session_id: Option<String>,
+    session_name: Option<String>,
     user_id: Option<String>,
     agent_id: Option<String>,
     app_id: String,
     environment: Option<String>,
     release: Option<String>,
+    version: Option<String>,
     tags: Vec<String>,
     metadata: Json,
     prompt_name: Option<String>,
@@ -110,7 +131,10 @@ impl From<Span> for SpanRow {
             parent_id: span.parent_span_id.map(|id| id.to_string()),
             coarse_type: span.kind.coarse().as_str(),
             kind: span.kind.as_str().to_owned(),
+            tokens_per_second: span.speed(),
             name: span.name,
+            operation: span.operation,
+            level: span.level,
             status: span.status.as_str(),
             status_message: span.status_message,
             start: span.start.to_string(),
@@ -119,6 +143,14 @@ impl From<Span> for SpanRow {
             time_to_first_token_ms: span.time_to_first_token_ns.map(|nanos| nanos as f64 / 1e6),
             provider: span.provider,
             model: span.model,
+            request_model: span.request_model,
+            usage_details: span.usage_details.map(Json::of),
+            cost_source: span.cost_source.map(CostSource::as_str),
+            finish_reason: span.finish_reason,
+            model_parameters: span.model_parameters.map(Json::of),
+            agent_name: span.agent_name,
+            session_name: span.session_name,
+            version: span.version,
             input_tokens: span.usage.input,
             output_tokens: span.usage.output,
             total_tokens: span.usage.total,

@@ -56,7 +56,7 @@ async fn detail(
     let session = face.service.session(caller, params::whole_range(face.service.now()), after).await?;
     let wanted = own(caller).and(is_trace(trace)).and(col("span_id").eq(id(span.as_bytes())));
     let frame = session.frame()?.filter(wanted)?.limit(0, Some(1))?;
-    let mut found = collect(&session, Columns::All.of(frame)?).await?;
+    let mut found = collect(&session, Columns::All.of(&session, frame)?).await?;
     logs::fill(&session, caller, &mut found).await?;
     Ok(found.pop().ok_or_else(|| Fault::not_found("span"))?.into())
 }

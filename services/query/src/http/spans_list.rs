@@ -99,7 +99,7 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<SpanR
         frame = frame.filter(order.after(place, Edge::Excluded))?;
     }
     let frame = frame.sort(order.sort())?.limit(0, Some(limit.saturating_add(1)))?;
-    let mut spans = collect(&session, Columns::Skeleton.of(frame)?).await?;
+    let mut spans = collect(&session, Columns::Skeleton.of(&session, frame)?).await?;
     let has_more = spans.len() > limit;
     spans.truncate(limit);
     let last = spans.last().filter(|_| has_more);

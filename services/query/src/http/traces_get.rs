@@ -141,5 +141,5 @@ async fn read_spans(
         frame = frame.filter(order.after(place, Edge::Excluded))?;
     }
     let frame = frame.sort(order.sort())?.limit(0, Some(wanted.limit.saturating_add(1)))?;
-    collect(session, wanted.columns.of(frame)?).await
+    collect(session, wanted.columns.of(session, frame)?).await
 }

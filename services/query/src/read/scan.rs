@@ -103,7 +103,8 @@ impl Rows {
     async fn read(self: Arc<Self>, chunk: Chunk) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
         let from_first = ORDER.after(&chunk.first, Edge::Included);
         let to_last = ORDER.opposite().after(&chunk.last, Edge::Included);
-        let frame = self.columns.of(self.frame()?.filter(from_first.and(to_last))?.sort(ORDER.sort())?)?;
+        let frame =
+            self.columns.of(&self.session, self.frame()?.filter(from_first.and(to_last))?.sort(ORDER.sort())?)?;
         let stream = self.session.stream(frame).await?;
         let batches = stream.map(|batch| in_schema(&batch?));
         if !self.has_logs {

@@ -44,10 +44,12 @@ impl Columns {
         }
     }
 
-    /// The frame with all columns of the table, in their order, of which only these are read.
-    pub(crate) fn of(self, frame: DataFrame) -> Result<DataFrame, Error> {
+    /// The frame, priced, with all columns of the table, in their order, of which only these are read.
+    pub(crate) fn of(self, session: &TenantSession, frame: DataFrame) -> Result<DataFrame, Error> {
         let schema = schema::spans();
-        Ok(frame.select(schema.fields().iter().map(|field| self.expression(field.name())).collect::<Vec<_>>())?)
+        Ok(session
+            .priced(frame)?
+            .select(schema.fields().iter().map(|field| self.expression(field.name())).collect::<Vec<_>>())?)
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) async fn choose(session: &TenantSession, caller: &Caller, query: &Tra
     }
     needed.extend(matched.iter().enumerate().map(|(place, like)| bool_or(like.clone()).alias(format!("like_{place}"))));
 
-    let traces = session.frame()?.filter(own(caller))?.aggregate(vec![col("trace_id")], needed)?;
+    let traces = session.priced(session.frame()?.filter(own(caller))?)?.aggregate(vec![col("trace_id")], needed)?;
     let mut wanted = col("start_ns").gt_eq(lit(query.range.start().as_nanos()));
     wanted = wanted.and(col("start_ns").lt(lit(query.range.end().as_nanos())));
     for place in 0..matched.len() {
@@ -140,7 +140,7 @@ pub(crate) async fn describe(session: &TenantSession, caller: &Caller, ids: &[Tr
         return Ok(Vec::new());
     }
     let listed = ids.iter().map(|trace| id(trace.as_bytes())).collect();
-    let spans = session.frame()?.filter(own(caller).and(col("trace_id").in_list(listed, false)))?;
+    let spans = session.priced(session.frame()?.filter(own(caller).and(col("trace_id").in_list(listed, false)))?)?;
     let mut traces = Vec::new();
     for batch in session.collect(described(spans)?).await? {
         traces.extend(row::read(&batch)?);

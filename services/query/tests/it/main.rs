@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 #![allow(unreachable_pub, dead_code, clippy::unwrap_used, reason = "a test binary: no public face, and it may panic")]
 
+mod costs;
 mod erasing;
 mod face;
 mod isolation;

@@ -75,6 +75,7 @@ impl Seen {
         for wanted in capture.expected["traces"].as_array().unwrap() {
             let trace = &self.traces[wanted["trace_id"].as_str().unwrap()];
             assert_eq!(trace["span_count"], wanted["span_count"], "{name} {trace}");
+            is_trace(name, wanted, trace);
         }
         for sent in capture.requests.iter().flat_map(CapturedRequest::spans) {
             let span = &self.spans[&sent.id];
@@ -87,6 +88,23 @@ impl Seen {
             is_span(name, wanted, &self.spans[id]);
             has_content(name, wanted, &self.exported[id]);
         }
+    }
+}
+
+/// Sums as the provider charged for them, each call once; session, user, tags and whether anything failed.
+fn is_trace(capture: &str, wanted: &Value, trace: &Value) {
+    for (sums, sum) in [("total_input_tokens", "input_tokens"), ("total_output_tokens", "output_tokens")] {
+        let found = trace[sum].as_i64().unwrap_or(0);
+        let accepted = wanted[sums].as_array().is_none_or(|sums| sums.contains(&found.into()));
+        assert!(accepted, "{capture}: {sum} {found}, not {} of {trace}", wanted[sums]);
+    }
+    for field in ["session_id", "user_id"] {
+        assert!(wanted[field].is_null() || trace[field] == wanted[field], "{capture}: {field} of {trace}");
+    }
+    let has = |tag: &Value| trace["tags"].as_array().is_some_and(|tags| tags.contains(tag));
+    assert!(wanted["tags"].as_array().is_none_or(|tags| tags.iter().all(has)), "{capture}: tags of {trace}");
+    if let Some(has_error) = wanted["has_error"].as_bool() {
+        assert_eq!(trace["status"] == "ERROR", has_error, "{capture}: status of {trace}");
     }
 }
 

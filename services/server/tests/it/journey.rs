@@ -197,6 +197,9 @@ impl Wanted {
             ("chat gpt-4o-mini", "llm", 1_580, 1_290),
         ][place];
         let tokens = [None, Some((212, 24)), None, Some((268, 31))][place];
+        let cost = [None, Some((31.8e-6, 14.4e-6, 46.2e-6)), None, Some((40.2e-6, 18.6e-6, 58.8e-6))][place];
+        let operation = ["invoke_agent", "chat", "execute_tool", "chat"][place];
+        let speed = tokens.map(|(_, output)| f64::from(output) / (took as f64 / 1e3));
         let is_call = tokens.is_some();
         let start = self.run.start.plus(std::time::Duration::from_millis(after));
         let end = start.plus(std::time::Duration::from_millis(took));
@@ -208,7 +211,12 @@ impl Wanted {
             "provider": is_call.then_some("openai"), "model": is_call.then_some(AgentRun::MODEL),
             "input_tokens": tokens.map(|tokens| tokens.0), "output_tokens": tokens.map(|tokens| tokens.1),
             "total_tokens": tokens.map(|tokens| tokens.0 + tokens.1), "cached_input_tokens": null,
-            "cache_write_tokens": null, "reasoning_tokens": null, "cost": null, "input_cost": null, "output_cost": null,
+            "cache_write_tokens": null, "reasoning_tokens": null, "usage_details": null, "cost": cost.map(|cost| cost.2),
+            "input_cost": cost.map(|cost| cost.0), "output_cost": cost.map(|cost| cost.1),
+            "cost_source": cost.map(|_| "standard"), "tokens_per_second": speed, "level": null, "version": null,
+            "operation": operation, "finish_reason": null,
+            "request_model": is_call.then_some(AgentRun::MODEL), "model_parameters": null, "session_name": null,
+            "agent_name": null,
             "tool_name": (place == 2).then_some("track_order"),
             "session_id": (place != 2).then_some(AgentRun::SESSION), "user_id": (place == 0).then_some(AgentRun::USER),
             "agent_id": self.agent, "app_id": self.app, "environment": null, "release": null, "tags": [],

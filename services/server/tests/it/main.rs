@@ -6,6 +6,7 @@
 //!             └─ processes::every_story          one cluster of five processes, every story on it
 //! ```
 
+#![recursion_limit = "256"]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
