@@ -139,7 +139,7 @@ impl Wanted {
         json!({
             "id": self.run.trace.to_string(), "app_id": self.app, "agent_id": self.agent, "name": AgentRun::NAME,
             "status": "OK", "start": self.run.start.to_string(), "end": end.to_string(), "latency_ms": 2_900.0,
-            "cost": null, "tokens": 535, "input_tokens": 480, "output_tokens": 55, "span_count": 4, "error_count": 0,
+            "cost": 105e-6, "tokens": 535, "input_tokens": 480, "output_tokens": 55, "span_count": 4, "error_count": 0,
             "models": [AgentRun::MODEL], "session_id": AgentRun::SESSION, "user_id": AgentRun::USER,
             "environment": null, "tags": [],
         })
@@ -216,7 +216,7 @@ impl Wanted {
             "cost_source": cost.map(|_| "standard"), "tokens_per_second": speed, "level": null, "version": null,
             "operation": operation, "finish_reason": null,
             "request_model": is_call.then_some(AgentRun::MODEL), "model_parameters": null, "session_name": null,
-            "agent_name": null,
+            "agent_name": (place == 0).then_some("order-help"),
             "tool_name": (place == 2).then_some("track_order"),
             "session_id": (place != 2).then_some(AgentRun::SESSION), "user_id": (place == 0).then_some(AgentRun::USER),
             "agent_id": self.agent, "app_id": self.app, "environment": null, "release": null, "tags": [],
