@@ -1,7 +1,8 @@
 //! How others spell the traces of LLM agents, turned into [`spanlake_model::Span`]s.
 //!
 //! ```text
-//!   bytes ──otlp::decode_traces──► TracesRequest ──normalise──► spans + reasons why some were refused
+//!   bytes ──otlp::decode_traces──► TracesRequest ──normalise──────► spans ┐ + reasons why some were refused
+//!        └──otlp::decode_logs────► LogsRequest ────normalise_logs─► spans ┘
 //!            protobuf: prost             one pass over the attributes of each span puts every known key in a slot;
 //!            JSON: lenient visitors      `normalise::fields` lists, per field, which keys to believe in which order
 //! ```
@@ -13,7 +14,7 @@
 //! - Every attribute is kept as it was sent; what we make of it is added.
 //! - Precedence is decided per field, never per dialect: real spans mix dialects.
 //!
-//! Not here: what needs more than one span (sums, the trace's own input and output), and logs.
+//! Not here: what needs more than one span: sums, the trace's own input and output, a log record's way to its span.
 //!
 //! ```
 //! use spanlake_dialects::otlp::{Encoding, decode_traces};
@@ -25,5 +26,7 @@ mod json;
 pub mod normalise;
 pub mod otlp;
 mod python;
+mod request;
 
-pub use normalise::{Attribution, Context, Normalised, Rejected, normalise};
+pub use normalise::{Attribution, Context, Normalised, Rejected, normalise, normalise_logs};
+pub use request::Request;

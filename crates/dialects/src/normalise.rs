@@ -7,6 +7,7 @@ mod fields;
 mod indexed;
 mod kind;
 mod labels;
+mod logs;
 mod outcome;
 mod usage;
 mod value;
@@ -17,13 +18,16 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
+use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
 use opentelemetry_proto::tonic::trace::v1::span::{Event as ProtoEvent, Link as ProtoLink};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span as ProtoSpan};
 use spanlake_model::{AgentId, AppId, CostSource, Event, Link, Span, SpanId, SpanKey, Timestamp, TraceId};
 
-use crate::otlp::TracesRequest;
+use crate::otlp::{Signal, TracesRequest};
 use fields::Field;
 use view::View;
+
+pub use logs::{BODY, Stray, normalise_logs};
 
 /// A longer name is refused: it is a payload in the wrong place.
 pub const NAME_BYTES_MAX: usize = 64 * 1024;
@@ -61,7 +65,7 @@ impl Context {
 /// they are refused.
 pub type Attribution<'f> = dyn FnMut(Option<&str>) -> Result<Option<AgentId>, String> + 'f;
 
-/// A span that was refused.
+/// A span or log record that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// Its position in the request, from zero.
@@ -70,9 +74,11 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// A request, span by span. Each is in exactly one of the lists, both in the order of the request.
+/// A request, span by span or record by record. Each is in exactly one of the lists, both in the order of the request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Normalised {
+    /// What the request held.
+    pub signal: Signal,
     /// The good ones, each with its position in the request, from zero.
     pub spans: Vec<(u32, Span)>,
     /// The others.
@@ -92,7 +98,7 @@ impl Normalised {
         let mut reasons: Vec<_> = counts.into_iter().collect();
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let (rejected, all) = (self.rejected.len(), self.rejected.len() + self.spans.len());
-        let mut summary = format!("{rejected} of {all} spans rejected");
+        let mut summary = format!("{rejected} of {all} {} rejected", self.signal.items());
         let more = reasons.len().saturating_sub(REASONS_MAX);
         for (position, (reason, count)) in reasons.into_iter().take(REASONS_MAX).enumerate() {
             let separator = if position == 0 { ":" } else { ";" };
@@ -115,7 +121,7 @@ pub fn normalise(request: &TracesRequest, context: &Context, attribute: &mut Att
     let (mut span_view, mut resource_view) = (View::new(), View::new());
     let mut ordinal = 0;
     for resource_spans in &request.as_proto().resource_spans {
-        let resource = Resource::new(resource_spans, &mut resource_view, context, attribute);
+        let resource = Resource::new(resource_spans.resource.as_ref(), &mut resource_view, context, attribute);
         for scope_spans in &resource_spans.scope_spans {
             let scope = scope_spans.scope.as_ref().map_or("", |scope| scope.name.as_str());
             for span in &scope_spans.spans {
@@ -152,7 +158,7 @@ impl Source<'_, '_> {
     }
 }
 
-/// What the spans of one resource share.
+/// What the spans or log records of one resource share.
 struct Resource<'c> {
     context: &'c Context,
     agent: Result<Option<AgentId>, String>,
@@ -162,12 +168,12 @@ struct Resource<'c> {
 
 impl<'c> Resource<'c> {
     fn new<'r>(
-        resource_spans: &'r ResourceSpans,
+        resource: Option<&'r ProtoResource>,
         view: &mut View<'r>,
         context: &'c Context,
         attribute: &mut Attribution<'_>,
     ) -> Self {
-        let attributes: &[KeyValue] = resource_spans.resource.as_ref().map_or(&[], |resource| &resource.attributes);
+        let attributes: &[KeyValue] = resource.map_or(&[], |resource| &resource.attributes);
         view.load(attributes);
         Self {
             context,
@@ -184,7 +190,7 @@ impl<'c> Resource<'c> {
         if sent.name.len() > NAME_BYTES_MAX {
             return Err(format!("the name must be at most {NAME_BYTES_MAX} bytes long"));
         }
-        let start = self.start(sent.start_time_unix_nano)?;
+        let start = self.instant("the start time", sent.start_time_unix_nano)?;
         let end = if identity.is_pending { None } else { end(sent.end_time_unix_nano, start) };
         let (usage, usage_details) = usage::usage(source);
         let request_model = source.text(Field::RequestModel);
@@ -246,19 +252,19 @@ impl<'c> Resource<'c> {
         })
     }
 
-    fn start(&self, nanos: u64) -> Result<Timestamp, String> {
+    fn instant(&self, what: &str, nanos: u64) -> Result<Timestamp, String> {
         let Context { received, span_age_max, span_ahead_max, .. } = *self.context;
         if nanos == 0 {
-            return Err("the start time must be set".to_owned());
+            return Err(format!("{what} must be set"));
         }
-        let start = Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX));
-        if start < received.minus(span_age_max) {
-            return Err(format!("the start time must not be more than {} ago", period(span_age_max)));
+        let instant = Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX));
+        if instant < received.minus(span_age_max) {
+            return Err(format!("{what} must not be more than {} ago", period(span_age_max)));
         }
-        if start > received.plus(span_ahead_max) {
-            return Err(format!("the start time must not be more than {} ahead", period(span_ahead_max)));
+        if instant > received.plus(span_ahead_max) {
+            return Err(format!("{what} must not be more than {} ahead", period(span_ahead_max)));
         }
-        Ok(start)
+        Ok(instant)
     }
 }
 

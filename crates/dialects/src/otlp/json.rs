@@ -3,9 +3,11 @@
 //! Lenient where senders err: ids in hex or base64, integers as numbers or strings, enums by number or name, keys in
 //! camel or snake case, `null` anywhere, unknown keys. serde_json bounds the depth to 128, about 30 levels of attribute values.
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -13,64 +15,101 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
-use super::DecodeError;
 use super::lenient::{Fields, List, Object, Scalar, StrictList};
 use super::repair::repair;
+use super::{DecodeError, Signal};
 
 /// Reads a request.
-pub(super) fn decode(bytes: &[u8]) -> Result<ExportTraceServiceRequest, DecodeError> {
-    let envelope = match serde_json::from_slice::<Object<Envelope>>(bytes) {
+pub(super) fn decode<R: Root>(bytes: &[u8]) -> Result<R, DecodeError> {
+    let refuse = |error: serde_json::Error| {
+        let why = error.to_string();
+        if why.contains("recursion limit") { DecodeError::TooDeep } else { DecodeError::Json { wanted: R::SIGNAL, why } }
+    };
+    let envelope = match serde_json::from_slice::<Object<Envelope<R>>>(bytes) {
         Ok(Object(envelope)) => envelope,
         Err(error) => match repair(bytes) {
-            Some(repaired) => serde_json::from_str::<Object<Envelope>>(&repaired).map_err(refuse)?.0,
+            Some(repaired) => serde_json::from_str::<Object<Envelope<R>>>(&repaired).map_err(refuse)?.0,
             None => return Err(refuse(error)),
         },
     };
+    if !envelope.is_object {
+        let why = format!("expected an object with `{}`", R::LIST);
+        return Err(DecodeError::Json { wanted: R::SIGNAL, why });
+    }
     match envelope.other_signal {
-        _ if !envelope.is_object => Err(DecodeError::Json("expected an object with `resourceSpans`".to_owned())),
-        Some(signal) if envelope.request.resource_spans.is_empty() => Err(DecodeError::OtherSignal { signal }),
+        Some(sent) if envelope.request.is_empty() => Err(DecodeError::OtherSignal { sent, wanted: R::SIGNAL }),
         _ => Ok(envelope.request),
     }
 }
 
-fn refuse(error: serde_json::Error) -> DecodeError {
-    let message = error.to_string();
-    if message.contains("recursion limit") { DecodeError::TooDeep } else { DecodeError::Json(message) }
+/// What the outermost object stands for.
+pub(super) trait Root: Default {
+    /// What it holds.
+    const SIGNAL: Signal;
+    /// Its key for that.
+    const LIST: &str;
+    /// Takes the list from `map`.
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error>;
+    /// Whether nothing was read.
+    fn is_empty(&self) -> bool;
+}
+
+impl Root for ExportTraceServiceRequest {
+    const SIGNAL: Signal = Signal::Traces;
+    const LIST: &str = "resourceSpans";
+
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        self.resource_spans = strict_list(map)?;
+        Ok(())
+    }
+    fn is_empty(&self) -> bool {
+        self.resource_spans.is_empty()
+    }
+}
+
+impl Root for ExportLogsServiceRequest {
+    const SIGNAL: Signal = Signal::Logs;
+    const LIST: &str = "resourceLogs";
+
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        self.resource_logs = strict_list(map)?;
+        Ok(())
+    }
+    fn is_empty(&self) -> bool {
+        self.resource_logs.is_empty()
+    }
 }
 
 /// The outermost object.
-struct Envelope {
-    request: ExportTraceServiceRequest,
+struct Envelope<R> {
+    request: R,
     other_signal: Option<&'static str>,
     is_object: bool,
 }
 
-impl Default for Envelope {
+impl<R: Root> Default for Envelope<R> {
     fn default() -> Self {
-        Self { request: ExportTraceServiceRequest::default(), other_signal: None, is_object: true }
+        Self { request: R::default(), other_signal: None, is_object: true }
     }
 }
 
-impl Fields for Envelope {
+impl<R: Root> Fields for Envelope<R> {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            "resourceSpans" | "resource_spans" => self.request.resource_spans = strict_list(map)?,
-            "resourceLogs" | "resource_logs" => self.other(map, "logs")?,
-            "resourceMetrics" | "resource_metrics" => self.other(map, "metrics")?,
-            _ => skip(map)?,
+        let signal = match key {
+            "resourceSpans" | "resource_spans" => Signal::Traces.as_str(),
+            "resourceLogs" | "resource_logs" => Signal::Logs.as_str(),
+            "resourceMetrics" | "resource_metrics" => "metrics",
+            _ => return skip(map),
+        };
+        if signal == R::SIGNAL.as_str() {
+            return self.request.read(map);
         }
-        Ok(())
+        self.other_signal = Some(signal);
+        skip(map)
     }
 
     fn scalar(_: Scalar<'_>) -> Self {
         Self { is_object: false, ..Self::default() }
-    }
-}
-
-impl Envelope {
-    fn other<'de, A: MapAccess<'de>>(&mut self, map: &mut A, signal: &'static str) -> Result<(), A::Error> {
-        self.other_signal = Some(signal);
-        skip(map)
     }
 }
 
@@ -178,6 +217,32 @@ message!(Status {
     "code" => code = status_code;
 });
 
+message!(ResourceLogs {
+    "resource" => resource = |map: &mut A| object(map).map(Some);
+    "scopeLogs" | "scope_logs" => scope_logs = strict_list;
+    "schemaUrl" | "schema_url" => schema_url = text;
+});
+
+message!(ScopeLogs {
+    "scope" => scope = |map: &mut A| object(map).map(Some);
+    "logRecords" | "log_records" => log_records = strict_list;
+    "schemaUrl" | "schema_url" => schema_url = text;
+});
+
+message!(LogRecord {
+    "timeUnixNano" | "time_unix_nano" => time_unix_nano = nanos;
+    "observedTimeUnixNano" | "observed_time_unix_nano" => observed_time_unix_nano = nanos;
+    "severityNumber" | "severity_number" => severity_number = severity;
+    "severityText" | "severity_text" => severity_text = text;
+    "body" => body = |map: &mut A| object(map).map(Some);
+    "attributes" => attributes = list;
+    "droppedAttributesCount" | "dropped_attributes_count" => dropped_attributes_count = count;
+    "flags" => flags = count;
+    "traceId" | "trace_id" => trace_id = |map: &mut A| scalar(map).map(|value| value.id(16));
+    "spanId" | "span_id" => span_id = |map: &mut A| scalar(map).map(|value| value.id(8));
+    "eventName" | "event_name" => event_name = text;
+});
+
 message!(KeyValue {
     "key" => key = text;
     "value" => value = |map: &mut A| object(map).map(Some);
@@ -185,6 +250,15 @@ message!(KeyValue {
 
 message!(ArrayValue { "values" => values = list; });
 message!(KeyValueList { "values" => values = list; });
+
+fn severity<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
+    let name = |name: &str| {
+        let severity = SeverityNumber::from_str_name(name)
+            .or_else(|| SeverityNumber::from_str_name(&format!("SEVERITY_NUMBER_{name}")));
+        severity.map(|severity| severity as i32)
+    };
+    scalar(map).map(|value| value.enumeration(name))
+}
 
 fn span_kind<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
     let name = |name: &str| {

@@ -1,9 +1,10 @@
 //! Answers, in the encoding of the request.
 
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message;
 
-use super::Encoding;
+use super::{Encoding, Signal};
 
 /// How long a message may be in an answer; what is longer is cut.
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -32,7 +33,7 @@ impl Encoding {
         }
     }
 
-    /// All spans are kept. In protobuf that is a body of no bytes.
+    /// Everything is kept. In protobuf that is a body of no bytes.
     pub fn encode_success(self) -> Vec<u8> {
         match self {
             Self::Protobuf => Vec::new(),
@@ -40,21 +41,28 @@ impl Encoding {
         }
     }
 
-    /// `rejected_spans` were not kept, the others were; with zero rejected, the message is a warning.
-    pub fn encode_partial(self, rejected_spans: u64, error_message: &str) -> Vec<u8> {
+    /// `rejected` spans or log records were not kept, the others were; with zero rejected, the message is a warning.
+    pub fn encode_partial(self, signal: Signal, rejected: u64, error_message: &str) -> Vec<u8> {
         let error_message = shorten(error_message);
-        match self {
-            Self::Protobuf => {
-                let rejected_spans = i64::try_from(rejected_spans).unwrap_or(i64::MAX);
-                let partial_success = Some(ExportTracePartialSuccess { rejected_spans, error_message });
+        let count = i64::try_from(rejected).unwrap_or(i64::MAX);
+        match (self, signal) {
+            (Self::Protobuf, Signal::Traces) => {
+                let partial_success = Some(ExportTracePartialSuccess { rejected_spans: count, error_message });
                 ExportTraceServiceResponse { partial_success }.encode_to_vec()
             }
-            // The JSON mapping of protobuf writes 64-bit integers as strings.
-            Self::Json => serde_json::json!({
-                "partialSuccess": {"rejectedSpans": rejected_spans.to_string(), "errorMessage": error_message}
-            })
-            .to_string()
-            .into_bytes(),
+            (Self::Protobuf, Signal::Logs) => {
+                let partial_success = Some(ExportLogsPartialSuccess { rejected_log_records: count, error_message });
+                ExportLogsServiceResponse { partial_success }.encode_to_vec()
+            }
+            (Self::Json, _) => {
+                let member = match signal {
+                    Signal::Traces => "rejectedSpans",
+                    Signal::Logs => "rejectedLogRecords",
+                };
+                // The JSON mapping of protobuf writes 64-bit integers as strings.
+                let partial = serde_json::json!({member: count.to_string(), "errorMessage": error_message});
+                serde_json::json!({"partialSuccess": partial}).to_string().into_bytes()
+            }
         }
     }
 
@@ -88,11 +96,17 @@ mod tests {
 
     #[test]
     fn a_partial_success_reads_back_in_both_encodings() {
-        let protobuf = Encoding::Protobuf.encode_partial(3, "why");
+        let protobuf = Encoding::Protobuf.encode_partial(Signal::Traces, 3, "why");
         let partial = ExportTraceServiceResponse::decode(&*protobuf).unwrap().partial_success.unwrap();
         assert_eq!((partial.rejected_spans, partial.error_message.as_str()), (3, "why"));
-        let json: serde_json::Value = serde_json::from_slice(&Encoding::Json.encode_partial(3, "why")).unwrap();
-        assert_eq!(json["partialSuccess"]["rejectedSpans"], "3");
+        let protobuf = Encoding::Protobuf.encode_partial(Signal::Logs, 3, "why");
+        let partial = ExportLogsServiceResponse::decode(&*protobuf).unwrap().partial_success.unwrap();
+        assert_eq!((partial.rejected_log_records, partial.error_message.as_str()), (3, "why"));
+        for (signal, member) in [(Signal::Traces, "rejectedSpans"), (Signal::Logs, "rejectedLogRecords")] {
+            let json = Encoding::Json.encode_partial(signal, 3, "why");
+            let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            assert_eq!(json, serde_json::json!({"partialSuccess": {member: "3", "errorMessage": "why"}}));
+        }
     }
 
     #[test]

@@ -1,0 +1,215 @@
+//! Log records as sent, turned into rows that lie beside the spans they belong to.
+//!
+//! A row is a [`Span`] with a `log_name`, without duration, whose parent is the span that the record names. Its `input` and
+//! `output` hold what the record says of that span's content, in one of two shapes:
+//! - a JSON object with a `role` is **one message**; the messages of a span make a list, in the order of their time;
+//! - anything else, a JSON list or text, is the **whole** content.
+//!
+//! What a record counts (tokens, dollars) repeats what its span counts, so that a row never has usage nor cost.
+
+mod content;
+mod moment;
+mod name;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
+use sha2::{Digest, Sha256};
+use spanlake_model::{Kind, Span, SpanId, SpanKey, Status, Timestamp, TraceId};
+
+use super::fields::Field;
+use super::view::View;
+use super::{Attribution, Context, NAME_BYTES_MAX, Normalised, Rejected, Resource, Source, canonical, labels, value};
+use crate::otlp::{LogsRequest, Signal};
+use moment::Moments;
+
+/// The attribute of a row that holds the record's body, unless that only repeats the event's name.
+pub const BODY: &str = "log.body";
+
+/// Turns every record of `request` into a row, or says why not.
+///
+/// `attribute` is asked once per resource, in order; it must answer alike when the log is replayed.
+pub fn normalise_logs(request: &LogsRequest, context: &Context, attribute: &mut Attribution<'_>) -> Normalised {
+    let mut normalised = Normalised { signal: Signal::Logs, ..Normalised::default() };
+    normalised.spans.reserve(request.record_count());
+    // Labels and content are read from a span's attributes; a record has nothing else of a span.
+    let blank = ProtoSpan::default();
+    let (mut record_view, mut resource_view) = (View::new(), View::new());
+    let mut moments = Moments::default();
+    let mut ordinal = 0;
+    for resource_logs in &request.as_proto().resource_logs {
+        let resource = Resource::new(resource_logs.resource.as_ref(), &mut resource_view, context, attribute);
+        for scope_logs in &resource_logs.scope_logs {
+            let scope = scope_logs.scope.as_ref().map_or("", |scope| scope.name.as_str());
+            for record in &scope_logs.log_records {
+                record_view.load(&record.attributes);
+                let source = Source { span: &blank, view: &record_view, resource: &resource_view, scope };
+                match resource.row(record, &source, &mut moments) {
+                    Ok(row) => normalised.spans.push((ordinal, row)),
+                    Err(reason) => normalised.rejected.push(Rejected { ordinal, reason }),
+                }
+                ordinal = ordinal.saturating_add(1);
+            }
+        }
+    }
+    normalised
+}
+
+/// What a record without a trace id is known by; records that are known by the same thing lie in one trace of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// A session or conversation.
+    Session,
+    /// One prompt of a session.
+    Prompt,
+    /// A provider's answer.
+    Response,
+}
+
+impl Stray {
+    /// The trace that holds the stray records of this `id`, so that whoever has the id finds them.
+    pub fn trace(self, id: &str) -> TraceId {
+        let what = match self {
+            Self::Session => "session",
+            Self::Prompt => "prompt",
+            Self::Response => "response",
+        };
+        let hash = Sha256::new().chain_update(what).chain_update(id).finalize();
+        let head = hash.first_chunk().expect("it has 32 bytes");
+        TraceId::from_bytes(*head).expect("nobody finds a text whose hash begins with sixteen zeros")
+    }
+}
+
+impl Resource<'_> {
+    fn row(&self, record: &LogRecord, source: &Source<'_, '_>, moments: &mut Moments) -> Result<Span, String> {
+        let name = name::of(record, source.scope);
+        if name.len() > NAME_BYTES_MAX {
+            return Err(format!("the event's name must be at most {NAME_BYTES_MAX} bytes long"));
+        }
+        let session_id = labels::session(source);
+        let response_id = response_id(record, source);
+        let (trace_id, parent_span_id) = match TraceId::from_slice(&record.trace_id) {
+            Ok(trace_id) => (trace_id, SpanId::from_slice(&record.span_id).ok()),
+            Err(_) if !name::is_of_a_model(&name, record, source.scope, self.service_name.as_deref()) => {
+                return Err("a log record without a trace id must be about a model's work: an event or attribute `gen_ai.*`, \
+                            or one of a known coding agent; was it logged inside a span?"
+                    .to_owned());
+            }
+            Err(_) => (stray(record, session_id.as_deref(), response_id.as_deref())?, None),
+        };
+        let sent = match record.time_unix_nano {
+            0 => record.observed_time_unix_nano,
+            nanos => nanos,
+        };
+        let at = moments.after(trace_id, parent_span_id, self.instant("the time of a log record", sent)?);
+        // Last, so that whatever came before goes the same way in a replay, where every agent is known.
+        let agent_id = self.agent.clone()?;
+        let attributes = attributes(record, &name);
+        let span_id = own_id(trace_id, parent_span_id, at, &name, &attributes);
+        let (input, output) = content::input_and_output(record, source, &name);
+        let (status, status_message) = status(record, &name);
+        Ok(Span {
+            agent_id,
+            parent_span_id,
+            name: name.clone(),
+            kind: Kind::new(Kind::EVENT),
+            status,
+            level: level(record.severity_number).map(str::to_owned),
+            status_message,
+            end: Some(at),
+            response_id,
+            session_id,
+            user_id: labels::user(source),
+            environment: labels::environment(source),
+            release: source.text_or_resource(Field::Release),
+            version: source.text_or_resource(Field::Version),
+            service_name: self.service_name.clone(),
+            scope_name: Some(value::clean(source.scope)).filter(|name| !name.is_empty()),
+            tags: labels::tags(source),
+            metadata: labels::metadata(source),
+            attributes,
+            resource: self.attributes.clone(),
+            input,
+            output,
+            log_name: Some(name),
+            ..Span::new(SpanKey { app_id: self.context.app, trace_id, span_id }, at)
+        })
+    }
+}
+
+/// The trace of a record that names none.
+fn stray(record: &LogRecord, session: Option<&str>, response: Option<&str>) -> Result<TraceId, String> {
+    let prompt = || attribute(record, &["prompt.id", "prompt_id", "gen_ai.prompt.name"]).and_then(value::text);
+    let of_session = session.map(|id| Stray::Session.trace(id));
+    let trace = of_session.or_else(|| prompt().map(|id| Stray::Prompt.trace(&id)));
+    trace.or_else(|| response.map(|id| Stray::Response.trace(id))).ok_or_else(|| {
+        "a log record must have a trace id (32 hex digits, not all zero), or an attribute that says what it belongs to: \
+         session.id, gen_ai.conversation.id, prompt.id or gen_ai.response.id"
+            .to_owned()
+    })
+}
+
+fn response_id(record: &LogRecord, source: &Source<'_, '_>) -> Option<String> {
+    // Claude Code's.
+    source.text(Field::ResponseId).or_else(|| attribute(record, &["request_id"]).and_then(value::text))
+}
+
+/// The value of the first of these keys that says something.
+fn attribute<'r>(record: &'r LogRecord, keys: &[&str]) -> Option<&'r AnyValue> {
+    let of = |key: &&str| {
+        let attribute = record.attributes.iter().rev().find(|attribute| attribute.key == *key)?;
+        attribute.value.as_ref().filter(|value| !value::is_empty(value))
+    };
+    keys.iter().find_map(of)
+}
+
+/// All attributes as sent and the body beside them, in canonical JSON.
+fn attributes(record: &LogRecord, name: &str) -> String {
+    let repeats_name = |body: &AnyValue| value::str(body).is_some_and(|text| text == name);
+    match record.body.as_ref().filter(|body| !value::is_empty(body) && !repeats_name(body)) {
+        None => canonical::object(&record.attributes),
+        Some(body) => {
+            let body = KeyValue { key: BODY.to_owned(), value: Some(body.clone()), ..KeyValue::default() };
+            canonical::object(&[&record.attributes[..], &[body]].concat())
+        }
+    }
+}
+
+/// A record has no id, and is the same when it is sent again: its id is made of all that it says.
+fn own_id(trace: TraceId, parent: Option<SpanId>, at: Timestamp, name: &str, attributes: &str) -> SpanId {
+    let mut hash = Sha256::new();
+    hash.update(trace.as_bytes());
+    hash.update(parent.map_or([0; 8], |parent| *parent.as_bytes()));
+    hash.update(at.as_nanos().to_le_bytes());
+    hash.update(name.len().to_le_bytes());
+    hash.update(name);
+    hash.update(attributes);
+    let hash = hash.finalize();
+    let head = hash.first_chunk().expect("it has 32 bytes");
+    // No id is all zero, and one hash in 2^64 begins so.
+    SpanId::from_bytes(*head).unwrap_or_else(|| SpanId::from_bytes([0xff; 8]).expect("not all zero"))
+}
+
+/// Only an exception says how its span ended; an error that is merely logged may have been handled.
+fn status(record: &LogRecord, name: &str) -> (Status, Option<String>) {
+    if name != "gen_ai.client.operation.exception" {
+        return (Status::Unset, None);
+    }
+    let text = |keys: &[&str]| attribute(record, keys).and_then(value::whole);
+    let message = match (text(&["exception.type", "error.type"]), text(&["exception.message", "error.message"])) {
+        (Some(class), Some(message)) => Some(format!("{class}: {message}")),
+        (class, message) => message.or(class),
+    };
+    (Status::Error, message)
+}
+
+/// OpenTelemetry's severity numbers in Langfuse's words.
+fn level(severity_number: i32) -> Option<&'static str> {
+    match severity_number {
+        1..=8 => Some("DEBUG"),
+        9..=12 => Some("DEFAULT"),
+        13..=16 => Some("WARNING"),
+        17.. => Some("ERROR"),
+        _ => None,
+    }
+}

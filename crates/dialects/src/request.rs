@@ -1,0 +1,52 @@
+//! A request of either signal, for those to whom it is all the same.
+
+use std::collections::BTreeSet;
+
+use crate::normalise::{Attribution, Context, Normalised, normalise, normalise_logs};
+use crate::otlp::{DecodeError, Encoding, LogsRequest, Signal, TracesRequest, decode_logs, decode_traces};
+
+/// A request of either signal, not yet looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Spans.
+    Traces(TracesRequest),
+    /// Log records.
+    Logs(LogsRequest),
+}
+
+impl Request {
+    /// Reads what was sent as `signal`. An item that makes no sense stays in, for [`Self::normalise`] to refuse by itself.
+    ///
+    /// # Errors
+    /// When the envelope cannot be read: broken bytes, nested too deeply, or another signal.
+    pub fn decode(signal: Signal, encoding: Encoding, bytes: &[u8]) -> Result<Self, DecodeError> {
+        match signal {
+            Signal::Traces => decode_traces(encoding, bytes).map(Self::Traces),
+            Signal::Logs => decode_logs(encoding, bytes).map(Self::Logs),
+        }
+    }
+
+    /// How many spans or log records it holds, good and bad.
+    pub fn item_count(&self) -> usize {
+        match self {
+            Self::Traces(request) => request.span_count(),
+            Self::Logs(request) => request.record_count(),
+        }
+    }
+
+    /// The distinct agents it names, to be looked up before [`Self::normalise`] asks about each.
+    pub fn named_agents(&self) -> BTreeSet<&str> {
+        match self {
+            Self::Traces(request) => request.named_agents(),
+            Self::Logs(request) => request.named_agents(),
+        }
+    }
+
+    /// Every item as a span in our words, or why not.
+    pub fn normalise(&self, context: &Context, attribute: &mut Attribution<'_>) -> Normalised {
+        match self {
+            Self::Traces(request) => normalise(request, context, attribute),
+            Self::Logs(request) => normalise_logs(request, context, attribute),
+        }
+    }
+}
