@@ -70,7 +70,9 @@ impl fmt::Display for Signal {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Another signal, sent to the wrong place.
-    #[error("these are OTLP {sent}, not {wanted}; send them to /v1/{sent}, or point the exporter of {wanted} here instead")]
+    #[error(
+        "these are OTLP {sent}, not {wanted}; send them to /v1/{sent}, or point the exporter of {wanted} here instead"
+    )]
     OtherSignal {
         /// What was sent.
         sent: &'static str,

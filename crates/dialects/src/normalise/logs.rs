@@ -91,9 +91,11 @@ impl Resource<'_> {
         let (trace_id, parent_span_id) = match TraceId::from_slice(&record.trace_id) {
             Ok(trace_id) => (trace_id, SpanId::from_slice(&record.span_id).ok()),
             Err(_) if !name::is_of_a_model(&name, record, source.scope, self.service_name.as_deref()) => {
-                return Err("a log record without a trace id must be about a model's work: an event or attribute `gen_ai.*`, \
+                return Err(
+                    "a log record without a trace id must be about a model's work: an event or attribute `gen_ai.*`, \
                             or one of a known coding agent; was it logged inside a span?"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             Err(_) => (stray(record, session_id.as_deref(), response_id.as_deref())?, None),
         };

@@ -23,7 +23,11 @@ use super::{DecodeError, Signal};
 pub(super) fn decode<R: Root>(bytes: &[u8]) -> Result<R, DecodeError> {
     let refuse = |error: serde_json::Error| {
         let why = error.to_string();
-        if why.contains("recursion limit") { DecodeError::TooDeep } else { DecodeError::Json { wanted: R::SIGNAL, why } }
+        if why.contains("recursion limit") {
+            DecodeError::TooDeep
+        } else {
+            DecodeError::Json { wanted: R::SIGNAL, why }
+        }
     };
     let envelope = match serde_json::from_slice::<Object<Envelope<R>>>(bytes) {
         Ok(Object(envelope)) => envelope,

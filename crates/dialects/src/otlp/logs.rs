@@ -31,7 +31,8 @@ impl LogsRequest {
     /// The distinct values of `agentos.agent_id` on its resources that have records, which whoever admits the request looks
     /// up before [`crate::normalise_logs`] asks about each.
     pub fn named_agents(&self) -> BTreeSet<&str> {
-        let with_records = self.0.resource_logs.iter().filter(|r| r.scope_logs.iter().any(|s| !s.log_records.is_empty()));
+        let with_records =
+            self.0.resource_logs.iter().filter(|r| r.scope_logs.iter().any(|s| !s.log_records.is_empty()));
         named_agents(with_records.filter_map(|logs| logs.resource.as_ref()))
     }
 }

@@ -19,11 +19,21 @@ pub(crate) fn folder() -> PathBuf {
 
 /// The trace requests of every capture, in order.
 pub(crate) fn captures() -> BTreeMap<String, Vec<(Encoding, Vec<u8>)>> {
-    let manifest: Value = serde_json::from_slice(&std::fs::read(folder().join("manifest.json")).unwrap()).unwrap();
+    requests("traces")
+}
+
+/// The log requests of every capture that sent any.
+pub(crate) fn logs() -> Vec<(String, Encoding, Vec<u8>)> {
+    let sent = requests("logs").into_iter();
+    sent.flat_map(|(name, bodies)| bodies.into_iter().map(move |(encoding, body)| (name.clone(), encoding, body)))
+        .collect()
+}
+
+fn requests(signal: &str) -> BTreeMap<String, Vec<(Encoding, Vec<u8>)>> {
     let mut captures = BTreeMap::new();
-    for capture in manifest.as_array().unwrap() {
+    for capture in json("manifest.json").as_array().unwrap() {
         let mut requests = Vec::new();
-        for file in capture["files"].as_array().unwrap().iter().filter(|file| file["signal"] == "traces") {
+        for file in capture["files"].as_array().unwrap().iter().filter(|file| file["signal"] == signal) {
             let name = file["file"].as_str().unwrap();
             let encoding = if name.ends_with(".json") { Encoding::Json } else { Encoding::Protobuf };
             requests.push((encoding, std::fs::read(folder().join(name)).unwrap()));
@@ -31,6 +41,15 @@ pub(crate) fn captures() -> BTreeMap<String, Vec<(Encoding, Vec<u8>)>> {
         captures.insert(capture["capture"].as_str().unwrap().to_owned(), requests);
     }
     captures
+}
+
+fn json(name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(folder().join(name)).unwrap()).unwrap()
+}
+
+/// What the program of a capture did.
+pub(crate) fn expected(capture: &str) -> Value {
+    json(&format!("{capture}.expected.json"))
 }
 
 pub(crate) fn decoded() -> impl Iterator<Item = (String, TracesRequest)> {
@@ -51,9 +70,7 @@ fn every_capture_means_what_the_program_did() {
     assert!(spans.len() >= 25);
     let mut gaps = BTreeSet::new();
     for (capture, spans) in &spans {
-        let path = folder().join(format!("{capture}.expected.json"));
-        let expected: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        compare(capture, &expected, spans, &mut gaps);
+        compare(capture, &expected(capture), spans, &mut gaps);
     }
     let known: BTreeSet<String> = KNOWN_GAPS.iter().map(|gap| (*gap).to_owned()).collect();
     let new: Vec<_> = gaps.difference(&known).collect();
@@ -159,7 +176,7 @@ fn among(accepted: &Value, got: impl serde::Serialize) -> bool {
 }
 
 /// The strings in a JSON value, joined; JSON in a string is looked into. What is no JSON is its own text.
-fn leaves(content: &str) -> String {
+pub(crate) fn leaves(content: &str) -> String {
     fn collect(value: &Value, out: &mut Vec<String>) {
         match value {
             Value::String(text) => match serde_json::from_str::<Value>(text) {

@@ -6,5 +6,6 @@ mod build;
 mod fixtures;
 mod hostile;
 mod leniency;
+mod logs;
 mod precedence;
 mod rules;

@@ -93,7 +93,10 @@ fn attributes_in_body(record: &LogRecord) -> Vec<KeyValue> {
         return list.values.clone();
     }
     let members = value::map(body).unwrap_or_default();
-    members.into_iter().map(|(key, json)| KeyValue { key, value: string(text(json.get())), ..KeyValue::default() }).collect()
+    members
+        .into_iter()
+        .map(|(key, json)| KeyValue { key, value: string(text(json.get())), ..KeyValue::default() })
+        .collect()
 }
 
 /// One message as a JSON object: a role, then what the sender says of it.

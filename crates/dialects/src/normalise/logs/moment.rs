@@ -29,7 +29,8 @@ mod tests {
     fn records_of_one_span_at_one_time_keep_their_order() {
         let (mut moments, trace) = (Moments::default(), TraceId::from_bytes([1; 16]).unwrap());
         let (one, other) = (SpanId::from_bytes([1; 8]), SpanId::from_bytes([2; 8]));
-        let times = [(one, 5_000), (one, 5_000), (other, 5_000), (one, 5_000), (one, 9_000), (one, 9_000), (None, 5_000)];
+        let times =
+            [(one, 5_000), (one, 5_000), (other, 5_000), (one, 5_000), (one, 9_000), (one, 9_000), (None, 5_000)];
         let at = times.map(|(span, nanos)| moments.after(trace, span, Timestamp::from_nanos(nanos)).as_nanos());
         assert_eq!(at, [5_000, 5_001, 5_000, 5_002, 9_000, 9_001, 5_000]);
     }

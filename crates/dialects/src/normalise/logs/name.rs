@@ -9,7 +9,8 @@ use crate::normalise::value;
 const NAMELESS: &str = "log";
 
 /// How the names of events begin that are about a model's work.
-const EVENTS: &[&str] = &["gen_ai.", "claude_code.", "codex.", "gemini_cli.", "qwen-code.", "copilot_chat.", "github.copilot."];
+const EVENTS: &[&str] =
+    &["gen_ai.", "claude_code.", "codex.", "gemini_cli.", "qwen-code.", "copilot_chat.", "github.copilot."];
 /// How the names of scopes and services begin whose records all are.
 const SENDERS: &[&str] = &[
     "com.anthropic.claude_code",
@@ -75,7 +76,8 @@ mod tests {
     }
 
     fn named(attribute: &str, field: &str, body: &str, scope: &str) -> String {
-        let attributes = vec![KeyValue { key: "event.name".to_owned(), value: string(attribute), ..Default::default() }];
+        let attributes =
+            vec![KeyValue { key: "event.name".to_owned(), value: string(attribute), ..Default::default() }];
         of(&LogRecord { attributes, event_name: field.to_owned(), body: string(body), ..Default::default() }, scope)
     }
 
