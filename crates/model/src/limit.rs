@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Limit {
     /// Requests to any ingest route.
     Requests,
-    /// Spans taken in.
+    /// Spans and log records taken in.
     Spans,
     /// Bytes taken in, after decompression.
     Bytes,
@@ -35,7 +35,7 @@ impl Limit {
 pub struct Limits {
     /// Ingest requests a second.
     pub requests_per_second: u32,
-    /// Spans a second.
+    /// Spans and log records a second.
     pub spans_per_second: u32,
     /// Decompressed bytes a second.
     pub bytes_per_second: u64,

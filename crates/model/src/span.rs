@@ -299,6 +299,8 @@ pub struct Span {
     /// What came out: JSON when it was JSON, else text.
     pub output: Option<String>,
     /// Of a log record that is kept beside the spans, to be joined to `parent_span_id`: its event's name. None for a span.
+    /// Its `input` and `output` are about that span: a JSON object with a `role` is one message of several, which make a list
+    /// in the order of their `start`; anything else is the whole content.
     pub log_name: Option<String>,
 }
 

@@ -1,9 +1,11 @@
-//! Spans to send.
+//! Spans and log records to send.
 
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, status::StatusCode};
 use prost::Message;
@@ -53,11 +55,59 @@ fn attribute(key: &str, value: any_value::Value) -> KeyValue {
 
 /// A request of these spans, from one resource and scope.
 pub fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
-    let scope = InstrumentationScope { name: "spanlake.testkit".to_owned(), ..InstrumentationScope::default() };
-    let resource = Resource { attributes: vec![text("service.name", "testkit")], ..Resource::default() };
-    let scope_spans = ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() };
-    let spans = ResourceSpans { resource: Some(resource), scope_spans: vec![scope_spans], ..ResourceSpans::default() };
+    let scope_spans = ScopeSpans { scope: Some(scope()), spans, ..ScopeSpans::default() };
+    let spans =
+        ResourceSpans { resource: Some(resource()), scope_spans: vec![scope_spans], ..ResourceSpans::default() };
     ExportTraceServiceRequest { resource_spans: vec![spans] }
+}
+
+fn scope() -> InstrumentationScope {
+    InstrumentationScope { name: "spanlake.testkit".to_owned(), ..InstrumentationScope::default() }
+}
+
+fn resource() -> Resource {
+    Resource { attributes: vec![text("service.name", "testkit")], ..Resource::default() }
+}
+
+/// A log record of a span: what its user said.
+pub fn user_message(trace: TraceId, of: SpanId, said: &str, at: Timestamp) -> LogRecord {
+    LogRecord {
+        trace_id: trace.as_bytes().to_vec(),
+        span_id: of.as_bytes().to_vec(),
+        time_unix_nano: nanos(at),
+        event_name: "gen_ai.user.message".to_owned(),
+        attributes: vec![text("content", said)],
+        ..LogRecord::default()
+    }
+}
+
+/// A request of these records, from one resource and scope.
+pub fn logs_request(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
+    let scope_logs = ScopeLogs { scope: Some(scope()), log_records, ..ScopeLogs::default() };
+    let logs = ResourceLogs { resource: Some(resource()), scope_logs: vec![scope_logs], ..ResourceLogs::default() };
+    ExportLogsServiceRequest { resource_logs: vec![logs] }
+}
+
+/// As [`logs_request`], in protobuf.
+pub fn logs_protobuf(records: Vec<LogRecord>) -> Vec<u8> {
+    logs_request(records).encode_to_vec()
+}
+
+/// A request of logs as OTLP/JSON.
+///
+/// # Panics
+/// Never.
+pub fn logs_json(request: &ExportLogsServiceRequest) -> Vec<u8> {
+    serde_json::to_vec(request).unwrap()
+}
+
+/// The same request with `agentos.agent_id` on every resource.
+#[must_use]
+pub fn logs_for_agent(mut request: ExportLogsServiceRequest, agent_id: &str) -> ExportLogsServiceRequest {
+    for logs in &mut request.resource_logs {
+        logs.resource.get_or_insert_default().attributes.push(text("agentos.agent_id", agent_id));
+    }
+    request
 }
 
 /// As [`request`], in protobuf.

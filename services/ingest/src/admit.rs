@@ -4,13 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use spanlake_access::Gate;
-use spanlake_dialects::{Context, Normalised, normalise, otlp};
+use spanlake_dialects::otlp::{self, Signal};
+use spanlake_dialects::{Context, Normalised, Request};
 use spanlake_model::{AgentId, Caller, Code, Day, Fault, Limit, Receipt, Table, Timestamp};
-use spanlake_store::log::{Encoding, Frame};
+use spanlake_store::log::Frame;
 use spanlake_store::memtable::Prepared;
 use spanlake_store::rows::{Origin, Row};
 
 use crate::error::Error;
+use crate::spelling;
 use crate::writer::{DAYS_MAX, Writer};
 
 /// Where a request came in: what it must say about its agent.
@@ -25,6 +27,8 @@ pub enum Door {
 /// A request whose caller is verified and whose body is whole and decompressed.
 #[derive(Clone, Debug)]
 pub struct Incoming {
+    /// What it holds.
+    pub signal: Signal,
     /// How it is spelled.
     pub encoding: otlp::Encoding,
     /// Where it came in.
@@ -38,13 +42,23 @@ pub struct Incoming {
 pub struct Accepted {
     /// Proof of the write; none when nothing was to be written.
     pub receipt: Option<Receipt>,
-    /// Spans refused.
+    /// Spans or log records refused.
     pub rejected: u64,
     /// Why, when some were.
     pub message: Option<String>,
 }
 
-/// Who the spans of each resource belong to.
+impl Accepted {
+    /// The answer to a request of this kind.
+    pub(crate) fn encode(&self, signal: Signal, encoding: otlp::Encoding) -> Vec<u8> {
+        match &self.message {
+            Some(message) => encoding.encode_partial(signal, self.rejected, message),
+            None => encoding.encode_success(),
+        }
+    }
+}
+
+/// Who the spans or log records of each resource belong to.
 struct Agents {
     /// The agent of an agent key.
     bound: Option<AgentId>,
@@ -60,13 +74,13 @@ pub(crate) async fn accept(
     incoming: Incoming,
 ) -> Result<Accepted, Fault> {
     let room = writer.room(caller.tenant(), incoming.body.len() as u64).await.map_err(refuse)?;
-    let Incoming { encoding, door, body } = incoming;
+    let Incoming { signal, encoding, door, body } = incoming;
     let bytes = body.len();
     // Before decoding, which is work too, also when nothing comes of it.
     gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64)]).await?;
     let announced = writer.log.announce();
-    let request = decode(writer, encoding, body.clone()).await?;
-    gate.take(caller, &[(Limit::Spans, request.span_count() as u64)]).await?;
+    let request = decode(writer, signal, encoding, body.clone()).await?;
+    gate.take(caller, &[(Limit::Spans, request.item_count() as u64)]).await?;
     let agents = Agents::find(gate, caller, &request, door).await?;
     let (received_at, origin) = (writer.received_at(), Origin { tenant: caller.tenant(), writer: writer.id() });
     let context = Context::new(caller.app(), received_at);
@@ -79,10 +93,7 @@ pub(crate) async fn accept(
         app: caller.app(),
         agent: caller.agent(),
         received_at,
-        encoding: match encoding {
-            otlp::Encoding::Protobuf => Encoding::OtlpProtobuf,
-            otlp::Encoding::Json => Encoding::OtlpJson,
-        },
+        encoding: spelling::in_log(signal, encoding),
         rejected: admitted.rejected,
         body,
     };
@@ -116,8 +127,8 @@ async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|error| refuse(error.into()))
 }
 
-async fn decode(writer: &Writer, encoding: otlp::Encoding, body: Bytes) -> Result<otlp::TracesRequest, Fault> {
-    let decoded = off_thread(writer, body.len(), move || otlp::decode_traces(encoding, &body)).await?;
+async fn decode(writer: &Writer, signal: Signal, encoding: otlp::Encoding, body: Bytes) -> Result<Request, Fault> {
+    let decoded = off_thread(writer, body.len(), move || Request::decode(signal, encoding, &body)).await?;
     decoded.map_err(Fault::from)
 }
 
@@ -125,9 +136,9 @@ async fn decode(writer: &Writer, encoding: otlp::Encoding, body: Bytes) -> Resul
 const AGENTS_MAX: usize = 100;
 
 impl Agents {
-    async fn find(gate: &Gate, caller: &Caller, request: &otlp::TracesRequest, door: Door) -> Result<Self, Fault> {
+    async fn find(gate: &Gate, caller: &Caller, request: &Request, door: Door) -> Result<Self, Fault> {
         let mut named = HashMap::new();
-        // Those beyond are refused as unknown, span by span.
+        // Those beyond are refused as unknown, item by item.
         for name in request.named_agents().into_iter().take(AGENTS_MAX) {
             let verdict = find(gate, caller, name).await;
             if let Err(fault) = &verdict
@@ -176,13 +187,13 @@ fn unknown(name: &str) -> Fault {
 }
 
 struct Admitted {
-    /// None when no span was left.
+    /// None when nothing was left.
     prepared: Option<Prepared>,
     rejected: Vec<u32>,
     accepted: Accepted,
 }
 
-fn admit(request: &otlp::TracesRequest, context: &Context, agents: &Agents, origin: Origin) -> Result<Admitted, Fault> {
+fn admit(request: &Request, context: &Context, agents: &Agents, origin: Origin) -> Result<Admitted, Fault> {
     let mut refused = None;
     let mut attribute = |name: Option<&str>| {
         agents.verdict(name).map_err(|fault| {
@@ -191,9 +202,9 @@ fn admit(request: &otlp::TracesRequest, context: &Context, agents: &Agents, orig
             message
         })
     };
-    let mut normalised = normalise(request, context, &mut attribute);
+    let mut normalised = request.normalise(context, &mut attribute);
     bound_days(&mut normalised);
-    // When not one span is left because of whom it names, the request as a whole is refused, with that as its reason.
+    // When nothing is left because of whom it names, the request as a whole is refused, with that as its reason.
     if normalised.spans.is_empty()
         && let Some(fault) = refused
     {
@@ -213,7 +224,7 @@ fn prepare(normalised: Normalised, received_at: Timestamp, origin: Origin) -> Op
     (!rows.is_empty()).then(|| Prepared::new(origin, &rows))
 }
 
-/// Every day becomes a file: spans of further days than [`DAYS_MAX`] are refused, in the order of the request.
+/// Every day becomes a file: what is of further days than [`DAYS_MAX`] is refused, in the order of the request.
 fn bound_days(normalised: &mut Normalised) {
     let mut days = HashSet::new();
     let (kept, over): (Vec<_>, Vec<_>) = std::mem::take(&mut normalised.spans).into_iter().partition(|(_, span)| {
@@ -223,6 +234,6 @@ fn bound_days(normalised: &mut Normalised) {
     normalised.spans = kept;
     normalised.rejected.extend(over.into_iter().map(|(ordinal, _)| spanlake_dialects::Rejected {
         ordinal,
-        reason: format!("one request may hold spans of {DAYS_MAX} days; send the rest in another"),
+        reason: format!("one request may be about {DAYS_MAX} days; send the rest in another"),
     }));
 }

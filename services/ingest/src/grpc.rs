@@ -1,4 +1,5 @@
-//! OTLP over gRPC: `opentelemetry.proto.collector.trace.v1.TraceService/Export`.
+//! OTLP over gRPC: `Export` of `opentelemetry.proto.collector.trace.v1.TraceService` and of
+//! `opentelemetry.proto.collector.logs.v1.LogsService`.
 //!
 //! The message is taken as bytes and decoded by us, so that the log keeps it as it came, an undecodable one is
 //! INVALID_ARGUMENT (tonic would say INTERNAL) and an oversize one RESOURCE_EXHAUSTED without a retry
@@ -13,9 +14,7 @@ use axum::response::Response;
 use axum::routing::post;
 use bytes::{Buf, BufMut, Bytes};
 use futures::future::BoxFuture;
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
-use prost::Message;
-use spanlake_dialects::otlp::Encoding;
+use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_model::{Caller, Code, Fault, Scope};
 use spanlake_proto::status::to_status;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -26,19 +25,28 @@ use crate::admit::{Accepted, Door, Incoming};
 use crate::http::RECEIPT;
 use crate::service::Service;
 
-/// The route of the trace service, to be served on a listener that speaks HTTP/2.
+/// The routes of both services, to be served on a listener that speaks HTTP/2.
 pub fn routes(service: Arc<Service>) -> Router {
     Router::new()
-        .route("/opentelemetry.proto.collector.trace.v1.TraceService/Export", post(export))
+        .route("/opentelemetry.proto.collector.trace.v1.TraceService/Export", post(traces))
+        .route("/opentelemetry.proto.collector.logs.v1.LogsService/Export", post(logs))
         .fallback(unimplemented_method)
         .with_state(service)
 }
 
 async fn unimplemented_method() -> Response {
-    Status::unimplemented("only the OTLP trace service is served here").into_http()
+    Status::unimplemented("only the OTLP services of traces and logs are served here").into_http()
 }
 
-async fn export(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+async fn traces(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+    export(service, Signal::Traces, request).await
+}
+
+async fn logs(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+    export(service, Signal::Logs, request).await
+}
+
+async fn export(service: Arc<Service>, signal: Signal, request: axum::extract::Request) -> Response {
     // Before a byte of the message is read: strangers cost nothing.
     let caller = match service.gate.admit_headers(request.headers(), None, Scope::Ingest).await {
         Ok(caller) => caller,
@@ -50,7 +58,7 @@ async fn export(State(service): State<Arc<Service>>, request: axum::extract::Req
         .accept_compressed(CompressionEncoding::Zstd)
         .max_decoding_message_size(limit)
         .max_encoding_message_size(4 << 20);
-    match tokio::time::timeout(DEADLINE, grpc.unary(Export(service, caller), request)).await {
+    match tokio::time::timeout(DEADLINE, grpc.unary(Export { service, caller, signal }, request)).await {
         Ok(response) => repaired(response.map(axum::body::Body::new), limit),
         Err(_) => {
             to_status(&Fault::new(Code::Timeout, "The request took longer than a minute; send it again.")).into_http()
@@ -79,30 +87,30 @@ fn repaired(response: Response, limit: usize) -> Response {
     to_status(&fault).into_http()
 }
 
-struct Export(Arc<Service>, Caller);
+struct Export {
+    service: Arc<Service>,
+    caller: Caller,
+    signal: Signal,
+}
 
 impl UnaryService<Bytes> for Export {
     type Response = Bytes;
     type Future = BoxFuture<'static, Result<tonic::Response<Bytes>, Status>>;
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        let (service, caller) = (self.0.clone(), self.1);
+        let (service, caller, signal) = (self.service.clone(), self.caller, self.signal);
         Box::pin(async move {
-            let incoming = Incoming { encoding: Encoding::Protobuf, door: Door::Open, body: request.into_inner() };
-            match service.accept(&caller, incoming).await {
-                Ok(accepted) => Ok(answer(&accepted)),
+            let (encoding, door, body) = (Encoding::Protobuf, Door::Open, request.into_inner());
+            match service.accept(&caller, Incoming { signal, encoding, door, body }).await {
+                Ok(accepted) => Ok(answer(signal, &accepted)),
                 Err(fault) => Err(to_status(&fault)),
             }
         })
     }
 }
 
-fn answer(accepted: &Accepted) -> tonic::Response<Bytes> {
-    let partial_success = accepted.message.as_ref().map(|message| ExportTracePartialSuccess {
-        rejected_spans: i64::try_from(accepted.rejected).unwrap_or(i64::MAX),
-        error_message: message.clone(),
-    });
-    let mut response = tonic::Response::new(ExportTraceServiceResponse { partial_success }.encode_to_vec().into());
+fn answer(signal: Signal, accepted: &Accepted) -> tonic::Response<Bytes> {
+    let mut response = tonic::Response::new(accepted.encode(signal, Encoding::Protobuf).into());
     if let Some(receipt) = accepted.receipt.and_then(|receipt| receipt.to_string().parse().ok()) {
         response.metadata_mut().insert(RECEIPT, receipt);
     }

@@ -1,4 +1,4 @@
-//! OTLP over HTTP, at each of the three paths that SDKs know.
+//! OTLP over HTTP: traces and logs, at each of the three paths that SDKs know.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use spanlake_dialects::otlp::Encoding;
+use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_model::{Caller, Code, Fault, Scope};
 use spanlake_transport::{Api, body, response};
 use utoipa_axum::router::OpenApiRouter;
@@ -28,6 +28,9 @@ pub fn routes(service: Arc<Service>) -> Api {
         .routes(routes!(traces))
         .routes(routes!(agentos_traces))
         .routes(routes!(langfuse_traces))
+        .routes(routes!(logs))
+        .routes(routes!(agentos_logs))
+        .routes(routes!(langfuse_logs))
         .with_state(service)
 }
 
@@ -50,7 +53,7 @@ pub fn routes(service: Arc<Service>) -> Api {
         (status = 503, description = "Cannot be taken in right now; send it again after Retry-After"),
     ))]
 async fn traces(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
-    receive(&service, parts, body, Door::Open).await
+    receive(&service, parts, body, Signal::Traces, Door::Open).await
 }
 
 /// Take in spans (OTLP/HTTP, the path of AgentOS).
@@ -61,7 +64,7 @@ async fn traces(State(service): State<Arc<Service>>, parts: Parts, body: Body) -
     request_body(content((serde_json::Value = "application/json"), (Vec<u8> = "application/x-protobuf"))),
     responses((status = 200, description = "As POST /v1/traces"), (status = 400, description = "As POST /v1/traces, or no agent is named")))]
 async fn agentos_traces(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
-    receive(&service, parts, body, Door::AgentNamed).await
+    receive(&service, parts, body, Signal::Traces, Door::AgentNamed).await
 }
 
 /// Take in spans (OTLP/HTTP, the path of Langfuse).
@@ -72,23 +75,75 @@ async fn agentos_traces(State(service): State<Arc<Service>>, parts: Parts, body:
     request_body(content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json"))),
     responses((status = 200, description = "As POST /v1/traces")))]
 async fn langfuse_traces(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
-    receive(&service, parts, body, Door::Open).await
+    receive(&service, parts, body, Signal::Traces, Door::Open).await
 }
 
-async fn receive(service: &Service, parts: Parts, body: Body, door: Door) -> Response {
+/// Take in log records (OTLP/HTTP).
+///
+/// An OpenTelemetry `ExportLogsServiceRequest` in protobuf or JSON, plain, gzip or zstd: where many senders put prompts and
+/// answers. A record belongs to the span whose ids it carries, whichever of the two comes first. Records that make no sense,
+/// or that carry neither a trace id nor a session id, are refused one by one, as a partial success.
+#[utoipa::path(
+    post, path = "/v1/logs", tag = "ingest",
+    request_body(content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json"))),
+    responses(
+        (status = 200, description = "An ExportLogsServiceResponse, in the encoding of the request", headers(
+            ("X-Spanlake-Receipt" = String, description = "Give it to a read as `after`, to be sure it includes this write"))),
+        (status = 400, description = "Not OTLP logs; a google.rpc.Status says why"),
+        (status = 401, description = "No credential, or one that does not verify"),
+        (status = 403, description = "The key lacks the scope `ingest`, or names another agent than its own"),
+        (status = 413, description = "More bytes than one request may hold, after decompression"),
+        (status = 415, description = "Neither protobuf nor JSON, or an encoding that is not gzip or zstd"),
+        (status = 429, description = "A limit is used up; Retry-After says for how long"),
+        (status = 503, description = "Cannot be taken in right now; send it again after Retry-After"),
+    ))]
+async fn logs(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
+    receive(&service, parts, body, Signal::Logs, Door::Open).await
+}
+
+/// Take in log records (OTLP/HTTP, beside the path of AgentOS).
+///
+/// As `POST /v1/logs`; a workspace key names the agent with the resource attribute `agentos.agent_id`.
+#[utoipa::path(
+    post, path = "/api/ingest/v1/logs", tag = "ingest",
+    request_body(content((serde_json::Value = "application/json"), (Vec<u8> = "application/x-protobuf"))),
+    responses((status = 200, description = "As POST /v1/logs"), (status = 400, description = "As POST /v1/logs, or no agent is named")))]
+async fn agentos_logs(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
+    receive(&service, parts, body, Signal::Logs, Door::AgentNamed).await
+}
+
+/// Take in log records (OTLP/HTTP, beside the path of Langfuse).
+///
+/// As `POST /v1/logs`.
+#[utoipa::path(
+    post, path = "/api/public/otel/v1/logs", tag = "ingest",
+    request_body(content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json"))),
+    responses((status = 200, description = "As POST /v1/logs")))]
+async fn langfuse_logs(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
+    receive(&service, parts, body, Signal::Logs, Door::Open).await
+}
+
+async fn receive(service: &Service, parts: Parts, body: Body, signal: Signal, door: Door) -> Response {
     let encoding = encoding(&parts.headers);
-    let outcome = take(service, &parts, body, encoding, door).await;
+    let outcome = match body_of(service, &parts, body, encoding).await {
+        Ok((caller, encoding, body)) => service.accept(&caller, Incoming { signal, encoding, door, body }).await,
+        Err(fault) => Err(fault),
+    };
     // A request in no encoding of ours is answered in the one that people can read.
-    answer(encoding.unwrap_or(Encoding::Json), outcome)
+    let encoding = encoding.unwrap_or(Encoding::Json);
+    match outcome {
+        Ok(accepted) => success(signal, encoding, &accepted),
+        Err(fault) => refusal(encoding, &fault),
+    }
 }
 
-async fn take(
+/// Whose request it is, how it is spelled, and what it says, decompressed.
+async fn body_of(
     service: &Service,
     parts: &Parts,
     body: Body,
     encoding: Option<Encoding>,
-    door: Door,
-) -> Result<Accepted, Fault> {
+) -> Result<(Caller, Encoding, Bytes), Fault> {
     let limits = body::Limits::bytes(service.config.request_bytes_max);
     let (caller, encoding, room) = match before_body(service, parts, encoding).await {
         Ok(admitted) => admitted,
@@ -99,7 +154,7 @@ async fn take(
     };
     let body: Bytes = body::read(&parts.headers, body, limits).await?;
     drop(room);
-    service.accept(&caller, Incoming { encoding, door, body }).await
+    Ok((caller, encoding, body))
 }
 
 /// What can be refused without looking at the body.
@@ -124,19 +179,8 @@ fn unsupported() -> Fault {
     Fault::new(Code::UnsupportedMediaType, "Send OTLP with Content-Type application/x-protobuf or application/json.")
 }
 
-fn answer(encoding: Encoding, outcome: Result<Accepted, Fault>) -> Response {
-    match outcome {
-        Ok(accepted) => success(encoding, &accepted),
-        Err(fault) => refusal(encoding, &fault),
-    }
-}
-
-fn success(encoding: Encoding, accepted: &Accepted) -> Response {
-    let body = match &accepted.message {
-        Some(message) => encoding.encode_partial(accepted.rejected, message),
-        None => encoding.encode_success(),
-    };
-    let mut response = typed(encoding, StatusCode::OK, body);
+fn success(signal: Signal, encoding: Encoding, accepted: &Accepted) -> Response {
+    let mut response = typed(encoding, StatusCode::OK, accepted.encode(signal, encoding));
     if let Some(receipt) = &accepted.receipt
         && let Ok(value) = HeaderValue::try_from(receipt.to_string())
     {

@@ -8,7 +8,7 @@
 //!
 //! Invariants
 //! - Acknowledged means in the fsynced log and visible to the next query.
-//! - A span is refused for itself alone; its neighbours stay.
+//! - A span or log record is refused for itself alone; its neighbours stay.
 //! - What admission decided about a request is in its frame, so that replay decides the same.
 //! - Overload answers 429 or 503 with a time to wait; nothing is acknowledged and dropped.
 
@@ -21,6 +21,7 @@ pub mod http;
 mod keys;
 mod replay;
 mod service;
+mod spelling;
 mod writer;
 
 pub use admit::{Accepted, Door, Incoming};

@@ -5,9 +5,9 @@ use std::pin::pin;
 
 use futures::{StreamExt, stream};
 use spanlake_catalog::WriterLease;
-use spanlake_dialects::{Context, normalise, otlp};
+use spanlake_dialects::{Context, Request, otlp};
 use spanlake_model::{AgentId, Table, TenantId, WriterId};
-use spanlake_store::log::{self, Frame, LogFolder, Recovered};
+use spanlake_store::log::{Frame, LogFolder, Recovered};
 use spanlake_store::memtable::{Due, Memtables, Pending, Prepared};
 use spanlake_store::rows::{Origin, Row};
 use tokio::sync::mpsc;
@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::flush::Flusher;
 use crate::keys::KeyIndex;
+use crate::spelling;
 
 /// Frames read ahead of their replay, and as many decoded.
 const AHEAD: usize = 16;
@@ -72,17 +73,14 @@ async fn decode(frame: Frame, writer: WriterId) -> Result<(u64, TenantId, Prepar
     Ok((sequence, tenant, prepared.map_err(|source| Error::Unreadable { sequence, source })?))
 }
 
-/// A frame's spans as they were admitted: the same bytes, the same time, the same refusals.
+/// A frame's rows as they were admitted: the same bytes, the same time, the same refusals.
 fn rows(frame: &Frame) -> Result<Vec<Row>, otlp::DecodeError> {
-    let encoding = match frame.encoding {
-        log::Encoding::OtlpProtobuf => otlp::Encoding::Protobuf,
-        log::Encoding::OtlpJson => otlp::Encoding::Json,
-    };
-    let request = otlp::decode_traces(encoding, &frame.body)?;
+    let (signal, encoding) = spelling::of_request(frame.encoding);
+    let request = Request::decode(signal, encoding, &frame.body)?;
     let context = Context::new(frame.app, frame.received_at);
     // Admission has checked the agents; the refused are in `rejected`.
     let named = |agent: Option<&str>| Ok(frame.agent.or_else(|| agent?.parse::<AgentId>().ok()));
-    let spans = normalise(&request, &context, &mut { named }).spans;
+    let spans = request.normalise(&context, &mut { named }).spans;
     let kept = spans.into_iter().filter(|(ordinal, _)| frame.rejected.binary_search(ordinal).is_err());
     let row = |span| Row { span, received_at: frame.received_at, sequence: frame.sequence };
     Ok(kept.map(|(_, span)| row(span)).collect())

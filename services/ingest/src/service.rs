@@ -90,7 +90,7 @@ impl Service {
         Ok(Arc::new(Self { gate, config, files, clock, writer, flusher, flushing: tokio::sync::Mutex::new(()) }))
     }
 
-    /// Takes a request in: when this answers, its spans are durable and visible.
+    /// Takes a request in: when this answers, what it holds is durable and visible.
     ///
     /// # Errors
     /// `invalid_otlp_payload`, `forbidden` (an agent that is not the key's), `rate_limited`, `payload_too_large`,

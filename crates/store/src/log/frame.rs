@@ -23,6 +23,14 @@ pub enum Encoding {
     OtlpProtobuf = 0,
     /// An OTLP trace request in JSON.
     OtlpJson = 1,
+    /// An OTLP logs request in protobuf.
+    OtlpLogsProtobuf = 2,
+    /// An OTLP logs request in JSON.
+    OtlpLogsJson = 3,
+}
+
+impl Encoding {
+    const ALL: [Self; 4] = [Self::OtlpProtobuf, Self::OtlpJson, Self::OtlpLogsProtobuf, Self::OtlpLogsJson];
 }
 
 /// A request as it came.
@@ -40,7 +48,7 @@ pub struct Frame {
     pub received_at: Timestamp,
     /// How `body` is spelled.
     pub encoding: Encoding,
-    /// Spans of the body, by place, that were refused and must stay so when the log is read again.
+    /// Spans or log records of the body, by place, that were refused and must stay so when the log is read again.
     pub rejected: Vec<u32>,
     /// The request, decompressed.
     pub body: Bytes,
@@ -150,11 +158,9 @@ impl Frame {
         let tenant = TenantId::from_bytes(reader.id()?);
         let app = AppId::from_bytes(reader.id()?);
         let agent = if reader.u8()? == 1 { Some(AgentId::from_bytes(reader.id()?)) } else { None };
-        let encoding = match reader.u8()? {
-            0 => Encoding::OtlpProtobuf,
-            1 => Encoding::OtlpJson,
-            _ => return Err(Broken::foreign("a frame in an encoding that this program does not read")),
-        };
+        let number = reader.u8()?;
+        let encoding = Encoding::ALL.into_iter().find(|encoding| *encoding as u8 == number);
+        let encoding = encoding.ok_or(Broken::foreign("a frame in an encoding that this program does not read"))?;
         let compressed = reader.u8()? == 1;
         let count = reader.u32()? as usize;
         let rejected = (0..count).map(|_| reader.u32()).collect::<Result<_, _>>()?;
@@ -264,6 +270,35 @@ mod tests {
             let read = Frame::read(&bytes, Format::Salted(5)).unwrap();
             assert_eq!((read.frame, read.length), (frame, bytes.len()));
             assert_eq!(bytes.len() < length, compression == Compression::Zstd && length > COMPRESS_ABOVE);
+        }
+    }
+
+    #[test]
+    fn every_encoding_comes_back_and_one_that_is_not_known_is_for_another_program() {
+        for number in 0..=u8::MAX {
+            let mut frame = Frame {
+                sequence: 7,
+                tenant: TenantId::from_bytes([1; 16]),
+                app: AppId::from_bytes([2; 16]),
+                agent: None,
+                received_at: Timestamp::from_secs(9),
+                encoding: Encoding::OtlpProtobuf,
+                rejected: Vec::new(),
+                body: Bytes::from_static(b"body"),
+            };
+            let mut sealed = frame.seal(Compression::None);
+            // After the time of receipt, tenant, app, and that there is no agent.
+            sealed.0[8 + 16 + 16 + 1] = number;
+            let mut bytes = Vec::new();
+            sealed.place(7, true, 5, &mut bytes);
+            let read = Frame::read(&bytes, Format::Salted(5)).map(|read| read.frame);
+            match Encoding::ALL.get(usize::from(number)) {
+                Some(encoding) => {
+                    frame.encoding = *encoding;
+                    assert_eq!(read, Ok(frame));
+                }
+                None => assert!(read.unwrap_err().is_foreign, "{number}"),
+            }
         }
     }
 }

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use spanlake_access::{Config as GateConfig, Gate, MemoryLimiter};
 use spanlake_catalog::{Catalog, Config as CatalogConfig, Files as _};
-use spanlake_dialects::otlp::Encoding;
+use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_ingest::{Accepted, Config, Door, Error, Incoming, Parts, Service};
 use spanlake_model::{
-    AgentId, AppId, Caller, Fault, KeyId, Limits, Principal, Scope, ScopeSet, SpanId, SystemClock, SystemEntropy,
+    AgentId, AppId, Caller, Fault, KeyId, Limits, Principal, Scope, ScopeSet, Span, SpanId, SystemClock, SystemEntropy,
     Table, TenantId, TimeRange, Timestamp,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
@@ -76,16 +75,25 @@ impl Machine {
 
     /// How often each span is seen: in data files, and in what the service has not flushed.
     pub(crate) async fn seen(&self, service: &Service, tenant: TenantId) -> BTreeMap<SpanId, usize> {
+        let mut seen = BTreeMap::new();
+        for span in self.rows(service, tenant).await {
+            *seen.entry(span.span_id).or_default() += 1;
+        }
+        seen
+    }
+
+    /// Every row there is, in data files and in what the service has not flushed, in the order of their time.
+    pub(crate) async fn rows(&self, service: &Service, tenant: TenantId) -> Vec<Span> {
         let range = TimeRange::new(NOON, NOON.plus(std::time::Duration::from_secs(3_600))).unwrap();
         let snapshot = self.catalog.snapshot(tenant, Table::Spans, range).await.unwrap();
-        let mut seen = BTreeMap::new();
+        let mut rows = Vec::new();
         // Read past the simulation, which may stop at any step.
         let store = self.store(Arc::new(LocalDisk)).unwrap().tenant(tenant);
         for file in &snapshot.files {
             assert!(file.superseded.is_empty(), "no span was sent twice");
             let batches: Vec<_> =
                 file::read(store.clone(), &file.path, None).await.unwrap().try_collect().await.unwrap();
-            count(&batches, &mut seen);
+            rows.extend(batches.iter().flat_map(|batch| decode(batch).unwrap()));
         }
         for writer in &snapshot.writers {
             let watermark = snapshot.watermarks.iter().find(|mark| mark.writer == writer.id);
@@ -99,17 +107,12 @@ impl Machine {
                 known_version: snapshot.version,
             };
             match service.fresh("", request).await.unwrap() {
-                Fresh::Rows(rows) => count(&rows.batches, &mut seen),
+                Fresh::Rows(fresh) => rows.extend(fresh.batches.iter().flat_map(|batch| decode(batch).unwrap())),
                 Fresh::Stale => panic!("nobody flushes meanwhile"),
             }
         }
-        seen
-    }
-}
-
-fn count(batches: &[RecordBatch], seen: &mut BTreeMap<SpanId, usize>) {
-    for span in batches.iter().flat_map(|batch| decode(batch).unwrap()) {
-        *seen.entry(span.span_id).or_default() += 1;
+        rows.sort_by_key(|row| (row.start, row.span_id));
+        rows
     }
 }
 
@@ -119,13 +122,26 @@ pub(crate) fn tenant(number: u8) -> TenantId {
 
 /// Sends spans of these numbers.
 pub(crate) async fn send(service: &Service, tenant: TenantId, spans: &[u64]) -> Result<Accepted, Fault> {
+    let spans = spans.iter().map(|number| otlp::span(trace_id(1), span_id(*number), "kept", NOON)).collect();
+    send_body(service, tenant, Signal::Traces, Encoding::Protobuf, otlp::protobuf(spans)).await
+}
+
+/// Sends any request.
+pub(crate) async fn send_body(
+    service: &Service,
+    tenant: TenantId,
+    signal: Signal,
+    encoding: Encoding,
+    body: Vec<u8>,
+) -> Result<Accepted, Fault> {
     let app = AppId::from_bytes([2; 16]);
     let principal = Principal::Key(KeyId::from_bytes([3; 16]));
     let caller = Caller::verified(tenant, app, None, Scope::ALL.into_iter().collect::<ScopeSet>(), principal);
-    let spans = spans.iter().map(|number| otlp::span(trace_id(1), span_id(*number), "kept", NOON)).collect();
-    let body = Bytes::from(otlp::protobuf(spans));
-    service.accept(&caller, Incoming { encoding: Encoding::Protobuf, door: Door::Open, body }).await
+    service.accept(&caller, Incoming { signal, encoding, door: Door::Open, body: Bytes::from(body) }).await
 }
+
+/// The one agent there is.
+pub(crate) const AGENT: AgentId = AgentId::from_bytes([4; 16]);
 
 /// Knows every tenant.
 struct Everyone;
@@ -144,7 +160,7 @@ impl Auth for Everyone {
     async fn has_app(&self, _: TenantId, _: AppId) -> Result<bool, Fault> {
         Ok(true)
     }
-    async fn find_agent(&self, _: TenantId, _: AgentId) -> Result<Option<AppId>, Fault> {
-        Ok(None)
+    async fn find_agent(&self, _: TenantId, agent: AgentId) -> Result<Option<AppId>, Fault> {
+        Ok((agent == AGENT).then_some(AppId::from_bytes([2; 16])))
     }
 }

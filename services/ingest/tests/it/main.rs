@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code; clippy sees it only inside the test functions")]
 
+mod logs;
 mod machine;
 mod power_loss;

@@ -46,7 +46,7 @@ impl Bases {
     /// Who answers `path`: what a proxy before the five would do.
     fn of(&self, method: &Method, path: &str) -> &str {
         let route = path.split('?').next().unwrap_or_default();
-        let is_otlp = route.ends_with("/v1/traces") && method == Method::POST;
+        let is_otlp = ["/v1/traces", "/v1/logs"].iter().any(|end| route.ends_with(end)) && method == Method::POST;
         match route {
             _ if is_otlp => &self.ingest,
             "/v1/traces/export" => &self.export,

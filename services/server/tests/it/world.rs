@@ -19,7 +19,7 @@ use spanlake_access::key::{self, Kind};
 use spanlake_access::secret::{MasterSecret, PEPPER_VERSION};
 use spanlake_access::{Gate, MemoryLimiter};
 use spanlake_catalog::{Accounts, App, Catalog, Erasures, Files, Jobs, Member, NewAccount, NewKey, Sweeps, Tenant};
-use spanlake_dialects::otlp::Encoding;
+use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_engine::Engine;
 use spanlake_ingest::{Accepted, Door, Error, Incoming, Parts, Service};
 use spanlake_model::{
@@ -210,7 +210,12 @@ impl World {
     pub(crate) async fn send(&self, writer: usize, holder: usize, body: &[u8]) -> Result<Accepted, Fault> {
         self.clock.advance(TICK);
         let service = self.writers.get(writer).ok_or_else(|| Fault::unavailable("the writer is down"))?;
-        let incoming = Incoming { encoding: Encoding::Protobuf, door: Door::Open, body: body.to_vec().into() };
+        let incoming = Incoming {
+            signal: Signal::Traces,
+            encoding: Encoding::Protobuf,
+            door: Door::Open,
+            body: body.to_vec().into(),
+        };
         service.accept(&self.holders[holder].caller, incoming).await
     }
 
