@@ -95,7 +95,8 @@ fn the_content_that_a_capture_has_only_in_its_logs_is_on_the_right_span() {
                 row.parent_span_id.map(|id| id.to_string()).as_deref() == owner.as_str()
                     && Some(row.trace_id.to_string().as_str()) == wanted["trace_id"].as_str()
             };
-            let contents: [(_, fn(&Span) -> Option<&String>); 2] = [
+            type Content = fn(&Span) -> Option<&String>;
+            let contents: [(_, Content); 2] = [
                 ("input_text_contains", |row| row.input.as_ref()),
                 ("output_text_contains", |row| row.output.as_ref()),
             ];
@@ -319,7 +320,8 @@ fn plain(value: &Value) -> serde_json::Value {
 #[test]
 fn coding_agents_content_is_where_each_puts_it() {
     let contents = r#"[{"role":"user","parts":[{"text":"hi"}]}]"#;
-    let cases: [(&str, &[(&str, Value)], Option<&str>, Option<&str>); 11] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, Value)], Option<&'a str>, Option<&'a str>);
+    let cases: [Case<'_>; 11] = [
         ("codex.user_prompt", &[("prompt", text("hi"))], Some("hi"), None),
         ("codex.user_prompt", &[("prompt", text("[REDACTED]"))], None, None),
         ("codex.tool_result", &[("arguments", text("{}")), ("output", text("of the tool"))], None, None),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
@@ -115,6 +116,10 @@ impl Client {
 
     pub(crate) async fn grpc(&self) -> TraceServiceClient<Channel> {
         TraceServiceClient::connect(self.bases.otlp_grpc.clone()).await.unwrap()
+    }
+
+    pub(crate) async fn grpc_logs(&self) -> LogsServiceClient<Channel> {
+        LogsServiceClient::connect(self.bases.otlp_grpc.clone()).await.unwrap()
     }
 }
 

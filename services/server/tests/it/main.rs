@@ -29,6 +29,7 @@ mod isolation;
 mod journey;
 mod keys;
 mod limits;
+mod logs;
 mod oracle;
 mod process;
 mod refusals;
@@ -78,6 +79,12 @@ stories! {
     doors {
         every_otlp_path_takes_every_way_to_send_a_key,
         a_public_and_a_secret_key_of_two_pairs_are_refused,
+    }
+    logs {
+        every_door_takes_log_records_and_gives_a_receipt,
+        bad_records_are_refused_alone_and_counted,
+        each_signal_is_told_its_own_path,
+        an_agent_key_logs_for_its_agent_only,
     }
     captured {
         every_capture_comes_out_as_it_went_in,

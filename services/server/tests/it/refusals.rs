@@ -173,13 +173,20 @@ pub(crate) async fn grpc_refuses_strangers_and_keys_without_the_scope(cluster: &
     ];
     for (key, wanted) in cases {
         let span = otlp::span(trace_id(1), span_id(1), "refused", cluster.a_minute_ago());
-        let mut request = tonic::Request::new(otlp::request(vec![span]));
+        let record = otlp::user_message(trace_id(1), span_id(1), "refused", cluster.a_minute_ago());
+        let mut spans = tonic::Request::new(otlp::request(vec![span]));
+        let mut logs = tonic::Request::new(otlp::logs_request(vec![record]));
         if let Some(key) = key {
-            request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+            let bearer: tonic::metadata::MetadataValue<_> = format!("Bearer {key}").parse().unwrap();
+            spans.metadata_mut().insert("authorization", bearer.clone());
+            logs.metadata_mut().insert("authorization", bearer);
         }
-        let status = cluster.client.grpc().await.export(request).await.unwrap_err();
-        assert_eq!(status.code(), wanted, "{status:?}");
-        assert!(status.message().len() > 10, "{status:?}");
+        let of_spans = cluster.client.grpc().await.export(spans).await.unwrap_err();
+        let of_logs = cluster.client.grpc_logs().await.export(logs).await.unwrap_err();
+        for status in [of_spans, of_logs] {
+            assert_eq!(status.code(), wanted, "{status:?}");
+            assert!(status.message().len() > 10, "{status:?}");
+        }
     }
     assert_eq!(cluster.client.get("/v1/spans", &read).await.rows(), Vec::<serde_json::Value>::new());
 }

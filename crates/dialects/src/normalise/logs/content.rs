@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use spanlake_model::Kind;
 
 use super::attribute;
+use crate::json;
 use crate::normalise::value::{self, Map};
 use crate::normalise::view::View;
 use crate::normalise::{Source, canonical, content};
@@ -121,14 +122,14 @@ fn message(record: &LogRecord, role: &str) -> Option<String> {
     }
     let sent_role = members.remove("role").and_then(|json| word(json.get()));
     let mut out = String::from("{\"role\":");
-    canonical::write_string(&mut out, sent_role.as_deref().unwrap_or(role));
+    json::write_string(&mut out, sent_role.as_deref().unwrap_or(role));
     for (key, json) in &members {
         out.push(',');
-        canonical::write_string(&mut out, key);
+        json::write_string(&mut out, key);
         out.push(':');
         match word(json.get()).filter(|_| key == "finish_reason") {
-            Some(reason) => canonical::write_string(&mut out, &reason),
-            None => out.push_str(&canonical::compact(json.get())),
+            Some(reason) => json::write_string(&mut out, &reason),
+            None => out.push_str(&json::compact(json.get())),
         }
     }
     out.push('}');
@@ -150,14 +151,14 @@ fn members(record: &LogRecord) -> Map {
     if let Some(members) = body.and_then(value::map).filter(is_message).or_else(of_event) {
         return members;
     }
-    let member = |key: &str, value| Some((key.to_owned(), json(value)?));
+    let member = |key: &str, value| Some((key.to_owned(), in_json(value)?));
     match body {
         Some(text) => member("content", text).into_iter().collect(),
         None => MEMBERS.iter().filter_map(|key| member(key, attribute(record, &[key])?)).collect(),
     }
 }
 
-fn json(value: &AnyValue) -> Option<Box<RawValue>> {
+fn in_json(value: &AnyValue) -> Option<Box<RawValue>> {
     let mut json = String::new();
     canonical::write_value(&mut json, Some(value));
     RawValue::from_string(json).ok()
