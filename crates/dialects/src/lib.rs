@@ -22,6 +22,7 @@
 //! assert_eq!(request.span_count(), 0);
 //! ```
 
+pub mod chat;
 mod json;
 pub mod normalise;
 pub mod otlp;

@@ -23,6 +23,8 @@ use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
 use opentelemetry_proto::tonic::trace::v1::span::{Event as ProtoEvent, Link as ProtoLink};
 use spanlake_model::{AgentId, AppId, CostSource, Event, Link, Span, SpanId, SpanKey, Timestamp, TraceId};
 
+pub(crate) use call::plain_reason;
+
 use crate::otlp::{Signal, TracesRequest};
 use fields::Field;
 use view::View;

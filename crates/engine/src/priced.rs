@@ -6,7 +6,6 @@
 //! ```
 //! Columns that a query does not ask for are not computed.
 
-use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -22,7 +21,7 @@ use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::prelude::{Expr, col};
 use spanlake_model::{Cost, CostSource, Money, Timestamp, Usage};
-use spanlake_prices::{Book, Call, settle};
+use spanlake_prices::{Book, Call, counts, service_tier, settle};
 
 /// The columns it reads, in their order.
 const COLUMNS: [&str; 15] = [
@@ -165,7 +164,7 @@ impl<'a> Rows<'a> {
         if model.or(request_model).is_none() || usage == Usage::default() {
             return settle(&sent, None).map(told);
         }
-        let extra = self.text(3, row).map(extra_counts).unwrap_or_default();
+        let extra = self.text(3, row).map(counts).unwrap_or_default();
         let extra: Vec<_> = extra.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         let service_tier = self.text(4, row).and_then(service_tier);
         let call = Call {
@@ -183,22 +182,6 @@ impl<'a> Rows<'a> {
 
 fn told((cost, source): (Cost, CostSource)) -> (Cost, &'static str) {
     (cost, source.as_str())
-}
-
-/// Counts beside the usual ones: an object of numbers.
-fn extra_counts(details: &str) -> Vec<(String, i64)> {
-    let counts: BTreeMap<String, i64> = serde_json::from_str(details).unwrap_or_default();
-    counts.into_iter().collect()
-}
-
-fn service_tier(parameters: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Parameters {
-        service_tier: Option<String>,
-    }
-    // Few name one, and a look for the word costs less than reading them all.
-    let named = parameters.contains("service_tier").then(|| serde_json::from_str::<Parameters>(parameters).ok());
-    named.flatten()?.service_tier
 }
 
 /// The settled columns of one batch.

@@ -43,6 +43,7 @@ mod list;
 mod name;
 mod own;
 mod rate;
+mod sent;
 mod settle;
 mod tier;
 
@@ -52,4 +53,5 @@ pub use cost::Extra;
 pub use entry::Entry;
 pub use own::{OwnError, OwnPrice, OwnPrices};
 pub use rate::{Rate, RateError};
+pub use sent::{counts, service_tier};
 pub use settle::settle;

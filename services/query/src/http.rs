@@ -23,6 +23,8 @@ use spanlake_transport::Api;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use span_row::span_json;
+
 use crate::service::Service;
 
 /// What a handler needs.

@@ -25,5 +25,5 @@ mod service;
 
 pub use config::Config;
 pub use error::Error;
-pub use http::routes;
+pub use http::{routes, span_json};
 pub use service::Service;

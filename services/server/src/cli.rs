@@ -39,6 +39,8 @@ pub enum Command {
     Export(Options),
     /// Merges small files and sweeps up.
     Compactor(Options),
+    /// Shows what an OTLP request (traces or logs, protobuf or JSON) becomes: `spanlake-server normalise < request`.
+    Normalise,
 }
 
 /// Settings of a process. Each is also an environment variable (`--data-dir` is `SPANLAKE_DATA_DIR`) and a key of the
@@ -85,16 +87,17 @@ pub struct Options {
 }
 
 impl Command {
-    /// The role, its options, and whether to show a demo.
-    pub fn parts(&self) -> (Role, &Options, bool) {
-        match self {
+    /// The role, its options, and whether to show a demo; none for what is no server.
+    pub fn parts(&self) -> Option<(Role, &Options, bool)> {
+        Some(match self {
             Self::Standalone { options, demo } => (Role::Standalone, options, *demo),
             Self::Auth(options) => (Role::Auth, options, false),
             Self::Ingest(options) => (Role::Ingest, options, false),
             Self::Query(options) => (Role::Query, options, false),
             Self::Export(options) => (Role::Export, options, false),
             Self::Compactor(options) => (Role::Compactor, options, false),
-        }
+            Self::Normalise => return None,
+        })
     }
 }
 
@@ -134,7 +137,7 @@ mod tests {
     fn load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, Errors> {
         let cli = Cli::try_parse_from([&["spanlake-server"], arguments].concat()).unwrap();
         let variables = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        cli.command.parts().1.load(variables)
+        cli.command.parts().unwrap().1.load(variables)
     }
 
     #[test]

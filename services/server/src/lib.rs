@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod normalise;
 mod parts;
 mod roles;
 mod serve;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use spanlake_server::cli::Cli;
-use spanlake_server::{Config, Outside, Role, demo, start};
+use spanlake_server::cli::{Cli, Options};
+use spanlake_server::{Config, Outside, Role, demo, normalise, start};
 use spanlake_transport::shutdown::{Shutdown, signals};
 use spanlake_transport::telemetry;
 
@@ -13,11 +13,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let (role, options, demo) = cli.command.parts();
-    let outcome = options.load(std::env::vars()).map_err(anyhow::Error::from).and_then(|config| {
-        let _telemetry = telemetry::init(&config.telemetry)?;
-        runtime()?.block_on(run(role, config, demo))
-    });
+    let outcome = match cli.command.parts() {
+        Some((role, options, demo)) => serve(role, options, demo),
+        None => show_normalised(),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -25,6 +24,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(role: Role, options: &Options, demo: bool) -> anyhow::Result<()> {
+    options.load(std::env::vars()).map_err(anyhow::Error::from).and_then(|config| {
+        let _telemetry = telemetry::init(&config.telemetry)?;
+        runtime()?.block_on(run(role, config, demo))
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn show_normalised() -> anyhow::Result<()> {
+    println!("{:#}", normalise::normalise(std::io::stdin().lock())?);
+    Ok(())
 }
 
 /// Threads for work that blocks, at most. Each keeps a heap of its own, so with the runtime's hundreds the memory that one

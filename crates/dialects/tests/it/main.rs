@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are test code")]
 
 mod build;
+mod chat;
 mod fixtures;
 mod hostile;
 mod leniency;

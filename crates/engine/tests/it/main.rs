@@ -3,5 +3,6 @@
 
 mod bounds;
 mod erased;
+mod prices;
 mod rows;
 mod world;

@@ -1,6 +1,7 @@
 //! A span in API.md's words.
 
 use serde::Serialize;
+use spanlake_dialects::chat::{self, Message};
 use spanlake_model::{CostSource, Event, Link, Span};
 use utoipa::ToSchema;
 
@@ -104,6 +105,12 @@ pub(super) struct SpanDetail {
     links: Vec<LinkRow>,
     #[serde(flatten)]
     io: Io,
+    /// The input as a conversation, whatever form it was sent in, spelled as OpenTelemetry spells it; null when it is none.
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    input_messages: Option<Vec<Message>>,
+    /// The output, likewise.
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    output_messages: Option<Vec<Message>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -190,11 +197,13 @@ impl SpanNode {
 
 impl From<Span> for SpanDetail {
     fn from(mut span: Span) -> Self {
+        let input_messages = span.input.as_deref().and_then(chat::of_input);
+        let output_messages = span.output.as_deref().and_then(chat::of_output);
         let io = Io::taken(&mut span);
         let attributes = Json::of(std::mem::take(&mut span.attributes));
         let events = std::mem::take(&mut span.events).into_iter().map(EventRow::from).collect();
         let links = std::mem::take(&mut span.links).into_iter().map(LinkRow::from).collect();
-        Self { row: span.into(), attributes, events, links, io }
+        Self { row: span.into(), attributes, events, links, io, input_messages, output_messages }
     }
 }
 
@@ -209,4 +218,9 @@ impl From<Link> for LinkRow {
         let attributes = Json::of(link.attributes);
         Self { trace_id: link.trace_id.to_string(), span_id: link.span_id.to_string(), attributes }
     }
+}
+
+/// A span as `GET /v1/traces/{id}/spans/{span_id}` shows it.
+pub fn span_json(span: Span) -> serde_json::Value {
+    serde_json::to_value(SpanDetail::from(span)).expect("a span is JSON")
 }

@@ -71,9 +71,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tonic-prost", &["proto"]),
     ("tonic-prost-build", &["proto"]),
     ("protox", &["proto"]),
-    // Foreign formats stop in dialects. Ingest answers OTLP/gRPC; the generator and testkit are clients.
-    ("opentelemetry-proto", &["dialects", "ingest", "testkit", "load-tests"]),
-    ("prost", &["dialects", "proto", "ingest", "testkit", "load-tests"]),
+    // Foreign formats stop in dialects; the generator and testkit are clients.
+    ("opentelemetry-proto", &["dialects", "testkit", "load-tests"]),
+    ("prost", &["dialects", "proto", "testkit", "load-tests"]),
     ("hyper", &["transport"]),
     ("hyper-util", &["transport"]),
     ("tracing-subscriber", &["transport"]),
