@@ -47,6 +47,7 @@ async fn a_span_is_shown_whole() {
             "events": [{"name": "e", "time": "2026-01-02T00:00:01Z", "attributes": {"x": 1}}],
             "links": [{"trace_id": trace(5).to_string(), "span_id": id(5).to_string(), "attributes": {}}],
             "input": [{"role": "user", "content": "hi"}], "output": "plain text",
+            "input_messages": [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}], "output_messages": null,
         })
     );
 }

@@ -183,6 +183,11 @@ impl Wanted {
             let attributes = span.as_object_mut().unwrap().remove("attributes").unwrap();
             assert!(attributes["gen_ai.operation.name"].is_string(), "{attributes}");
             (wanted["input"], wanted["output"]) = self.io(place);
+            // They are sent in the form they are read in; what a tool takes and gives is no conversation.
+            let is_chat = place != 2;
+            for (messages, content) in [("input_messages", "input"), ("output_messages", "output")] {
+                wanted[messages] = if is_chat { wanted[content].clone() } else { Value::Null };
+            }
             (wanted["events"], wanted["links"]) = (json!([]), json!([]));
             assert_same(&span, &wanted);
         }
@@ -215,7 +220,7 @@ impl Wanted {
             "input_cost": cost.map(|cost| cost.0), "output_cost": cost.map(|cost| cost.1),
             "cost_source": cost.map(|_| "standard"), "tokens_per_second": speed, "level": null, "version": null,
             "operation": operation, "finish_reason": null,
-            "request_model": is_call.then_some(AgentRun::MODEL), "model_parameters": null, "session_name": null,
+            "request_model": is_call.then_some("gpt-4o-mini"), "model_parameters": null, "session_name": null,
             "agent_name": (place == 0).then_some("order-help"),
             "tool_name": (place == 2).then_some("track_order"),
             "session_id": (place != 2).then_some(AgentRun::SESSION), "user_id": (place == 0).then_some(AgentRun::USER),
