@@ -5,6 +5,7 @@
 //!        └──otlp::decode_logs────► LogsRequest ────normalise_logs─► spans ┘
 //!            protobuf: prost             one pass over the attributes of each span puts every known key in a slot;
 //!            JSON: lenient visitors      `normalise::fields` lists, per field, which keys to believe in which order
+//!   a span's input or output ──chat──► messages, when it is a conversation
 //! ```
 //!
 //! Invariants

@@ -114,6 +114,11 @@ impl Normalised {
     }
 }
 
+/// Every attribute key that some field is read from, in no order; what a field reads by a prefix is not among them.
+pub fn known_keys() -> impl Iterator<Item = &'static str> {
+    fields::TABLE.iter().flat_map(|keys| keys.iter().copied())
+}
+
 /// Turns every span of `request` into ours, or says why not.
 ///
 /// `attribute` is asked once per resource, in order; it must answer alike when the log is replayed.

@@ -1,9 +1,9 @@
 //! Where the messages are: a list of them, one alone, or somewhere inside a request or an answer.
 
+use super::Side;
 use super::message::{self, Message};
 use super::node::{Node, Object};
 use super::part;
-use super::{Part, Side};
 
 /// Envelopes in envelopes are opened this deep.
 const DEPTH_MAX: usize = 8;
@@ -81,8 +81,9 @@ fn of_list(list: &[Node<'_>], side: Side, depth: usize) -> Option<Vec<Message>> 
 fn pairs(list: &[Node<'_>]) -> Option<Vec<Message>> {
     let pair = |node: &Node<'_>| {
         let [role, content] = <[Node<'_>; 2]>::try_from(node.list()?).ok()?;
-        let role = message::known_role(&role.text()?)?;
-        Some(Message { role, parts: vec![Part::Text { content: content.text()? }], finish_reason: None })
+        // A tool's answer says which call it is to, for which there is no room here.
+        let role = message::known_role(&role.text()?).filter(|role| role != "tool")?;
+        content.text().map(|_| message::of_content(&role, content))
     };
     if list.is_empty() { None } else { list.iter().map(pair).collect() }
 }

@@ -180,7 +180,8 @@ pub(super) fn of_body(role: &str, object: &Object<'_>) -> Message {
     }
     parts.extend(content.map(part::parts).unwrap_or_default());
     let id = object.word(&["tool_call_id", "toolCallId", "call_id"]);
-    let holds_result = parts.iter().any(|part| matches!(part, Part::ToolResult(_)));
+    // Typed parts say themselves which of them is a result.
+    let holds_result = object.has("parts") || parts.iter().any(|part| matches!(part, Part::ToolResult(_)));
     if role == "tool"
         && !holds_result
         && let Some(content) = content

@@ -448,7 +448,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
     #[test]
     fn whatever_is_read_reads_back_as_itself(value in any_json()) {
         for messages in [chat::of_input(&value.to_string()), chat::of_output(&value.to_string())].into_iter().flatten() {
