@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::span::Event;
 use proptest::prelude::*;
 use prost::Message;
 use serde_json::json;
+use spanlake_dialects::chat;
 use spanlake_dialects::normalise::{EVENTS_DROPPED, EVENTS_MAX, NAME_BYTES_MAX};
 use spanlake_dialects::otlp::{DecodeError, Encoding, decode_traces};
 
@@ -14,7 +15,7 @@ use crate::fixtures;
 
 const ENCODINGS: [Encoding; 2] = [Encoding::Protobuf, Encoding::Json];
 
-fn must_not_panic(encoding: Encoding, bytes: &[u8]) {
+pub(crate) fn must_not_panic(encoding: Encoding, bytes: &[u8]) {
     if let Ok(request) = decode_traces(encoding, bytes) {
         let first = normalised(&request);
         assert_eq!(first.spans.len() + first.rejected.len(), request.span_count());
@@ -106,6 +107,102 @@ fn twenty_megabytes_stay_whole() {
     assert!(span.attributes.len() > long.len());
 }
 
+/// Long enough that reading it more often than a few times would never end.
+fn two_megabytes_of(unit: &str) -> String {
+    unit.repeat(2_000_000 / unit.len())
+}
+
+#[test]
+fn two_megabytes_of_nearly_json_are_read_once() {
+    for unit in [
+        "[",
+        "{\"a\":",
+        "[{\"role\":\"user\",\"content\":\"",
+        "{'a': [",
+        "\\ud800",
+        "{\"message\":",
+        "\"\\\"",
+        "[[\"human\",",
+    ] {
+        let long = two_megabytes_of(unit);
+        let sent = [
+            ("gen_ai.operation.name", text("chat")),
+            ("gen_ai.input.messages", text(&long)),
+            ("gen_ai.system_instructions", text("Be brief.")),
+        ];
+        let span = one(&sent);
+        let input = span.input.unwrap();
+        assert!(input.ends_with(&long[1..]), "{unit}");
+        assert_eq!(spanlake_model::preview(&input).chars().count(), 200);
+        assert_eq!(chat::of_input(&input), None, "{unit}");
+        for key in ["langfuse.observation.usage_details", "langfuse.trace.tags", "metadata", "hidden_params"] {
+            assert!(one(&[(key, text(&long))]).attributes.len() >= long.len(), "{key} {unit}");
+        }
+    }
+}
+
+#[test]
+fn a_conversation_in_envelopes_in_envelopes_has_an_end() {
+    for (open, close) in [
+        ("{\"message\":", "}"),
+        ("[", "]"),
+        ("{\"messages\":[", "]}"),
+        ("{\"role\":\"user\",\"content\":[", "]}"),
+        ("{\"type\":\"text\",\"text\":[", "]}"),
+        ("{\"message_content\":", "}"),
+        ("{\"content\":{\"role\":\"user\",\"parts\":", "}}"),
+        ("{\"kind\":\"request\",\"parts\":[", "]}"),
+    ] {
+        let deep = format!("{}{{\"role\":\"user\",\"content\":\"x\"}}{}", open.repeat(100_000), close.repeat(100_000));
+        for messages in [chat::of_input(&deep), chat::of_output(&deep)].into_iter().flatten() {
+            assert!(serde_json::to_string(&messages).unwrap().len() < 8 * deep.len(), "{open}");
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_attributes_and_indexed_keys_are_a_span() {
+    let plain: Vec<String> = (0..10_000).map(|n| format!("key.{n}")).collect();
+    let indexed: Vec<String> = (0..10_000).map(|n| format!("llm.input_messages.{n}.message.content")).collect();
+    let mut sent: Vec<(&str, Value)> = plain.iter().chain(&indexed).map(|key| (key.as_str(), text("x"))).collect();
+    sent.push(("openinference.span.kind", text("LLM")));
+    sent.extend(std::iter::repeat_n(("twice", text("first")), 10_000));
+    sent.push(("twice", text("last")));
+    let span = one(&sent);
+    let attributes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&span.attributes).unwrap();
+    assert_eq!((attributes.len(), &attributes["twice"]), (20_002, &json!("last")));
+    let messages: Vec<serde_json::Value> = serde_json::from_str(&span.input.unwrap()).unwrap();
+    assert_eq!(messages.len(), 10_000);
+}
+
+#[test]
+fn keys_that_mean_something_to_others_are_keys() {
+    for key in ["__proto__", "constructor", "", "\u{0}", "a\"b", "prototype.x", "💥"] {
+        let metadata = format!("langfuse.trace.metadata.{key}");
+        let prompt = format!("gen_ai.prompt.0.{key}");
+        let span = one(&[(key, text("x")), (&metadata, text("y")), (&prompt, text("z"))]);
+        let attributes: serde_json::Value = serde_json::from_str(&span.attributes).unwrap();
+        assert_eq!(attributes[key.replace('\0', "\u{FFFD}")], "x", "{key}");
+        assert!(span.metadata.contains('y') || key.is_empty(), "{key}: {}", span.metadata);
+        assert!(span.input.unwrap().contains('z'), "{key}");
+    }
+}
+
+#[test]
+fn half_a_surrogate_pair_in_an_attribute_spoils_nothing() {
+    let span = one(&[
+        ("langfuse.trace.metadata.a", text(r#"{"b": "\ud83d", "c": "\u0000"}"#)),
+        ("langfuse.trace.tags", text(r#"["good", "\ud83d!"]"#)),
+        ("langfuse.observation.usage_details", text(r#"{"input": 3, "x": "\ud83d"}"#)),
+        ("langfuse.observation.model.parameters", text(r#"{"stop": "\ud83d", "top_p": 1}"#)),
+        ("langfuse.observation.input", text(r#"[{"role": "user", "content": "\ud83d"}]"#)),
+    ]);
+    assert_eq!(span.metadata, r#"{"a":{"b":"\ufffd","c":"\ufffd"}}"#);
+    assert_eq!((span.tags, span.usage.input), (vec!["good".to_owned(), "\u{FFFD}!".to_owned()], Some(3)));
+    assert_eq!(span.model_parameters.as_deref(), Some(r#"{"stop":"\ufffd","top_p":1}"#));
+    assert_eq!(chat::of_input(&span.input.unwrap()).unwrap().len(), 1);
+}
+
 #[test]
 fn a_name_that_is_a_payload_is_refused() {
     let mut long = span(&[]);
@@ -167,6 +264,56 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
+/// A value of any type, of those that fields are made of and of others.
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::BoolValue),
+        any::<i64>().prop_map(Value::IntValue),
+        prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(-0.0), any::<f64>()].prop_map(Value::DoubleValue),
+        prop::collection::vec(any::<u8>(), 0..8).prop_map(Value::BytesValue),
+        prop_oneof![Just("{}".to_owned()), Just("[null]".to_owned()), Just("null".to_owned()), ".{0,8}".boxed()]
+            .prop_map(Value::StringValue),
+    ];
+    leaf.prop_recursive(4, 16, 3, |inner| {
+        let any_value = inner.prop_map(|value| AnyValue { value: Some(value) });
+        let member = (".{0,4}", any_value.clone()).prop_map(|(key, value)| KeyValue {
+            key,
+            value: Some(value),
+            ..Default::default()
+        });
+        prop_oneof![
+            prop::collection::vec(any_value, 0..3).prop_map(|values| Value::ArrayValue(ArrayValue { values })),
+            prop::collection::vec(member, 0..3).prop_map(|values| Value::KvlistValue(KeyValueList { values })),
+        ]
+    })
+}
+
+#[test]
+fn every_key_takes_every_type_and_keeps_it() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let good = [("session.id", text("talk")), ("gen_ai.usage.input_tokens", Value::IntValue(5))];
+    let alone = one(&good);
+    for key in known_keys() {
+        for _ in 0..8 {
+            let value = any_value().new_tree(&mut runner).unwrap().current();
+            let mut neighbour = span(&good);
+            neighbour.span_id = vec![3; 8];
+            let spans = normalised(&request(vec![span(&[(key.as_str(), value.clone())]), neighbour])).spans;
+            let [(_, odd), (_, neighbour)] = spans.as_slice() else { panic!("{key}: {value:?} lost a span") };
+            assert_eq!((&neighbour.session_id, neighbour.usage), (&alone.session_id, alone.usage));
+            let attributes: serde_json::Value = serde_json::from_str(&odd.attributes).unwrap();
+            assert!(attributes.as_object().is_some_and(|attributes| attributes.contains_key(&key)), "{key}: {value:?}");
+            for object in [Some(&odd.metadata), odd.model_parameters.as_ref(), odd.usage_details.as_ref()] {
+                let is_object = |text: &String| serde_json::from_str::<serde_json::Map<_, _>>(text).is_ok();
+                assert!(object.is_none_or(is_object), "{key}: {value:?} became {object:?}");
+            }
+            assert!(odd.tokens_per_second.is_none_or(f64::is_finite));
+            assert_eq!(one(&[(key.as_str(), value)]).metadata, odd.metadata);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
@@ -195,15 +342,16 @@ proptest! {
     }
 }
 
-/// Every key that the captures hold.
+/// Every key that a field is read from, or that the captures hold.
 fn known_keys() -> Vec<String> {
-    let mut keys: Vec<String> = fixtures::decoded()
+    let mut keys: Vec<String> = spanlake_dialects::normalise::known_keys().map(str::to_owned).collect();
+    let captured = fixtures::decoded()
         .flat_map(|(_, request)| request.into_proto().resource_spans)
         .flat_map(|resource| resource.scope_spans)
         .flat_map(|scope| scope.spans)
         .flat_map(|span| span.attributes)
-        .map(|attribute| attribute.key)
-        .collect();
+        .map(|attribute| attribute.key);
+    keys.extend(captured);
     keys.sort();
     keys.dedup();
     keys

@@ -5,6 +5,7 @@
 mod build;
 mod chat;
 mod fixtures;
+mod fuzz;
 mod hostile;
 mod leniency;
 mod logs;
