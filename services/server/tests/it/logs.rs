@@ -3,6 +3,7 @@
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use prost::Message as _;
 use reqwest::Method;
+use serde_json::json;
 use spanlake_testkit::otlp::{self, span_id, trace_id};
 use tonic::{Code, Request, Response, Status};
 
@@ -46,6 +47,32 @@ pub(crate) async fn every_door_takes_log_records_and_gives_a_receipt(cluster: &C
     let answer = grpc(cluster, &key, request(cluster, &["hi"])).await.unwrap();
     assert!(answer.metadata().contains_key("x-spanlake-receipt"));
     assert_eq!(answer.into_inner().partial_success, None);
+}
+
+pub(crate) async fn what_a_record_says_is_at_its_span_whichever_came_first(cluster: &Cluster) {
+    let key = Tenant::sign_up(cluster).await.key(&["ingest", "read"]).await;
+    for (number, logs_first) in [(1, true), (2, false)] {
+        let trace = trace_id(number);
+        let span = otlp::span(trace, span_id(1), "chat gpt-4o", cluster.a_minute_ago());
+        let spans = ("/v1/traces", otlp::protobuf(vec![span]));
+        // As fast as a clock of milliseconds: their order is the order they were sent in.
+        let said = ["hi", "are you there?"].map(|said| {
+            let mut record = otlp::user_message(trace, span_id(1), said, cluster.a_minute_ago());
+            record.time_unix_nano -= record.time_unix_nano % 1_000_000;
+            record
+        });
+        let logs = ("/v1/logs", otlp::logs_protobuf(said.to_vec()));
+        // Sent again, as exporters do, they are still there once.
+        let in_order = if logs_first { [&logs, &spans, &logs] } else { [&spans, &logs, &logs] };
+        for (path, body) in in_order {
+            assert_eq!(cluster.client.otlp(path, &key, PROTOBUF, body.clone()).await.status, 200);
+        }
+        let seen = cluster.client.get(&format!("/v1/traces/{trace}/spans/{}", span_id(1)), &key).await.data();
+        let wanted = json!([{"role": "user", "content": "hi"}, {"role": "user", "content": "are you there?"}]);
+        assert_eq!((&seen["input"], &seen["output"]), (&wanted, &json!(null)));
+        let seen = cluster.client.get(&format!("/v1/traces/{trace}"), &key).await.data();
+        assert_eq!(seen["span_count"], 1);
+    }
 }
 
 pub(crate) async fn bad_records_are_refused_alone_and_counted(cluster: &Cluster) {

@@ -82,6 +82,7 @@ stories! {
     }
     logs {
         every_door_takes_log_records_and_gives_a_receipt,
+        what_a_record_says_is_at_its_span_whichever_came_first,
         bad_records_are_refused_alone_and_counted,
         each_signal_is_told_its_own_path,
         an_agent_key_logs_for_its_agent_only,
