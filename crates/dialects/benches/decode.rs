@@ -1,8 +1,13 @@
 //! How many spans a second one core decodes and normalises: `cargo bench -p spanlake-dialects`.
 //!
+//! Before the measurements it prints what one pass costs beside prost's bare decoding of the same bytes, taken in turns so that
+//! a busy machine slows both alike, and how often each allocates.
+//!
 //! The batch is 500 spans of about 1.8 KB as an agent's run makes them, the same on every machine.
 
+use std::alloc::System;
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -14,6 +19,11 @@ use prost::Message;
 use spanlake_dialects::otlp::{Encoding, decode_traces};
 use spanlake_dialects::{Context, normalise};
 use spanlake_model::{AppId, Timestamp};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+/// Counts; the cost of it, a few atomic additions, falls on all that is compared.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const SPANS: usize = 500;
 const SEED: u64 = 0x5eed;
@@ -152,10 +162,56 @@ fn batch() -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans }
 }
 
+/// Turns taken for the ratio.
+const ROUNDS: usize = 200;
+
+/// What is compared, by name.
+type Pass<'p> = (&'static str, Box<dyn FnMut() + 'p>);
+
+/// The least time one pass took, and how often it allocated per span.
+fn cost(passes: &mut [Pass<'_>]) -> Vec<(Duration, f64)> {
+    let mut least = vec![(Duration::MAX, 0.0); passes.len()];
+    for _ in 0..ROUNDS {
+        for ((_, pass), least) in passes.iter_mut().zip(&mut least) {
+            let region = Region::new(ALLOCATOR);
+            let start = Instant::now();
+            pass();
+            *least = (least.0.min(start.elapsed()), region.change().allocations as f64 / SPANS as f64);
+        }
+    }
+    least
+}
+
+#[expect(clippy::print_stdout, reason = "what a benchmark finds is what it prints")]
+fn compare(batch: &ExportTraceServiceRequest, json: &[u8], context: &Context) {
+    let protobuf = batch.encode_to_vec();
+    let all = |encoding, bytes| {
+        let request = decode_traces(encoding, black_box(bytes)).expect("the batch is well-formed");
+        black_box(normalise(&request, context, &mut |_| Ok(None)));
+    };
+    let request = decode_traces(Encoding::Protobuf, &protobuf).expect("the batch is well-formed");
+    let mut passes: Vec<Pass<'_>> = vec![
+        (
+            "prost, bare",
+            Box::new(|| drop(black_box(ExportTraceServiceRequest::decode(black_box(&*protobuf)).expect("our own")))),
+        ),
+        ("protobuf, normalise only", Box::new(|| drop(black_box(normalise(&request, context, &mut |_| Ok(None)))))),
+        ("protobuf, decode and normalise", Box::new(|| all(Encoding::Protobuf, &protobuf))),
+        ("json, decode and normalise", Box::new(|| all(Encoding::Json, json))),
+    ];
+    let costs = cost(&mut passes);
+    for ((name, _), (time, allocations)) in passes.iter().zip(&costs) {
+        let ratio = time.as_secs_f64() / costs[0].0.as_secs_f64();
+        let spans = SPANS as f64 / time.as_secs_f64();
+        println!("{name:32} {spans:>9.0} spans/s  {ratio:>5.2} × bare prost  {allocations:>6.1} allocations a span");
+    }
+}
+
 fn decode(criterion: &mut Criterion) {
     let context = Context::new(AppId::from_bytes([1; 16]), Timestamp::from_nanos(START as i64));
     let batch = batch();
     let json = serde_json::to_vec(&batch).expect("plain data is always JSON");
+    compare(&batch, &json, &context);
     for (name, encoding, bytes) in
         [("protobuf", Encoding::Protobuf, batch.encode_to_vec()), ("json", Encoding::Json, json)]
     {
