@@ -24,7 +24,9 @@ pub(super) fn object(attributes: &[KeyValue]) -> String {
 
 /// An object of values that are JSON already.
 pub(super) fn object_of_json(members: &BTreeMap<String, String>) -> String {
-    let mut out = String::from("{");
+    let mut out =
+        String::with_capacity(members.iter().map(|(key, value)| key.len() + value.len() + 8).sum::<usize>() + 2);
+    out.push('{');
     for (key, value) in members {
         if out.len() > 1 {
             out.push(',');

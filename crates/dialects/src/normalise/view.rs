@@ -28,10 +28,37 @@ impl Hasher for KeyHasher {
     }
 }
 
+/// Which fields and families a set of attributes says something about. Most are silent on most, and asking them costs a bit.
+#[derive(Clone, Copy, Default)]
+struct Spoken {
+    fields: [u64; 4],
+    families: u64,
+}
+
+impl Spoken {
+    fn add(&mut self, other: &Self) {
+        for (mine, others) in self.fields.iter_mut().zip(other.fields) {
+            *mine |= others;
+        }
+        self.families |= other.families;
+    }
+    fn add_field(&mut self, field: usize) {
+        self.fields[field / 64] |= 1 << (field % 64);
+    }
+    fn has_field(&self, field: Field) -> bool {
+        self.fields[field as usize / 64] & 1 << (field as usize % 64) != 0
+    }
+    fn has_family(&self, family: Family) -> bool {
+        self.families & 1 << family as usize != 0
+    }
+}
+
 /// Which slot each known key has, and which slots each field looks at, in order.
 struct Index {
     slots: HashMap<&'static str, u16, BuildHasherDefault<KeyHasher>>,
     fields: Vec<Vec<u16>>,
+    /// The fields and families that the key of each slot belongs to.
+    spoken: Vec<Spoken>,
     /// The families whose prefix begins with this byte.
     families: Vec<Vec<usize>>,
 }
@@ -43,25 +70,41 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         let next = u16::try_from(slots.len()).unwrap_or(u16::MAX);
         *slots.entry(key).or_insert(next)
     };
-    let fields = fields::TABLE.iter().map(|keys| keys.iter().map(|key| slot(*key)).collect()).collect();
+    let fields: Vec<Vec<u16>> = fields::TABLE.iter().map(|keys| keys.iter().map(|key| slot(*key)).collect()).collect();
     let mut families = vec![Vec::new(); 256];
     for (family, prefix) in FAMILIES.iter().enumerate() {
         families[usize::from(prefix.as_bytes()[0])].push(family);
     }
-    Index { slots, fields, families }
+    let mut spoken = vec![Spoken::default(); slots.len()];
+    for (field, slots) in fields.iter().enumerate() {
+        for slot in slots {
+            spoken[usize::from(*slot)].add_field(field);
+        }
+    }
+    for (key, slot) in &slots {
+        spoken[usize::from(*slot)].families = families_of(&families, key);
+    }
+    Index { slots, fields, spoken, families }
 });
+
+/// The families a key belongs to, a bit each.
+fn families_of(families: &[Vec<usize>], key: &str) -> u64 {
+    let Some(first) = key.as_bytes().first() else { return 0 };
+    let of_key = families[usize::from(*first)].iter().filter(|family| key.starts_with(FAMILIES[**family]));
+    of_key.fold(0, |bits, family| bits | 1 << family)
+}
 
 /// The attributes of one span or resource. Made once and loaded again and again.
 pub(super) struct View<'a> {
     slots: Vec<Option<&'a AnyValue>>,
     touched: Vec<u16>,
-    families: u64,
+    spoken: Spoken,
     attributes: &'a [KeyValue],
 }
 
 impl<'a> View<'a> {
     pub(super) fn new() -> Self {
-        Self { slots: vec![None; INDEX.slots.len()], touched: Vec::new(), families: 0, attributes: &[] }
+        Self { slots: vec![None; INDEX.slots.len()], touched: Vec::new(), spoken: Spoken::default(), attributes: &[] }
     }
 
     /// Forgets what was there. Of a key that comes twice, the last value counts.
@@ -69,25 +112,23 @@ impl<'a> View<'a> {
         for slot in self.touched.drain(..) {
             self.slots[usize::from(slot)] = None;
         }
-        self.families = 0;
+        self.spoken = Spoken::default();
         self.attributes = attributes;
         for attribute in attributes {
             if let Some(slot) = INDEX.slots.get(attribute.key.as_str()) {
                 self.slots[usize::from(*slot)] = attribute.value.as_ref().filter(|value| !value::is_empty(value));
                 self.touched.push(*slot);
-            }
-            let Some(first) = attribute.key.as_bytes().first() else { continue };
-            for family in &INDEX.families[usize::from(*first)] {
-                if attribute.key.starts_with(FAMILIES[*family]) {
-                    self.families |= 1 << family;
-                }
+                self.spoken.add(&INDEX.spoken[usize::from(*slot)]);
+            } else {
+                self.spoken.families |= families_of(&INDEX.families, &attribute.key);
             }
         }
     }
 
     /// The values of the field's keys that are there and not empty, in order of belief.
     pub(super) fn values(&self, field: Field) -> impl Iterator<Item = &'a AnyValue> {
-        INDEX.fields[field as usize].iter().filter_map(|slot| self.slots[usize::from(*slot)])
+        let slots: &[u16] = if self.spoken.has_field(field) { &INDEX.fields[field as usize] } else { &[] };
+        slots.iter().filter_map(|slot| self.slots[usize::from(*slot)])
     }
 
     /// As [`Self::values`], each with its key.
@@ -118,7 +159,7 @@ impl<'a> View<'a> {
 
     /// The attributes whose keys begin with the family's prefix, without it, as sent.
     pub(super) fn family(&self, family: Family) -> impl Iterator<Item = (&'a str, Option<&'a AnyValue>)> {
-        let attributes = if self.families & 1 << family as usize == 0 { &[] } else { self.attributes };
+        let attributes = if self.spoken.has_family(family) { self.attributes } else { &[] };
         attributes.iter().filter_map(move |attribute| {
             let rest = attribute.key.strip_prefix(FAMILIES[family as usize])?;
             Some((rest, attribute.value.as_ref()))
@@ -133,6 +174,7 @@ mod tests {
     #[test]
     fn every_key_has_a_slot_and_every_family_a_bit() {
         assert!(INDEX.slots.len() < usize::from(u16::MAX));
+        assert!(fields::TABLE.len() <= 64 * Spoken::default().fields.len());
         assert!(FAMILIES.len() <= 64 && FAMILIES.iter().all(|prefix| !prefix.is_empty()));
         assert!(fields::TABLE.iter().all(|keys| !keys.is_empty()));
     }
