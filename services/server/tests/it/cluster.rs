@@ -72,7 +72,8 @@ pub(crate) fn settings(store: &Path) -> Vec<(&'static str, String)> {
         ("SPANLAKE_INGEST__REQUEST_BYTES_MAX", REQUEST_BYTES_MAX.to_string()),
         // What is deleted goes from the disk while a story waits.
         ("SPANLAKE_COMPACTOR__LOOK_INTERVAL_S", "1".into()),
-        ("SPANLAKE_COMPACTOR__ERASED_LINGERING_S", "1".into()),
+        // Longer than a read takes on a machine that has much else to do.
+        ("SPANLAKE_COMPACTOR__ERASED_LINGERING_S", "8".into()),
     ]
 }
 
