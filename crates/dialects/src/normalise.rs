@@ -21,7 +21,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
 use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
 use opentelemetry_proto::tonic::trace::v1::span::{Event as ProtoEvent, Link as ProtoLink};
-use spanlake_model::{AgentId, AppId, CostSource, Event, Link, Span, SpanId, SpanKey, Timestamp, TraceId};
+use spanlake_model::{AgentId, AppId, CostSource, Event, Link, Span, SpanId, Timestamp, TraceId};
 
 pub(crate) use call::plain_reason;
 
@@ -211,8 +211,13 @@ impl<'c> Resource<'c> {
         let (input, output) = content::input_and_output(source, kind.as_str(), is_root);
         let (prompt_name, prompt_version) = labels::prompt(source);
         let cost = usage::cost(source, &usage);
-        let key = SpanKey { app_id: self.context.app, trace_id: identity.trace_id, span_id: identity.span_id };
+        // Named one by one, not filled up from an empty span: that would make four strings to throw away.
         Ok(Span {
+            app_id: self.context.app,
+            trace_id: identity.trace_id,
+            span_id: identity.span_id,
+            start,
+            log_name: None,
             agent_id,
             operation: source.text(Field::Operation),
             parent_span_id: identity.parent_span_id,
@@ -255,7 +260,6 @@ impl<'c> Resource<'c> {
             input,
             output,
             kind,
-            ..Span::new(key, start)
         })
     }
 

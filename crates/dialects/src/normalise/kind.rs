@@ -217,12 +217,19 @@ pub(super) fn kind(source: &Source<'_, '_>, has_usage: bool, has_model: bool) ->
     let mut unknown = None;
     for rule in RULES {
         let found = match rule {
-            Rule::Word(field, words) => match source.text(*field).map(|word| word.to_lowercase()) {
-                Some(word) => known(words, &word).or_else(|| {
-                    // OpenInference and MLflow say "unknown" where they mean "look elsewhere".
-                    unknown = unknown.take().or(Some(word).filter(|word| word != "unknown"));
-                    None
-                }),
+            Rule::Word(field, words) => match source.text(*field) {
+                Some(mut word) => {
+                    // In place when there is nothing else to do, as nearly always.
+                    match word.is_ascii() {
+                        true => word.make_ascii_lowercase(),
+                        false => word = word.to_lowercase(),
+                    }
+                    known(words, &word).or_else(|| {
+                        // OpenInference and MLflow say "unknown" where they mean "look elsewhere".
+                        unknown = unknown.take().or(Some(word).filter(|word| word != "unknown"));
+                        None
+                    })
+                }
                 None => None,
             },
             Rule::Hint(field, words) => {
