@@ -6,8 +6,6 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use spanlake_model::TenantId;
 use spanlake_prices::{Book, OwnPrices};
 
-use crate::error::Error;
-
 /// Tenants whose prices are kept read; when there are more, all are read again.
 const KEPT_MAX: usize = 1_000;
 
@@ -16,19 +14,23 @@ const KEPT_MAX: usize = 1_000;
 pub(crate) struct Books(Mutex<HashMap<TenantId, (String, Arc<Book>)>>);
 
 impl Books {
-    pub(crate) fn of(&self, tenant: TenantId, own: Option<&str>) -> Result<Arc<Book>, Error> {
+    pub(crate) fn of(&self, tenant: TenantId, own: Option<&str>) -> Arc<Book> {
         static LISTED: LazyLock<Arc<Book>> = LazyLock::new(|| Arc::new(Book::standard().clone()));
-        let Some(own) = own else { return Ok(LISTED.clone()) };
+        let Some(own) = own else { return LISTED.clone() };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, book)) = kept.get(&tenant).filter(|(read, _)| read == own) {
-            return Ok(book.clone());
+            return book.clone();
         }
-        let prices: OwnPrices = serde_json::from_str(own).map_err(Error::Prices)?;
+        let prices = serde_json::from_str(own).unwrap_or_else(|error| {
+            // A newer version of us may have stored what this one does not know; that must stop no read.
+            tracing::error!(tenant.id = %tenant, error = &error as &dyn std::error::Error, "own prices cannot be read; list prices count");
+            OwnPrices::default()
+        });
         let book = Arc::new(Book::standard().with_own(prices));
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }
         kept.insert(tenant, (own.to_owned(), book.clone()));
-        Ok(book)
+        book
     }
 }

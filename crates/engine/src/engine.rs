@@ -119,7 +119,7 @@ impl Engine {
             memory: self.memory.clone(),
             metadata: self.metadata.clone(),
             store: self.stores.tenant(tenant),
-            book: self.books.of(tenant, rows.own_prices.as_deref())?,
+            book: self.books.of(tenant, rows.own_prices.as_deref()),
             tripwire: Tripwire { tenant, trespasses: self.trespasses.clone() },
             deadline,
             deadline_ms,

@@ -34,9 +34,6 @@ pub enum Error {
     /// A writer answered with rows that cannot be told apart.
     #[error("a writer's rows cannot be read")]
     Rows(#[source] spanlake_store::rows::DecodeError),
-    /// What is stored as the tenant's own prices was read once, and cannot be any more.
-    #[error("the tenant's own prices cannot be read")]
-    Prices(#[source] serde_json::Error),
     /// It took longer than [`crate::Config::deadline_ms`].
     #[error("the query took longer than {deadline_ms} ms")]
     Deadline {
@@ -134,7 +131,7 @@ impl From<Error> for Fault {
                     bytes >> 20
                 ),
             ),
-            Error::Schema(_) | Error::Rows(_) | Error::Prices(_) | Error::Trespass | Error::Engine(_) => {
+            Error::Schema(_) | Error::Rows(_) | Error::Trespass | Error::Engine(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a query failed");
                 Self::internal()
             }

@@ -133,7 +133,8 @@ impl Columns<'_> {
     fn report(&self, node: u64, row: usize) -> Option<Report> {
         let numbers: [Option<i64>; NUMBERS] = std::array::from_fn(|place| self.number(5 + place, row));
         let response = self.text(4, row).map_or(0, hash);
-        numbers.iter().any(Option::is_some).then_some(Report { node, response, numbers })
+        // A zero of a framework's span is no call, and must not hide the tokens above it.
+        numbers.iter().flatten().any(|number| *number > 0).then_some(Report { node, response, numbers })
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray, StringViewBuilder};
 use arrow::datatypes::TimestampMicrosecondType;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -24,6 +24,9 @@ use crate::error::Error;
 
 /// Records that are read for one page of spans at most.
 const RECORDS_MAX: usize = 50_000;
+
+/// Bytes that are filled in for one page of spans at most.
+const FILLED_BYTES_MAX: usize = 128 << 20;
 
 /// What is needed of a span to find what was said of it.
 struct Mute {
@@ -59,10 +62,15 @@ pub(crate) async fn are_there(session: &TenantSession, caller: &Caller) -> Resul
 pub(crate) async fn fill(session: &TenantSession, caller: &Caller, spans: &mut [Span]) -> Result<(), Error> {
     let mutes = || spans.iter().filter(|span| span.input.is_none() || span.output.is_none()).map(Mute::of);
     let said = Said::read(session, caller, &mutes().collect::<Vec<_>>()).await?;
+    let mut filled = 0;
     for span in spans.iter_mut().filter(|span| span.input.is_none() || span.output.is_none()) {
         let mute = Mute::of(span);
-        span.input = span.input.take().or_else(|| said.input(&mute));
-        span.output = span.output.take().or_else(|| said.output(&mute));
+        for (own, said) in [(&mut span.input, said.input(&mute)), (&mut span.output, said.output(&mute))] {
+            if own.is_none() {
+                *own = said;
+                count(&mut filled, own.as_deref())?;
+            }
+        }
     }
     Ok(())
 }
@@ -84,14 +92,21 @@ pub(crate) async fn fill_batch(
     if said.is_empty() {
         return Ok(batch);
     }
-    let filled = |own: &StringViewArray, said: &dyn Fn(&Mute) -> Option<String>| -> ArrayRef {
-        let value = |(row, mute): (usize, &Option<Mute>)| match own.is_valid(row) {
-            true => Some(own.value(row).to_owned()),
-            false => mute.as_ref().and_then(said),
-        };
-        Arc::new(StringViewArray::from_iter(mutes.iter().enumerate().map(value)))
+    let mut bytes = 0;
+    let mut filled = |own: &StringViewArray, said: &dyn Fn(&Mute) -> Option<String>| -> Result<ArrayRef, Error> {
+        let mut column = StringViewBuilder::with_capacity(mutes.len());
+        for (row, mute) in mutes.iter().enumerate() {
+            if own.is_valid(row) {
+                column.append_value(own.value(row));
+                continue;
+            }
+            let said = mute.as_ref().and_then(said);
+            count(&mut bytes, said.as_deref())?;
+            column.append_option(said);
+        }
+        Ok(Arc::new(column.finish()))
     };
-    let (input, output) = (filled(input, &|mute| said.input(mute)), filled(output, &|mute| said.output(mute)));
+    let (input, output) = (filled(input, &|mute| said.input(mute))?, filled(output, &|mute| said.output(mute))?);
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| match field.name().as_str() {
         "input" => input.clone(),
@@ -102,6 +117,15 @@ pub(crate) async fn fill_batch(
     in_schema(
         &RecordBatch::try_new(schema, columns).map_err(|error| Error::Engine(spanlake_engine::Error::Schema(error)))?,
     )
+}
+
+/// Counts what is filled in: one record may be what many spans have to say.
+fn count(filled: &mut usize, said: Option<&str>) -> Result<(), Error> {
+    *filled += said.map_or(0, str::len);
+    if *filled > FILLED_BYTES_MAX {
+        return Err(Error::Engine(spanlake_engine::Error::QueryMemory { bytes: FILLED_BYTES_MAX }));
+    }
+    Ok(())
 }
 
 /// Fills in the previews of traces whose spans say nothing: the first that was asked, and the last answer.
