@@ -51,12 +51,18 @@ fn special_bytes(word: u64) -> u64 {
     (below(word, 0x20) | equal(b'"') | equal(b'\\')) & HIGHEST
 }
 
-/// JSON without the white space between its tokens. Escapes of NUL and of half a surrogate pair become U+FFFD, as no reader of
-/// ours takes them. What is not JSON becomes other text, never a panic.
+/// Readers give up below this.
+const DEPTH_MAX: usize = 100;
+
+/// JSON without the white space between its tokens, and without what strict readers refuse though the grammar allows it, so that
+/// one value spoils no object that it becomes part of: escapes of NUL and of half a surrogate pair become U+FFFD, a number
+/// beyond what a double holds becomes a string, and so does all of it when it is nested too deeply.
+/// What is not JSON becomes other text, never a panic.
 pub(crate) fn compact(json: &str) -> String {
     let bytes = json.as_bytes();
     let mut out = String::with_capacity(json.len());
     let (mut kept, mut at, mut in_string) = (0, 0, false);
+    let (mut depth, mut deepest) = (0_usize, 0);
     // Every cut is at an ASCII byte, so between characters.
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -79,11 +85,45 @@ pub(crate) fn compact(json: &str) -> String {
                 at += 1;
                 kept = at;
             }
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+                at += 1;
+            }
+            b']' | b'}' if !in_string => {
+                depth = depth.saturating_sub(1);
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' if !in_string => {
+                let end = at + number_bytes(&bytes[at..]);
+                if is_beyond_double(&json[at..end]) {
+                    out.push_str(&json[kept..at]);
+                    write_string(&mut out, &json[at..end]);
+                    kept = end;
+                }
+                at = end;
+            }
             _ => at += 1,
         }
     }
     out.push_str(&json[kept..]);
-    out
+    if deepest <= DEPTH_MAX {
+        return out;
+    }
+    let mut quoted = String::with_capacity(json.len() + json.len() / 8);
+    write_string(&mut quoted, json);
+    quoted
+}
+
+fn number_bytes(bytes: &[u8]) -> usize {
+    let is_of_number = |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+    bytes.iter().position(|byte| !is_of_number(byte)).unwrap_or(bytes.len())
+}
+
+/// Without an exponent that takes some three hundred digits.
+fn is_beyond_double(number: &str) -> bool {
+    let may_be = number.len() > 300 || number.bytes().any(|byte| matches!(byte, b'e' | b'E'));
+    may_be && number.parse().is_ok_and(f64::is_infinite)
 }
 
 /// What a JSON string says; `None` when it is none.
@@ -155,5 +195,13 @@ mod tests {
         assert_eq!(compact(r#"["\u0000", "\ud83d", "\\ud83d"]"#), r#"["\ufffd","\ufffd","\\ud83d"]"#);
         assert_eq!(unquote(r#""\ud83d!""#).as_deref(), Some("\u{FFFD}!"));
         assert_eq!(compact("\"\\"), "\"\\");
+        assert_eq!(
+            compact("[1e5, 0.5e999, -1, 12345678901234567890123]"),
+            r#"[1e5,"0.5e999",-1,12345678901234567890123]"#
+        );
+        let long = "9".repeat(400);
+        assert_eq!(compact(&long), format!("\"{long}\""));
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        assert_eq!(compact(&deep), format!("\"{deep}\""));
     }
 }

@@ -62,9 +62,10 @@ impl<'a> Node<'a> {
         Some(list.into_iter().map(|raw| Node::new(raw.get())).collect())
     }
 
-    /// What a string says.
+    /// What a string says, NUL replaced: so it is in whatever JSON it becomes part of, and nothing else is read the second time.
     pub(super) fn text(self) -> Option<String> {
-        json::unquote(self.0)
+        let text = json::unquote(self.0)?;
+        Some(if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text })
     }
 
     /// As [`Self::text`], unless it says nothing.

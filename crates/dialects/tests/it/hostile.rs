@@ -204,6 +204,19 @@ fn half_a_surrogate_pair_in_an_attribute_spoils_nothing() {
 }
 
 #[test]
+fn metadata_is_readable_whatever_is_put_into_it() {
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    let object = format!(r#"{{"number": 1e999, "digits": {}, "deep": {deep}}}"#, "9".repeat(400));
+    for key in ["metadata", "langfuse.observation.model.parameters"] {
+        let span = one(&[(key, text(&object)), ("langfuse.trace.metadata.deep", text(&deep))]);
+        for read in [Some(span.metadata), span.model_parameters].into_iter().flatten() {
+            let read: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&read).unwrap();
+            assert!(read.values().all(serde_json::Value::is_string), "{read:?}");
+        }
+    }
+}
+
+#[test]
 fn a_name_that_is_a_payload_is_refused() {
     let mut long = span(&[]);
     long.name = "x".repeat(NAME_BYTES_MAX + 1);
