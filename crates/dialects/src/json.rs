@@ -66,15 +66,14 @@ pub(crate) fn compact(json: &str) -> String {
     // Every cut is at an ASCII byte, so between characters.
     while let Some(byte) = bytes.get(at) {
         match byte {
-            b'\\' if in_string => match escaped(bytes, at) {
-                Some(0xD800..=0xDBFF) if matches!(escaped(bytes, at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
-                Some(0 | 0xD800..=0xDFFF) => {
+            b'\\' if in_string => match escape(bytes, at) {
+                Escape::Half | Escape::Nul => {
                     out.push_str(&json[kept..at]);
                     out.push_str("\\ufffd");
-                    at += 6;
+                    at += UNIT;
                     kept = at;
                 }
-                _ => at += 2,
+                whole => at += whole.length(),
             },
             b'"' => {
                 in_string = !in_string;
@@ -141,17 +140,15 @@ pub(crate) fn lone_surrogates(text: &str) -> Option<String> {
     let (mut kept, mut at) = (0, 0);
     while let Some(offset) = bytes[at..].iter().position(|byte| *byte == b'\\') {
         at += offset;
-        match escaped(bytes, at) {
-            Some(0xD800..=0xDBFF) if matches!(escaped(bytes, at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
-            Some(0xD800..=0xDFFF) => {
+        match escape(bytes, at) {
+            Escape::Half => {
                 let out = repaired.get_or_insert_with(|| String::with_capacity(text.len()));
                 out.push_str(&text[kept..at]);
                 out.push_str("\\ufffd");
-                at += 6;
+                at += UNIT;
                 kept = at;
             }
-            // Whatever is escaped is one ASCII byte or the rest of a `\u`, neither of which begins an escape.
-            _ => at = (at + 2).min(bytes.len()),
+            whole => at = (at + whole.length()).min(bytes.len()),
         }
     }
     repaired.map(|mut out| {
@@ -160,9 +157,43 @@ pub(crate) fn lone_surrogates(text: &str) -> Option<String> {
     })
 }
 
-/// The code unit of the `\uXXXX` at `at`.
-fn escaped(bytes: &[u8], at: usize) -> Option<u16> {
-    let escape = bytes.get(at..at.checked_add(6)?)?;
+/// How long a `\u` and its four digits are.
+const UNIT: usize = 6;
+
+/// What a backslash in a string begins.
+enum Escape {
+    /// A surrogate pair, in two escapes.
+    Pair,
+    /// Half of one.
+    Half,
+    /// The code unit 0.
+    Nul,
+    /// Anything else. What is escaped is one ASCII byte or the rest of a `\u`, neither of which begins an escape.
+    Other,
+}
+
+impl Escape {
+    fn length(&self) -> usize {
+        match self {
+            Self::Pair => 2 * UNIT,
+            Self::Half | Self::Nul => UNIT,
+            Self::Other => 2,
+        }
+    }
+}
+
+fn escape(bytes: &[u8], at: usize) -> Escape {
+    match code_unit(bytes, at) {
+        Some(0xD800..=0xDBFF) if matches!(code_unit(bytes, at + UNIT), Some(0xDC00..=0xDFFF)) => Escape::Pair,
+        Some(0xD800..=0xDFFF) => Escape::Half,
+        Some(0) => Escape::Nul,
+        _ => Escape::Other,
+    }
+}
+
+/// The UTF-16 code unit that is escaped at this place, if one is.
+fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let escape = bytes.get(at..at.checked_add(UNIT)?)?;
     let digits = escape.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0_u16, |unit, digit| Some(unit << 4 | (*digit as char).to_digit(16)? as u16))
 }

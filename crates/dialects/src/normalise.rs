@@ -88,6 +88,15 @@ pub struct Normalised {
 }
 
 impl Normalised {
+    /// Takes the next item of the request in, or why it is refused.
+    fn take(&mut self, outcome: Result<Span, String>) {
+        let ordinal = u32::try_from(self.spans.len() + self.rejected.len()).unwrap_or(u32::MAX);
+        match outcome {
+            Ok(span) => self.spans.push((ordinal, span)),
+            Err(reason) => self.rejected.push(Rejected { ordinal, reason }),
+        }
+    }
+
     /// One sentence about all that was refused, the most frequent reason first; `None` when nothing was.
     pub fn summary(&self) -> Option<String> {
         if self.rejected.is_empty() {
@@ -126,7 +135,6 @@ pub fn normalise(request: &TracesRequest, context: &Context, attribute: &mut Att
     let mut normalised = Normalised::default();
     normalised.spans.reserve(request.span_count());
     let (mut span_view, mut resource_view) = (View::new(), View::new());
-    let mut ordinal = 0;
     for resource_spans in &request.as_proto().resource_spans {
         let resource = Resource::new(resource_spans.resource.as_ref(), &mut resource_view, context, attribute);
         for scope_spans in &resource_spans.scope_spans {
@@ -134,11 +142,7 @@ pub fn normalise(request: &TracesRequest, context: &Context, attribute: &mut Att
             for span in &scope_spans.spans {
                 span_view.load(&span.attributes);
                 let source = Source { span, view: &span_view, resource: &resource_view, scope };
-                match resource.span(&source) {
-                    Ok(span) => normalised.spans.push((ordinal, span)),
-                    Err(reason) => normalised.rejected.push(Rejected { ordinal, reason }),
-                }
-                ordinal = ordinal.saturating_add(1);
+                normalised.take(resource.span(&source));
             }
         }
     }

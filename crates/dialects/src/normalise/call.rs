@@ -12,7 +12,6 @@ use super::Source;
 use super::canonical;
 use super::fields::{Family, Field};
 use super::value;
-use crate::python;
 
 /// Senders that name themselves where the provider should stand; nobody is paid by these names.
 const FRAMEWORKS: &[&str] =
@@ -95,23 +94,17 @@ pub(super) fn parameters(source: &Source<'_, '_>) -> Option<String> {
         let mut of_family: BTreeMap<&str, &AnyValue> = BTreeMap::new();
         of_family.extend(source.view.family(*family).filter_map(|(name, value)| Some((name, value?))));
         for (name, value) in of_family {
-            add(snake_case(name), json_of(value));
+            add(snake_case(name), canonical::value(Some(value)));
         }
     }
     for (key, value) in source.view.entries(Field::BareParameters) {
         let name = key.strip_prefix("llm.").unwrap_or(key);
-        add(Cow::Borrowed(name.strip_prefix("chat.").unwrap_or(name)), json_of(value));
+        add(Cow::Borrowed(name.strip_prefix("chat.").unwrap_or(name)), canonical::value(Some(value)));
     }
     if let Some(is_stream) = is_stream(source) {
         found.insert("stream".to_owned(), is_stream.to_string());
     }
     (!found.is_empty()).then(|| canonical::object_of_json(&found))
-}
-
-fn json_of(value: &AnyValue) -> String {
-    let mut out = String::new();
-    canonical::write_value(&mut out, Some(value));
-    out
 }
 
 /// `maxOutputTokens`, as Vercel writes it, in the spelling of all others.
@@ -202,9 +195,7 @@ fn first_reason(value: &AnyValue) -> Option<String> {
     if !text.starts_with('[') {
         return Some(text);
     }
-    let listed: Option<Vec<Option<String>>> =
-        serde_json::from_str(&text).ok().or_else(|| serde_json::from_str(&python::to_json(&text)?).ok());
-    listed?.into_iter().flatten().find(|reason| !reason.is_empty())
+    value::literal::<Vec<Option<String>>>(&text)?.into_iter().flatten().find(|reason| !reason.is_empty())
 }
 
 fn reason_of_messages(messages: &AnyValue) -> Option<String> {

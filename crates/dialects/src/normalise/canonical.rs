@@ -46,6 +46,13 @@ fn size(attribute: &KeyValue) -> usize {
     }
 }
 
+/// A value by itself, as [`write_value`] writes it.
+pub(super) fn value(value: Option<&AnyValue>) -> String {
+    let mut out = String::new();
+    write_value(&mut out, value);
+    out
+}
+
 /// Any value: bytes in base64, a map as an object, nothing as `null`, numbers that JSON lacks as strings.
 pub(super) fn write_value(out: &mut String, value: Option<&AnyValue>) {
     write_nested(out, value, 0);

@@ -168,7 +168,7 @@ fn believe(source: &Source<'_, '_>, kind: &str, is_root: bool, rows: &[Row]) -> 
     empty.filter(|content| matches!(content.trim(), "{}" | "[]"))
 }
 
-fn says_something(content: &str) -> bool {
+pub(super) fn says_something(content: &str) -> bool {
     !matches!(content.trim(), "" | "null" | "[]" | "{}" | "\"\"" | "<REDACTED>")
 }
 
@@ -297,13 +297,12 @@ fn events(events: &[Event], name: &str) -> Option<String> {
     }
 }
 
-fn attribute<'a>(event: &'a Event, key: &str) -> Option<&'a AnyValue> {
-    let attribute = event.attributes.iter().rev().find(|attribute| attribute.key == key)?;
-    attribute.value.as_ref().filter(|value| !value::is_empty(value))
-}
-
 fn event_attribute(events: &[Event], name: &str, key: &str) -> Option<String> {
-    events.iter().filter(|event| event.name == name).find_map(|event| attribute(event, key)).and_then(value::whole)
+    events
+        .iter()
+        .filter(|event| event.name == name)
+        .find_map(|event| value::of_key(&event.attributes, key))
+        .and_then(value::whole)
 }
 
 fn messengers(events: &[Event], names: &[(&str, &str)]) -> Option<String> {
@@ -324,7 +323,7 @@ fn write_message(out: &mut String, event: &Event, role: &str) {
     let mut attributes: Vec<&KeyValue> = event.attributes.iter().collect();
     attributes.sort_by(|a, b| a.key.cmp(&b.key));
     out.push_str("{\"role\":");
-    match attribute(event, "role") {
+    match value::of_key(&event.attributes, "role") {
         Some(role) => canonical::write_value(out, Some(role)),
         None => canonical::write_string(out, role),
     }

@@ -11,7 +11,6 @@ use super::Source;
 use super::canonical;
 use super::fields::{Family, Field};
 use super::value;
-use crate::python;
 
 /// Further tags of a span are not kept, as in AgentMark.
 const TAGS_MAX: usize = 20;
@@ -151,17 +150,10 @@ fn tags_of_text(text: &str) -> Vec<String> {
     if matches!(text.as_str(), "null" | "None" | "{}") {
         return Vec::new();
     }
-    if text.starts_with('[') {
-        let json = serde_json::from_str::<Vec<&RawValue>>(&text).ok();
-        let tags = |tags: Vec<&RawValue>| tags.iter().filter_map(|tag| text_of_json(tag.get())).collect();
-        if let Some(json) = json {
-            return tags(json);
-        }
-        if let Some(json) = python::to_json(&text)
-            && let Ok(json) = serde_json::from_str(&json)
-        {
-            return tags(json);
-        }
+    if text.starts_with('[')
+        && let Some(tags) = value::literal::<Vec<Box<RawValue>>>(&text)
+    {
+        return tags.iter().filter_map(|tag| text_of_json(tag.get())).collect();
     }
     text.split(',').map(|tag| value::clean(tag.trim())).collect()
 }
@@ -198,7 +190,5 @@ fn rendered(value: Option<&AnyValue>, is_json: bool) -> String {
     {
         return canonical::compact(text);
     }
-    let mut out = String::new();
-    canonical::write_value(&mut out, value);
-    out
+    canonical::value(value)
 }

@@ -19,7 +19,7 @@ use spanlake_model::{Kind, Span, SpanId, SpanKey, Status, Timestamp, TraceId};
 
 use super::fields::Field;
 use super::view::View;
-use super::{Attribution, Context, NAME_BYTES_MAX, Normalised, Rejected, Resource, Source, canonical, labels, value};
+use super::{Attribution, Context, NAME_BYTES_MAX, Normalised, Resource, Source, canonical, labels, outcome, value};
 use crate::otlp::{LogsRequest, Signal};
 use moment::Moments;
 
@@ -36,7 +36,6 @@ pub fn normalise_logs(request: &LogsRequest, context: &Context, attribute: &mut 
     let blank = ProtoSpan::default();
     let (mut record_view, mut resource_view) = (View::new(), View::new());
     let mut moments = Moments::default();
-    let mut ordinal = 0;
     for resource_logs in &request.as_proto().resource_logs {
         let resource = Resource::new(resource_logs.resource.as_ref(), &mut resource_view, context, attribute);
         for scope_logs in &resource_logs.scope_logs {
@@ -44,11 +43,7 @@ pub fn normalise_logs(request: &LogsRequest, context: &Context, attribute: &mut 
             for record in &scope_logs.log_records {
                 record_view.load(&record.attributes);
                 let source = Source { span: &blank, view: &record_view, resource: &resource_view, scope };
-                match resource.row(record, &source, &mut moments) {
-                    Ok(row) => normalised.spans.push((ordinal, row)),
-                    Err(reason) => normalised.rejected.push(Rejected { ordinal, reason }),
-                }
-                ordinal = ordinal.saturating_add(1);
+                normalised.take(resource.row(record, &source, &mut moments));
             }
         }
     }
@@ -116,7 +111,7 @@ impl Resource<'_> {
             name: name.clone(),
             kind: Kind::new(Kind::EVENT),
             status,
-            level: level(record.severity_number).map(str::to_owned),
+            level: (record.severity_number > 0).then(|| outcome::level_of(record.severity_number.into()).to_owned()),
             status_message,
             end: Some(at),
             response_id,
@@ -158,11 +153,7 @@ fn response_id(record: &LogRecord, source: &Source<'_, '_>) -> Option<String> {
 
 /// The value of the first of these keys that says something.
 fn attribute<'r>(record: &'r LogRecord, keys: &[&str]) -> Option<&'r AnyValue> {
-    let of = |key: &&str| {
-        let attribute = record.attributes.iter().rev().find(|attribute| attribute.key == *key)?;
-        attribute.value.as_ref().filter(|value| !value::is_empty(value))
-    };
-    keys.iter().find_map(of)
+    keys.iter().find_map(|key| value::of_key(&record.attributes, key))
 }
 
 /// All attributes as sent and the body beside them, in canonical JSON.
@@ -198,20 +189,6 @@ fn status(record: &LogRecord, name: &str) -> (Status, Option<String>) {
         return (Status::Unset, None);
     }
     let text = |keys: &[&str]| attribute(record, keys).and_then(value::whole);
-    let message = match (text(&["exception.type", "error.type"]), text(&["exception.message", "error.message"])) {
-        (Some(class), Some(message)) => Some(format!("{class}: {message}")),
-        (class, message) => message.or(class),
-    };
-    (Status::Error, message)
-}
-
-/// OpenTelemetry's severity numbers in Langfuse's words.
-fn level(severity_number: i32) -> Option<&'static str> {
-    match severity_number {
-        1..=8 => Some("DEBUG"),
-        9..=12 => Some("DEFAULT"),
-        13..=16 => Some("WARNING"),
-        17.. => Some("ERROR"),
-        _ => None,
-    }
+    let (class, message) = (text(&["exception.type", "error.type"]), text(&["exception.message", "error.message"]));
+    (Status::Error, outcome::of_class(class, message))
 }

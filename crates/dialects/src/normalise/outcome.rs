@@ -60,17 +60,19 @@ fn last_line_first(message: String) -> String {
 
 /// How much it matters, in Langfuse's words: as sent, else by Logfire's numbers, else an error when it ended in one.
 pub(super) fn level(source: &Source<'_, '_>, status: Status) -> Option<String> {
-    let of_number = || {
-        let word = match source.view.count(Field::LogfireLevel)? {
-            ..9 => "DEBUG",
-            9..13 => "DEFAULT",
-            13..17 => "WARNING",
-            17.. => "ERROR",
-        };
-        Some(word.to_owned())
-    };
+    let of_number = || Some(level_of(source.view.count(Field::LogfireLevel)?).to_owned());
     let of_status = || (status == Status::Error).then(|| "ERROR".to_owned());
     source.text(Field::LangfuseLevel).map(|level| level.to_uppercase()).or_else(of_number).or_else(of_status)
+}
+
+/// OpenTelemetry's severity numbers, which Logfire uses too, in Langfuse's words.
+pub(super) fn level_of(severity: i64) -> &'static str {
+    match severity {
+        ..9 => "DEBUG",
+        9..13 => "DEFAULT",
+        13..17 => "WARNING",
+        17.. => "ERROR",
+    }
 }
 
 /// Output tokens a second, as sent, or as one over the time for each.
@@ -90,11 +92,13 @@ fn failed_in_claude_code(source: &Source<'_, '_>) -> bool {
 }
 
 fn exception_message(event: &Event) -> Option<String> {
-    let text = |key: &str| {
-        let attribute = event.attributes.iter().rev().find(|attribute| attribute.key == key)?;
-        attribute.value.as_ref().and_then(value::whole).filter(|text| !text.is_empty())
-    };
-    match (text("exception.type"), text("exception.message")) {
+    let text = |key: &str| value::of_key(&event.attributes, key).and_then(value::whole);
+    of_class(text("exception.type"), text("exception.message"))
+}
+
+/// What happened, behind the kind of thing it is.
+pub(super) fn of_class(class: Option<String>, message: Option<String>) -> Option<String> {
+    match (class, message) {
         (Some(class), Some(message)) => Some(format!("{class}: {message}")),
         (class, message) => message.or(class),
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::canonical;
@@ -64,16 +65,18 @@ fn shorten(mut text: String) -> String {
     text
 }
 
+/// The value of this key, unless it says nothing; of a key that comes twice, the last.
+pub(super) fn of_key<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
+    let attribute = attributes.iter().rev().find(|attribute| attribute.key == key)?;
+    attribute.value.as_ref().filter(|value| !is_empty(value))
+}
+
 /// The whole value: a string as it is, anything else as canonical JSON.
 pub(super) fn whole(value: &AnyValue) -> Option<String> {
     match &value.value {
         None => None,
         Some(Value::StringValue(text)) => Some(clean(text)),
-        Some(_) => {
-            let mut out = String::new();
-            canonical::write_value(&mut out, Some(value));
-            Some(out)
-        }
+        Some(_) => Some(canonical::value(Some(value))),
     }
 }
 
@@ -119,6 +122,11 @@ pub(super) fn is_true(value: &AnyValue) -> bool {
     bool(value) == Some(true)
 }
 
+/// What the text says in JSON, else as a Python literal.
+pub(super) fn literal<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&python::to_json(text)?).ok())
+}
+
 /// A JSON object: of a string, parsed at most three times; of a map, its own.
 pub(super) fn map(value: &AnyValue) -> Option<Map> {
     match &value.value {
@@ -132,7 +140,7 @@ pub(super) fn map(value: &AnyValue) -> Option<Map> {
 pub(super) fn parse_map(text: &str) -> Option<Map> {
     let text = text.trim();
     if text.starts_with('{') {
-        return serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&python::to_json(text)?).ok());
+        return literal(text);
     }
     let inner = unquote(text)?;
     let inner = unquote(inner.trim()).unwrap_or(inner);

@@ -159,9 +159,7 @@ fn members(record: &LogRecord) -> Map {
 }
 
 fn in_json(value: &AnyValue) -> Option<Box<RawValue>> {
-    let mut json = String::new();
-    canonical::write_value(&mut json, Some(value));
-    RawValue::from_string(json).ok()
+    RawValue::from_string(canonical::value(Some(value))).ok()
 }
 
 /// What a JSON string says, or any other JSON as it is.
@@ -180,6 +178,7 @@ fn word(json: &str) -> Option<String> {
     (!word.is_empty()).then(|| value::clean(&word))
 }
 
+/// As of a span, and coding agents write in brackets as well what they did not log.
 fn says_something(text: &str) -> bool {
-    !matches!(text.trim(), "" | "null" | "[]" | "{}" | "\"\"" | "<REDACTED>" | "[REDACTED]")
+    content::says_something(text) && text.trim() != "[REDACTED]"
 }
