@@ -16,7 +16,9 @@ use std::collections::{HashMap, HashSet};
 
 use spanlake_model::Kind;
 
-pub use aggregate::{TOTALS, call_totals};
+use crate::columns::SPENT;
+
+pub use aggregate::call_totals;
 
 /// What a span is, as far as counting is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +48,10 @@ struct Node {
     role: Role,
 }
 
-/// Of the numbers of a report, how many are tokens; the rest is money.
+/// How many numbers a report has: those of [`SPENT`], in their order; money in units of 10⁻¹² dollars.
+const NUMBERS: usize = SPENT.len();
+/// How many of them are tokens; the rest is money.
 const COUNTS: usize = 6;
-/// Tokens: input, output, total, cache read, cache write, reasoning. Units of 10⁻¹² dollars: total, input, output.
-const NUMBERS: usize = COUNTS + 3;
 
 /// What a span reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

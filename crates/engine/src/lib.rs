@@ -26,6 +26,7 @@
 
 mod books;
 mod calls;
+mod columns;
 mod config;
 mod engine;
 mod error;
@@ -40,7 +41,7 @@ mod session;
 mod snapshot;
 mod table;
 
-pub use calls::{TOTALS, call_totals};
+pub use calls::call_totals;
 pub use config::Config;
 pub use engine::{Engine, SnapshotRequest, TenantStores};
 pub use error::Error;

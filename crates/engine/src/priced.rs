@@ -18,36 +18,27 @@ use arrow::datatypes::{
 use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::dataframe::DataFrame;
 use datafusion::functions::core::expr_fn::get_field;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
 use datafusion::prelude::{Expr, col};
 use spanlake_model::{Cost, CostSource, Money, Timestamp, Usage};
-use spanlake_prices::{Book, Call, counts, service_tier, settle};
+use spanlake_prices::{Book, Spent};
 
-/// The columns it reads, in their order.
-const COLUMNS: [&str; 15] = [
-    "provider",
-    "request_model",
-    "model",
-    "usage_details",
-    "model_parameters",
-    "start_time",
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "cost",
-    "input_cost",
-    "output_cost",
-];
+use crate::columns::{SPENT, kind, signature};
+
+/// The columns it reads beside [`SPENT`]: texts, then the start.
+const TEXTS: [&str; 5] = ["provider", "request_model", "model", "usage_details", "model_parameters"];
+const START: &str = "start_time";
+
+fn columns() -> impl Iterator<Item = &'static str> {
+    TEXTS.into_iter().chain([START]).chain(SPENT)
+}
 
 /// The columns it settles.
 const SETTLED: [&str; 4] = ["cost", "input_cost", "output_cost", "cost_source"];
 
 /// The frame, which has all columns of spans, with costs by this book where the client sent none.
 pub(crate) fn priced(frame: DataFrame, book: &Arc<Book>) -> Result<DataFrame> {
-    let price = ScalarUDF::from(Price::new(book.clone())).call(COLUMNS.map(col).to_vec());
+    let price = ScalarUDF::from(Price::new(book.clone())).call(columns().map(col).collect());
     let column = |field: &Arc<Field>| match SETTLED.iter().find(|name| **name == field.name()) {
         Some(name) => get_field(price.clone(), *name).alias(*name),
         None => col(field.name()),
@@ -78,19 +69,12 @@ impl Hash for Price {
 
 impl Price {
     fn new(book: Arc<Book>) -> Self {
-        let schema = spanlake_store::schema::spans();
-        let types = COLUMNS.map(|name| schema.field_with_name(name).expect("a column of spans").data_type().clone());
-        Self { book, signature: Signature::exact(types.to_vec(), Volatility::Immutable) }
+        Self { book, signature: signature(columns()) }
     }
 }
 
 fn fields() -> Fields {
-    let schema = spanlake_store::schema::spans();
-    let field = |name: &&str| {
-        let kind = schema.field_with_name(name).expect("a column of spans").data_type().clone();
-        Field::new(*name, kind, true)
-    };
-    SETTLED.iter().map(field).collect()
+    SETTLED.iter().map(|name| Field::new(*name, kind(name), true)).collect()
 }
 
 impl ScalarUDFImpl for Price {
@@ -116,7 +100,7 @@ impl ScalarUDFImpl for Price {
     }
 }
 
-/// The columns of one batch, by [`COLUMNS`].
+/// The columns of one batch, in the order of [`columns`].
 struct Rows<'a> {
     texts: [&'a StringViewArray; 5],
     start: &'a PrimitiveArray<TimestampMicrosecondType>,
@@ -148,7 +132,7 @@ impl<'a> Rows<'a> {
         self.texts[place].is_valid(row).then(|| self.texts[place].value(row))
     }
 
-    fn settle(&self, book: &Book, row: usize) -> Option<(Cost, &'static str)> {
+    fn settle(&self, book: &Book, row: usize) -> Option<(Cost, CostSource)> {
         let money = |place: usize| number(self.money[place], row).map(Money::from_pico);
         let sent = Cost { total: money(0), input: money(1), output: money(2) };
         let count = |place: usize| number(self.counts[place], row);
@@ -160,28 +144,11 @@ impl<'a> Rows<'a> {
             cache_write: count(4),
             reasoning: count(5),
         };
-        let [provider, request_model, model] = [0, 1, 2].map(|place| self.text(place, row));
-        if model.or(request_model).is_none() || usage == Usage::default() {
-            return settle(&sent, None).map(told);
-        }
-        let extra = self.text(3, row).map(counts).unwrap_or_default();
-        let extra: Vec<_> = extra.iter().map(|(name, count)| (name.as_str(), *count)).collect();
-        let service_tier = self.text(4, row).and_then(service_tier);
-        let call = Call {
-            provider,
-            request_model,
-            model,
-            start: Timestamp::from_micros(self.start.value(row)),
-            usage,
-            extra: &extra,
-            service_tier: service_tier.as_deref(),
-        };
-        settle(&sent, book.cost(&call).as_ref()).map(told)
+        let [provider, request_model, model, usage_details, model_parameters] =
+            std::array::from_fn(|place| self.text(place, row));
+        let start = Timestamp::from_micros(self.start.value(row));
+        book.settle(&Spent { provider, request_model, model, start, usage, usage_details, model_parameters, sent })
     }
-}
-
-fn told((cost, source): (Cost, CostSource)) -> (Cost, &'static str) {
-    (cost, source.as_str())
 }
 
 /// The settled columns of one batch.
@@ -196,12 +163,12 @@ impl Settled {
         Self { money: [money(), money(), money()], source: StringViewBuilder::new() }
     }
 
-    fn append(&mut self, settled: Option<(Cost, &'static str)>) {
+    fn append(&mut self, settled: Option<(Cost, CostSource)>) {
         let (cost, source) = settled.map_or_else(Default::default, |(cost, source)| (cost, Some(source)));
         for (column, amount) in self.money.iter_mut().zip([cost.total, cost.input, cost.output]) {
             column.append_option(amount.map(Money::as_pico));
         }
-        self.source.append_option(source);
+        self.source.append_option(source.map(CostSource::as_str));
     }
 
     fn finish(mut self) -> Result<StructArray> {

@@ -53,5 +53,4 @@ pub use cost::Extra;
 pub use entry::Entry;
 pub use own::{OwnError, OwnPrice, OwnPrices};
 pub use rate::{Rate, RateError};
-pub use sent::{counts, service_tier};
-pub use settle::settle;
+pub use settle::{Spent, settle};

@@ -1,8 +1,47 @@
 //! A cost that was sent, against one that was computed.
 
-use spanlake_model::{Cost, CostSource, Money};
+use spanlake_model::{Cost, CostSource, Money, Timestamp, Usage};
 
-use crate::book::Priced;
+use crate::book::{Book, Call, Priced};
+use crate::sent;
+
+/// A span, as far as its cost depends on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent<'a> {
+    /// As in a [`Call`].
+    pub provider: Option<&'a str>,
+    /// As in a [`Call`].
+    pub request_model: Option<&'a str>,
+    /// As in a [`Call`].
+    pub model: Option<&'a str>,
+    /// As in a [`Call`].
+    pub start: Timestamp,
+    /// As in a [`Call`].
+    pub usage: Usage,
+    /// Counts that `usage` has no place for: an object in JSON.
+    pub usage_details: Option<&'a str>,
+    /// Temperature and the like, among them `service_tier`: an object in JSON.
+    pub model_parameters: Option<&'a str>,
+    /// What the client says that it cost.
+    pub sent: Cost,
+}
+
+impl Book {
+    /// What the span costs by what the client sent, else by this book, as [`settle`] has it.
+    pub fn settle(&self, spent: &Spent<'_>) -> Option<(Cost, CostSource)> {
+        let Spent { provider, request_model, model, start, usage, usage_details, model_parameters, sent } = *spent;
+        // Most spans are no calls, and have nothing that must be read.
+        if model.or(request_model).is_none() || usage == Usage::default() {
+            return settle(&sent, None);
+        }
+        let extra = usage_details.map(sent::counts).unwrap_or_default();
+        let extra: Vec<_> = extra.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        let service_tier = model_parameters.and_then(sent::service_tier);
+        let service_tier = service_tier.as_deref();
+        let call = Call { provider, request_model, model, start, usage, extra: &extra, service_tier };
+        settle(&sent, self.cost(&call).as_ref())
+    }
+}
 
 /// The cost to show, and where it comes from. What the client sent wins, its total being the sum of its parts where it sent
 /// none; but a sent zero, where we know that the call costs something, is what senders write for models they do not know.

@@ -7,7 +7,7 @@ mod escape;
 mod json;
 mod rank;
 
-pub use decode::{DecodeError, decode, span_keys, whole_attributes};
+pub use decode::{DecodeError, decode, ids, numbers, span_keys, texts, whole_attributes};
 pub use encode::encode;
 pub use rank::{Rank, VERSION_COLUMNS, versions};
 

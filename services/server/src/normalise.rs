@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use spanlake_dialects::otlp::{DecodeError, Encoding, Signal};
 use spanlake_dialects::{Context, Request};
 use spanlake_model::{AppId, Clock as _, Cost, Span, SystemClock};
-use spanlake_prices::{Book, Call, settle};
+use spanlake_prices::{Book, Spent};
 
 /// As one request may hold, decompressed, and more.
 const BYTES_MAX: u64 = 256 << 20;
@@ -58,19 +58,16 @@ fn shown(ordinal: u32, mut span: Span) -> Value {
 }
 
 fn price(span: &mut Span) {
-    let counts = span.usage_details.as_deref().map(spanlake_prices::counts).unwrap_or_default();
-    let extra: Vec<_> = counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
-    let service_tier = span.model_parameters.as_deref().and_then(spanlake_prices::service_tier);
-    let call = Call {
+    let settled = Book::standard().settle(&Spent {
         provider: span.provider.as_deref(),
         request_model: span.request_model.as_deref(),
         model: span.model.as_deref(),
         start: span.start,
         usage: span.usage,
-        extra: &extra,
-        service_tier: service_tier.as_deref(),
-    };
-    let settled = settle(&span.cost, Book::standard().cost(&call).as_ref());
+        usage_details: span.usage_details.as_deref(),
+        model_parameters: span.model_parameters.as_deref(),
+        sent: span.cost,
+    });
     let (cost, source) = settled.map_or((Cost::default(), None), |(cost, source)| (cost, Some(source)));
     (span.cost, span.cost_source) = (cost, source);
 }

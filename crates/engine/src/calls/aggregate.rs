@@ -7,51 +7,28 @@ use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Fields, Int64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_datafusion_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature};
 use datafusion::prelude::{Expr, col};
 use spanlake_model::Money;
 
 use super::{COUNTS, Forest, NUMBERS, Node, Report, Role, Totals};
+use crate::columns::{SPENT, signature};
 
-/// The columns it reads, in their order; the last [`NUMBERS`] are summed.
-const COLUMNS: [&str; 5 + NUMBERS] = [
-    "trace_id",
-    "span_id",
-    "parent_span_id",
-    "kind",
-    "response_id",
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "cost",
-    "input_cost",
-    "output_cost",
-];
+/// The columns it reads beside [`SPENT`], which it sums.
+const KEYS: [&str; 5] = ["trace_id", "span_id", "parent_span_id", "kind", "response_id"];
+
+fn columns() -> impl Iterator<Item = &'static str> {
+    KEYS.into_iter().chain(SPENT)
+}
 
 /// Digits of a sum of money: ten more than of the column.
 const MONEY_SUM: DataType = DataType::Decimal128(28, Money::SCALE);
 
-/// What is summed: `calls`, how many of a provider, then the columns of the same names.
-pub const TOTALS: [&str; 1 + NUMBERS] = [
-    "calls",
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "cost",
-    "input_cost",
-    "output_cost",
-];
-
-/// The aggregate over all spans of a group: a struct of [`TOTALS`], all integers, but money of 28 digits and the same places.
+/// The aggregate over all spans of a group: a struct of `calls`, how many of a provider, and the sums of the columns of tokens and
+/// money by their names; all integers, but money of 28 digits and the same places.
 pub fn call_totals() -> Expr {
     static AGGREGATE: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| Arc::new(AggregateUDF::from(CallTotals::new())));
-    AGGREGATE.call(COLUMNS.map(col).to_vec())
+    AGGREGATE.call(columns().map(col).collect())
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -61,15 +38,14 @@ struct CallTotals {
 
 impl CallTotals {
     fn new() -> Self {
-        let schema = spanlake_store::schema::spans();
-        let types = COLUMNS.map(|name| schema.field_with_name(name).expect("a column of spans").data_type().clone());
-        Self { signature: Signature::exact(types.to_vec(), Volatility::Immutable) }
+        Self { signature: signature(columns()) }
     }
 }
 
 fn fields() -> Fields {
-    let kind = |place: usize| if place > COUNTS { MONEY_SUM } else { DataType::Int64 };
-    TOTALS.iter().enumerate().map(|(place, name)| Field::new(*name, kind(place), true)).collect()
+    let sum = |(place, name)| Field::new(name, if place < COUNTS { DataType::Int64 } else { MONEY_SUM }, true);
+    let sums = SPENT.into_iter().enumerate().map(sum);
+    [Field::new("calls", DataType::Int64, true)].into_iter().chain(sums).collect()
 }
 
 impl AggregateUDFImpl for CallTotals {
@@ -131,7 +107,7 @@ impl Columns<'_> {
         Some(Node { id: self.id(1, row)?, parent: self.id(2, row), role })
     }
     fn report(&self, node: u64, row: usize) -> Option<Report> {
-        let numbers: [Option<i64>; NUMBERS] = std::array::from_fn(|place| self.number(5 + place, row));
+        let numbers: [Option<i64>; NUMBERS] = std::array::from_fn(|place| self.number(KEYS.len() + place, row));
         let response = self.text(4, row).map_or(0, hash);
         // A zero of a framework's span is no call, and must not hide the tokens above it.
         numbers.iter().flatten().any(|number| *number > 0).then_some(Report { node, response, numbers })

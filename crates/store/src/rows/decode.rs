@@ -80,15 +80,27 @@ pub(super) fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&
     batch.column_by_name(name).map(AsRef::as_ref).ok_or_else(|| broken(name, "it is missing"))
 }
 
-fn ids<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a FixedSizeBinaryArray, DecodeError> {
+/// A column of ids.
+///
+/// # Errors
+/// As [`decode`].
+pub fn ids<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a FixedSizeBinaryArray, DecodeError> {
     column(batch, name)?.as_fixed_size_binary_opt().ok_or_else(|| broken(name, "it is no id"))
 }
 
-fn texts<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a StringViewArray, DecodeError> {
+/// A column of texts.
+///
+/// # Errors
+/// As [`decode`].
+pub fn texts<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a StringViewArray, DecodeError> {
     column(batch, name)?.as_string_view_opt().ok_or_else(|| broken(name, "it is no text"))
 }
 
-fn numbers<'a, T: ArrowPrimitiveType>(
+/// A column of numbers or times.
+///
+/// # Errors
+/// As [`decode`].
+pub fn numbers<'a, T: ArrowPrimitiveType>(
     batch: &'a RecordBatch,
     name: &'static str,
 ) -> Result<&'a arrow::array::PrimitiveArray<T>, DecodeError> {
