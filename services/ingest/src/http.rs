@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_model::{Caller, Code, Fault, Scope};
 use spanlake_transport::{Api, body, response};
+use utoipa::IntoResponses;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -34,6 +35,30 @@ pub fn routes(service: Arc<Service>) -> Api {
         .with_state(service)
 }
 
+/// What any request of either signal may be answered.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the document alone reads them")]
+enum Refusals {
+    /// No credential, or one that does not verify
+    #[response(status = 401)]
+    Unauthorized,
+    /// The key lacks the scope `ingest`, or names another agent than its own
+    #[response(status = 403)]
+    Forbidden,
+    /// More bytes than one request may hold, after decompression
+    #[response(status = 413)]
+    TooLarge,
+    /// Neither protobuf nor JSON, or an encoding that is not gzip or zstd
+    #[response(status = 415)]
+    Unsupported,
+    /// A limit is used up; Retry-After says for how long
+    #[response(status = 429)]
+    RateLimited,
+    /// Cannot be taken in right now; send it again after Retry-After
+    #[response(status = 503)]
+    Unavailable,
+}
+
 /// Take in spans (OTLP/HTTP).
 ///
 /// An OpenTelemetry `ExportTraceServiceRequest` in protobuf or JSON, plain, gzip or zstd. A success means that the spans
@@ -45,12 +70,7 @@ pub fn routes(service: Arc<Service>) -> Api {
         (status = 200, description = "An ExportTraceServiceResponse, in the encoding of the request", headers(
             ("X-Spanlake-Receipt" = String, description = "Give it to a read as `after`, to be sure it includes this write"))),
         (status = 400, description = "Not OTLP traces; a google.rpc.Status says why"),
-        (status = 401, description = "No credential, or one that does not verify"),
-        (status = 403, description = "The key lacks the scope `ingest`, or names another agent than its own"),
-        (status = 413, description = "More bytes than one request may hold, after decompression"),
-        (status = 415, description = "Neither protobuf nor JSON, or an encoding that is not gzip or zstd"),
-        (status = 429, description = "A limit is used up; Retry-After says for how long"),
-        (status = 503, description = "Cannot be taken in right now; send it again after Retry-After"),
+        Refusals,
     ))]
 async fn traces(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
     receive(&service, parts, body, Signal::Traces, Door::Open).await
@@ -81,8 +101,9 @@ async fn langfuse_traces(State(service): State<Arc<Service>>, parts: Parts, body
 /// Take in log records (OTLP/HTTP).
 ///
 /// An OpenTelemetry `ExportLogsServiceRequest` in protobuf or JSON, plain, gzip or zstd: where many senders put prompts and
-/// answers. A record belongs to the span whose ids it carries, whichever of the two comes first. Records that make no sense,
-/// or that carry neither a trace id nor a session id, are refused one by one, as a partial success.
+/// answers. A record belongs to the span whose ids it carries, whichever of the two comes first. Records that make no sense
+/// are refused one by one, as a partial success; so are those without a trace id that are not about a model's work, or do not say
+/// which session, prompt or answer.
 #[utoipa::path(
     post, path = "/v1/logs", tag = "ingest",
     request_body(content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json"))),
@@ -90,12 +111,7 @@ async fn langfuse_traces(State(service): State<Arc<Service>>, parts: Parts, body
         (status = 200, description = "An ExportLogsServiceResponse, in the encoding of the request", headers(
             ("X-Spanlake-Receipt" = String, description = "Give it to a read as `after`, to be sure it includes this write"))),
         (status = 400, description = "Not OTLP logs; a google.rpc.Status says why"),
-        (status = 401, description = "No credential, or one that does not verify"),
-        (status = 403, description = "The key lacks the scope `ingest`, or names another agent than its own"),
-        (status = 413, description = "More bytes than one request may hold, after decompression"),
-        (status = 415, description = "Neither protobuf nor JSON, or an encoding that is not gzip or zstd"),
-        (status = 429, description = "A limit is used up; Retry-After says for how long"),
-        (status = 503, description = "Cannot be taken in right now; send it again after Retry-After"),
+        Refusals,
     ))]
 async fn logs(State(service): State<Arc<Service>>, parts: Parts, body: Body) -> Response {
     receive(&service, parts, body, Signal::Logs, Door::Open).await
