@@ -7,7 +7,9 @@
 //!          │
 //!          ▼
 //!   TenantSession ──► frame() ──► collect / stream        (deadline, memory share, tripwire)
-//!          └ table `spans` = guard(Parquet scan) ∪ guard(fresh batches)
+//!          ├ table `spans` = guard(Parquet scan) ∪ guard(fresh batches)
+//!          ├ priced(frame): costs of today's price book where the client sent none; call_totals: each call summed once
+//!          └ logs(): the log records that lie beside the spans, which frame() leaves out
 //! ```
 //!
 //! Invariants

@@ -5,6 +5,7 @@
 //!   export ────────► SpanSource ────────────┘             │
 //!                                                          ▼
 //!        read::{traces, spans, scan}: plans over one snapshot ──► rows in API.md's words
+//!        read::logs: what log records say of spans that say nothing, filled in
 //!        erase: a snapshot of everything ──► whole traces, and what was acknowledged until now ──► catalog::Erasures
 //! ```
 //!

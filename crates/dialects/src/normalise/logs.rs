@@ -98,11 +98,12 @@ impl Resource<'_> {
             0 => record.observed_time_unix_nano,
             nanos => nanos,
         };
-        let at = moments.after(trace_id, parent_span_id, self.instant("the time of a log record", sent)?);
+        let sent = self.instant("the time of a log record", sent)?;
+        let at = moments.after(trace_id, parent_span_id, sent);
+        let attributes = attributes(record, &name);
+        let span_id = moments.own_id(own_hash(trace_id, parent_span_id, sent, &name, &attributes));
         // Last, so that whatever came before goes the same way in a replay, where every agent is known.
         let agent_id = self.agent.clone()?;
-        let attributes = attributes(record, &name);
-        let span_id = own_id(trace_id, parent_span_id, at, &name, &attributes);
         let (input, output) = content::input_and_output(record, source, &name);
         let (status, status_message) = status(record, &name);
         Ok(Span {
@@ -168,19 +169,16 @@ fn attributes(record: &LogRecord, name: &str) -> String {
     }
 }
 
-/// A record has no id, and is the same when it is sent again: its id is made of all that it says.
-fn own_id(trace: TraceId, parent: Option<SpanId>, at: Timestamp, name: &str, attributes: &str) -> SpanId {
+/// A record has no id, and is the same when it is sent again, whatever is sent with it: its id is made of all that it says.
+fn own_hash(trace: TraceId, parent: Option<SpanId>, sent: Timestamp, name: &str, attributes: &str) -> Sha256 {
     let mut hash = Sha256::new();
     hash.update(trace.as_bytes());
     hash.update(parent.map_or([0; 8], |parent| *parent.as_bytes()));
-    hash.update(at.as_nanos().to_le_bytes());
+    hash.update(sent.as_nanos().to_le_bytes());
     hash.update(name.len().to_le_bytes());
     hash.update(name);
     hash.update(attributes);
-    let hash = hash.finalize();
-    let head = hash.first_chunk().expect("it has 32 bytes");
-    // No id is all zero, and one hash in 2^64 begins so.
-    SpanId::from_bytes(*head).unwrap_or_else(|| SpanId::from_bytes([0xff; 8]).expect("not all zero"))
+    hash
 }
 
 /// Only an exception says how its span ended; an error that is merely logged may have been handled.

@@ -136,6 +136,16 @@ fn claude_code_says_what_was_asked_and_answered_on_its_interaction() {
 }
 
 #[test]
+fn a_record_is_itself_whatever_it_is_sent_with_and_two_that_say_the_same_are_two() {
+    let said = |text_: &str| with_body("gen_ai.user.message", text(text_));
+    let ids = |records| rows(records).into_iter().map(|row| row.span_id).collect::<Vec<_>>();
+    let together = ids(vec![said("a"), said("b"), said("b")]);
+    assert_eq!(ids(vec![said("b"), said("b")]), together[1..]);
+    assert_eq!(ids(vec![said("b"), said("a")]), [together[1], together[0]]);
+    assert_ne!(together[1], together[2]);
+}
+
+#[test]
 fn json_and_protobuf_of_one_request_are_the_same_rows_and_so_is_a_resend() {
     for (capture, encoding, bytes) in fixtures::logs() {
         let request = decode_logs(encoding, &bytes).unwrap();

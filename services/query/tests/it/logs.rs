@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use serde_json::{Value, json};
-use spanlake_model::{Kind, Span, SpanFilter, TimeRange};
+use spanlake_model::{AgentId, Kind, Span, SpanFilter, TimeRange};
 use spanlake_proto::query::{ScanRequest, SpanSource};
 use spanlake_query::Config;
 use spanlake_store::rows::decode;
@@ -106,6 +106,31 @@ async fn a_record_without_a_span_belongs_to_its_response_else_to_the_root() {
 }
 
 #[tokio::test]
+async fn a_prompt_at_the_span_and_an_answer_by_its_id_are_both_found() {
+    let world = World::new();
+    let answered = Span { response_id: Some("r-1".into()), ..call(2, 1, 1) };
+    let asked = said(Some(USER), None, record(21, 2, 2, "gen_ai.user.message"));
+    let answer = Span { response_id: Some("r-1".into()), ..said(None, Some("by id"), record(22, 0, 3, "choice")) };
+    world.file(tenant(1), 1, &[span(1, 1, 0), answered, asked, answer], &[]).await;
+    let input = json!([{"role": "user", "content": "hi"}]);
+    assert_eq!(content(&world, &face(&world), 2).await, (input, json!("by id")));
+}
+
+#[tokio::test]
+async fn what_was_logged_for_another_agent_is_not_shown_to_an_agents_key() {
+    let world = World::new();
+    let of = |agent: u8, span| Span { agent_id: Some(AgentId::from_bytes([agent; 16])), ..span };
+    let records = [said(Some("secret"), None, record(21, 2, 2, "user_prompt"))];
+    let rows = [of(1, span(1, 1, 0)), of(1, call(2, 1, 1)), of(2, records[0].clone())];
+    world.file(tenant(1), 1, &rows, &[]).await;
+    let face = face(&world);
+    let path = format!("/v1/traces/{}/spans/{}", trace(1), id(2));
+    let (_, seen) = face.get_as([1, 1, 1], &path).await;
+    assert_eq!((&seen["data"]["id"], &seen["data"]["input"]), (&json!(id(2).to_string()), &Value::Null));
+    assert_eq!(face.ok(&path).await["data"]["input"], json!("secret"), "the whole app's key sees it");
+}
+
+#[tokio::test]
 async fn each_call_of_a_turn_has_the_answer_that_was_logged_after_it() {
     let world = World::new();
     let answer = |byte, seconds, text| said(None, Some(text), record(byte, 1, seconds, "assistant_response"));
@@ -115,6 +140,7 @@ async fn each_call_of_a_turn_has_the_answer_that_was_logged_after_it() {
     let face = face(&world);
     assert_eq!(content(&world, &face, 2).await.1, json!("first"));
     assert_eq!(content(&world, &face, 3).await.1, json!("second"));
+    assert_eq!(content(&world, &face, 1).await.1, json!("second"), "what came of the turn");
 }
 
 #[tokio::test]

@@ -72,6 +72,18 @@ async fn a_trace_is_the_sum_of_its_spans_in_files_and_in_memory() {
 }
 
 #[tokio::test]
+async fn a_zero_below_an_agent_does_not_hide_what_the_agent_used() {
+    let world = World::new();
+    let used = Usage { input: Some(1_000), output: Some(200), ..Usage::default() };
+    let agent = Span { kind: Kind::new(Kind::AGENT), usage: used, ..span(1, 1, 0) };
+    let free = Cost { total: Money::from_dollars(0.0), ..Cost::default() };
+    let framework = Span { cost: free, ..child(1, 2, 1, 1) };
+    world.file(tenant(1), 1, &[agent, framework], &[]).await;
+    let row = face(&world).ok("/v1/traces").await["data"][0].clone();
+    assert_eq!((&row["input_tokens"], &row["output_tokens"]), (&json!(1_000), &json!(200)));
+}
+
+#[tokio::test]
 async fn a_failed_span_fails_its_trace_and_a_running_one_has_no_end() {
     let world = World::new();
     let failed = Span { status: Status::Error, ..child(1, 2, 1, 1) };

@@ -130,19 +130,20 @@ impl Said {
     }
 
     pub(super) fn input(&self, mute: &Mute) -> Option<String> {
-        self.of(mute, |record| record.input.as_deref())
+        self.of(mute, |record| record.input.as_deref(), First::Counts)
     }
 
     pub(super) fn output(&self, mute: &Mute) -> Option<String> {
-        self.of(mute, |record| record.output.as_deref()).or_else(|| self.answer_beside(mute))
+        self.of(mute, |record| record.output.as_deref(), First::IsReplaced).or_else(|| self.answer_beside(mute))
     }
 
-    fn of(&self, mute: &Mute, content: impl Fn(&Record) -> Option<&str>) -> Option<String> {
-        let own = self.by_span.get(&(mute.trace, Some(mute.span)));
-        let answered = || self.by_response.get(mute.response.as_deref()?);
-        let at_root = || mute.parent.is_none().then(|| self.by_span.get(&(mute.trace, None))).flatten();
-        let records = own.or_else(answered).or_else(at_root)?;
-        put_together(records.iter().filter_map(|record| content(record)))
+    /// Each side for itself: a prompt may name the span, and the answer only its own id.
+    fn of(&self, mute: &Mute, content: impl Fn(&Record) -> Option<&str>, first: First) -> Option<String> {
+        let together = |records: &Vec<Arc<Record>>| put_together(records.iter().filter_map(|one| content(one)), first);
+        let own = || self.by_span.get(&(mute.trace, Some(mute.span))).and_then(together);
+        let answered = || self.by_response.get(mute.response.as_deref()?).and_then(together);
+        let at_root = || self.by_span.get(&(mute.trace, None)).filter(|_| mute.parent.is_none()).and_then(together);
+        own().or_else(answered).or_else(at_root)
     }
 
     /// Claude Code logs each answer at the turn of the agent, just after the call that gave it.
@@ -157,16 +158,24 @@ impl Said {
 /// Log records have times in milliseconds.
 const CLOCK_SLACK: Duration = Duration::from_millis(2);
 
-/// The first that says all; else the messages as a list.
-fn put_together<'a>(contents: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut messages = Vec::new();
-    for content in contents {
-        if !is_message(content) {
-            return Some(content.to_owned());
-        }
-        messages.push(content);
-    }
-    (!messages.is_empty()).then(|| format!("[{}]", messages.join(",")))
+/// Of several contents that each say all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    /// What was asked first is what the span was about.
+    Counts,
+    /// What was answered last is what came of it.
+    IsReplaced,
+}
+
+/// One that says all; else the messages as a list.
+fn put_together<'a>(contents: impl Iterator<Item = &'a str>, first: First) -> Option<String> {
+    let (messages, wholes): (Vec<_>, Vec<_>) = contents.partition(|content| is_message(content));
+    let whole = match first {
+        First::Counts => wholes.first(),
+        First::IsReplaced => wholes.last(),
+    };
+    let list = || (!messages.is_empty()).then(|| format!("[{}]", messages.join(",")));
+    whole.map(|whole| (*whole).to_owned()).or_else(list)
 }
 
 fn is_message(content: &str) -> bool {
@@ -198,10 +207,13 @@ mod tests {
     fn messages_become_a_list_and_a_whole_content_is_itself() {
         let messages = [r#"{"role":"system","content":"be kind"}"#, r#"{"role":"user","content":"hi"}"#];
         let list = r#"[{"role":"system","content":"be kind"},{"role":"user","content":"hi"}]"#;
-        assert_eq!(put_together(messages.into_iter()).as_deref(), Some(list));
+        assert_eq!(put_together(messages.into_iter(), First::Counts).as_deref(), Some(list));
         for whole in [list, "hello", r#"{"city":"Paris"}"#, "{"] {
-            assert_eq!(put_together([whole].into_iter()).as_deref(), Some(whole));
+            assert_eq!(put_together([whole].into_iter(), First::Counts).as_deref(), Some(whole));
         }
-        assert_eq!(put_together(std::iter::empty()), None);
+        assert_eq!(put_together(std::iter::empty(), First::Counts), None);
+        let answers = ["I'll look", messages[0], "done"];
+        assert_eq!(put_together(answers.into_iter(), First::Counts).as_deref(), Some("I'll look"));
+        assert_eq!(put_together(answers.into_iter(), First::IsReplaced).as_deref(), Some("done"));
     }
 }
