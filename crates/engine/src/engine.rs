@@ -18,8 +18,10 @@ use crate::books::Books;
 use crate::config::Config;
 use crate::error::Error;
 use crate::guard::Tripwire;
+use crate::index::TraceIndex;
 use crate::session::{TenantSession, Workshop};
 use crate::snapshot;
+use crate::turns::{Full, Turns};
 
 /// An object store for each tenant that sees that tenant's files and no others.
 pub trait TenantStores: Send + Sync + 'static {
@@ -38,6 +40,13 @@ pub struct SnapshotRequest {
     pub after: Option<Receipt>,
 }
 
+/// What one session may use.
+struct Allowance<'a> {
+    turns: &'a Arc<Turns>,
+    within: Duration,
+    read_bytes: u64,
+}
+
 /// Plans and runs queries of one tenant at a time.
 pub struct Engine {
     files: Arc<dyn Files>,
@@ -46,6 +55,9 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     memory: Arc<dyn MemoryPool>,
     metadata: Arc<FileMetadataCache>,
+    index: TraceIndex,
+    queries: Arc<Turns>,
+    scans: Arc<Turns>,
     trespasses: Arc<AtomicU64>,
     books: Books,
     config: Arc<Config>,
@@ -82,6 +94,9 @@ impl Engine {
             clock,
             memory,
             metadata,
+            index: TraceIndex::new(config.trace_index_bytes),
+            queries: Turns::new(config.query_turns()),
+            scans: Turns::new(config.scan_turns()),
             trespasses,
             books: Books::default(),
             config: Arc::new(config),
@@ -89,16 +104,23 @@ impl Engine {
     }
 
     /// The caller's tenant's rows as they are now: catalog first, then each registered writer. Rows that were erased or
-    /// are past their time are not among them.
+    /// are past their time are not among them. Waits for the tenant's turn, which lasts until the session and its streams are
+    /// dropped; one session a request, or a request may wait for itself.
     ///
     /// # Errors
-    /// [`Error::TooManyFiles`] for a range too wide; [`Error::Writer`] when a writer cannot be reached, since leaving its
+    /// [`Error::Crowded`] when too many queries of the tenant wait already; [`Error::TooManyFiles`] for a range too wide; [`Error::Writer`] when a writer cannot be reached, since leaving its
     /// rows out would be a silent lie; [`Error::Catalog`], [`Error::Unsettled`], [`Error::Deadline`].
     pub async fn snapshot(&self, caller: &Caller, request: &SnapshotRequest) -> Result<TenantSession, Error> {
-        self.snapshot_within(caller, request, self.config.deadline()).await
+        let allowance = Allowance {
+            turns: &self.queries,
+            within: self.config.deadline(),
+            read_bytes: self.config.query_read_bytes,
+        };
+        self.allowed(caller, request, allowance).await
     }
 
-    /// As [`Self::snapshot`], with a deadline of its own: for exports, which wait for their reader.
+    /// As [`Self::snapshot`], for exports, which wait for their reader: with a deadline and turns of their own, and no bound
+    /// on what is read.
     ///
     /// # Errors
     /// As [`Self::snapshot`].
@@ -108,9 +130,22 @@ impl Engine {
         request: &SnapshotRequest,
         within: Duration,
     ) -> Result<TenantSession, Error> {
+        self.allowed(caller, request, Allowance { turns: &self.scans, within, read_bytes: u64::MAX }).await
+    }
+
+    async fn allowed(
+        &self,
+        caller: &Caller,
+        request: &SnapshotRequest,
+        allowance: Allowance<'_>,
+    ) -> Result<TenantSession, Error> {
+        let Allowance { turns, within, read_bytes } = allowance;
         let tenant = caller.tenant();
         let deadline = Instant::now() + within;
         let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let crowded = |Full| Error::Crowded { waiting_max: self.config.tenant_queries_waiting };
+        let turn = timeout_at(deadline, turns.take(tenant)).await.map_err(|_| Error::Deadline { deadline_ms })?;
+        let turn = Arc::new(turn.map_err(crowded)?);
         let taking = snapshot::take(&*self.files, &*self.fresh, &self.config, tenant, request, self.clock.now());
         let late = |_| Error::Deadline { deadline_ms };
         let rows = timeout_at(deadline, taking).await.map_err(late)??;
@@ -119,12 +154,20 @@ impl Engine {
             memory: self.memory.clone(),
             metadata: self.metadata.clone(),
             store: self.stores.tenant(tenant),
+            index: self.index.clone(),
+            turn,
+            read_bytes,
             book: self.books.of(tenant, rows.own_prices.as_deref()),
             tripwire: Tripwire { tenant, trespasses: self.trespasses.clone() },
             deadline,
             deadline_ms,
         };
         TenantSession::new(workshop, request, rows)
+    }
+
+    /// Queries that run, exports apart.
+    pub fn queries_running(&self) -> usize {
+        self.queries.running()
     }
 
     /// How often a scan met a row of another tenant. Must stay 0.

@@ -1,5 +1,8 @@
 //! Why a query could not be answered.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use datafusion::error::DataFusionError;
 use spanlake_model::{Code, Fault};
 
@@ -40,6 +43,21 @@ pub enum Error {
         /// The deadline.
         deadline_ms: u64,
     },
+    /// So many queries of the tenant wait for their turn that no other may.
+    #[error("{waiting_max} queries of the tenant wait already")]
+    Crowded {
+        /// [`crate::Config::tenant_queries_waiting`].
+        waiting_max: usize,
+    },
+    /// The query read more than [`crate::Config::query_read_bytes`].
+    #[error("the query reads more than {bytes_max} bytes of data files")]
+    ReadBytes {
+        /// The bound.
+        bytes_max: u64,
+    },
+    /// What a file holds could not be read.
+    #[error("a data file could not be indexed")]
+    Index(#[source] Arc<spanlake_store::file::Error>),
     /// The query wanted more memory than [`crate::Config::query_memory_bytes`].
     #[error("the query needs more than {bytes} bytes of memory")]
     QueryMemory {
@@ -87,7 +105,7 @@ fn holds<T: std::error::Error + 'static>(error: &(dyn std::error::Error + 'stati
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     causes.any(|error| {
         // A shared error is its own link of the chain, and hides what it holds from `source`.
-        error.is::<T>() || error.downcast_ref::<std::sync::Arc<DataFusionError>>().is_some_and(|arc| holds::<T>(&**arc))
+        error.is::<T>() || error.downcast_ref::<Arc<DataFusionError>>().is_some_and(|shared| holds::<T>(&**shared))
     })
 }
 
@@ -113,7 +131,18 @@ impl From<Error> for Fault {
                 tracing::warn!(error = %fault, "a query could not reach a writer");
                 Self::unavailable("The newest rows cannot be read right now; try again.")
             }
-            Error::Unsettled { .. } | Error::SharedMemory | Error::Store(_) => {
+            Error::Crowded { waiting_max } => {
+                let message = format!("{waiting_max} queries of this tenant wait already; send fewer at a time.");
+                Self::new(Code::RateLimited, message).retry_after(Duration::from_secs(1))
+            }
+            Error::ReadBytes { bytes_max } => Self::new(
+                Code::InvalidQueryParams,
+                format!(
+                    "The query reads more than {} MiB of data; narrow the time range or the filters.",
+                    bytes_max >> 20
+                ),
+            ),
+            Error::Unsettled { .. } | Error::SharedMemory | Error::Store(_) | Error::Index(_) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a query could not be answered now");
                 Self::unavailable("The query cannot be answered right now; try again.")
             }
@@ -152,7 +181,7 @@ mod tests {
     fn a_failing_store_is_no_fault_of_the_caller_however_deep_it_lies() {
         let store = || StoreError::NotImplemented { operation: "get".into(), implementer: "test".into() };
         let parquet = parquet::errors::ParquetError::External(Box::new(store()));
-        let shared = DataFusionError::Shared(std::sync::Arc::new(DataFusionError::ObjectStore(Box::new(store()))));
+        let shared = DataFusionError::Shared(Arc::new(DataFusionError::ObjectStore(Box::new(store()))));
         assert_eq!(told(DataFusionError::ParquetError(Box::new(parquet))), Code::ServiceUnavailable);
         assert_eq!(told(shared), Code::ServiceUnavailable);
     }

@@ -22,7 +22,8 @@
 //! - An erased row is never seen, whether in a file or in memory, and a row past its tenant's retention neither; without an
 //!   erasure under way that costs nothing.
 //! - A replaced row is never seen: the guard hides the superseded keys, and costs nothing when there are none.
-//! - Every query has a time range, a deadline and a memory share, and dropping its stream stops its work.
+//! - Every query has a time range, a deadline, a memory share and a budget of bytes to read, waits for its tenant's turn, and
+//!   dropping its stream stops its work.
 //!
 //! Deliberately absent: SQL from users, functions by name (the registry is empty), a shared catalog, file and URL tables.
 
@@ -32,9 +33,12 @@ mod columns;
 mod config;
 mod engine;
 mod error;
+mod extent;
 mod guard;
 mod hidden;
+mod index;
 mod memory;
+mod metered;
 mod priced;
 mod range;
 mod rivals;
@@ -42,6 +46,7 @@ mod run;
 mod session;
 mod snapshot;
 mod table;
+mod turns;
 
 pub use calls::call_totals;
 pub use config::Config;

@@ -14,6 +14,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
 use crate::memory::QueryPool;
+use crate::metered::Metered;
+use crate::turns::Turn;
 
 /// Batches made ahead of the reader; at the bound the work waits.
 const AHEAD: usize = 2;
@@ -24,6 +26,10 @@ pub(crate) struct Bounds {
     pub(crate) deadline: Instant,
     pub(crate) deadline_ms: u64,
     pub(crate) pool: Arc<QueryPool>,
+    pub(crate) meter: Arc<Metered>,
+    /// Held by the session and its streams.
+    #[expect(dead_code, reason = "it is given back when it is dropped")]
+    pub(crate) turn: Arc<Turn>,
 }
 
 impl Bounds {
@@ -31,7 +37,8 @@ impl Bounds {
         Error::Deadline { deadline_ms: self.deadline_ms }
     }
     fn error(&self, error: DataFusionError) -> Error {
-        Error::of(error, || self.pool.error())
+        // Asked first: of an error that Parquet passes on, only the text is left.
+        self.meter.error().unwrap_or_else(|| Error::of(error, || self.pool.error()))
     }
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::provider_as_source;
@@ -19,21 +18,25 @@ use datafusion::prelude::{SessionConfig, SessionContext, col};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
-use spanlake_model::{Receipt, Table, TimeRange};
+use spanlake_model::{Receipt, Table, TimeRange, Timestamp, TraceId};
 use spanlake_prices::Book;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
 use crate::engine::SnapshotRequest;
 use crate::error::Error;
+use crate::extent::Extent;
 use crate::guard::Tripwire;
 use crate::hidden::Hidden;
+use crate::index::TraceIndex;
 use crate::memory::QueryPool;
+use crate::metered::Metered;
 use crate::priced::priced;
 use crate::range::starts_in;
 use crate::run::{self, Bounds};
 use crate::snapshot::Rows;
 use crate::table::SnapshotTable;
+use crate::turns::Turn;
 
 /// Names the tenant's store inside one session, where no other is registered.
 const STORE: &str = "tenant://own";
@@ -47,6 +50,10 @@ pub(crate) struct Workshop {
     pub(crate) memory: Arc<dyn MemoryPool>,
     pub(crate) metadata: Arc<FileMetadataCache>,
     pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) index: TraceIndex,
+    pub(crate) turn: Arc<Turn>,
+    /// Bytes of data files the session may read.
+    pub(crate) read_bytes: u64,
     pub(crate) tripwire: Tripwire,
     pub(crate) book: Arc<Book>,
     pub(crate) deadline: Instant,
@@ -54,10 +61,14 @@ pub(crate) struct Workshop {
 }
 
 /// One tenant's rows as they were at one instant, ready to be asked. Every frame of a session sees the same rows.
+#[derive(Clone)]
 pub struct TenantSession {
     context: SessionContext,
     table: Table,
-    provider: Arc<dyn TableProvider>,
+    provider: Arc<SnapshotTable>,
+    extent: Extent,
+    store: Arc<dyn ObjectStore>,
+    index: TraceIndex,
     range: TimeRange,
     shown: Vec<Receipt>,
     book: Arc<Book>,
@@ -72,12 +83,26 @@ impl fmt::Debug for TenantSession {
 
 impl TenantSession {
     pub(crate) fn new(workshop: Workshop, request: &SnapshotRequest, rows: Rows) -> Result<Self, Error> {
-        let Workshop { config, memory, metadata, store, tripwire, book, deadline, deadline_ms } = workshop;
+        let Workshop {
+            config,
+            memory,
+            metadata,
+            store,
+            index,
+            turn,
+            read_bytes,
+            tripwire,
+            book,
+            deadline,
+            deadline_ms,
+        } = workshop;
+        let meter = Arc::new(Metered::new(store.clone(), read_bytes));
+        let metered: Arc<dyn ObjectStore> = meter.clone();
         let url = ObjectStoreUrl::parse(STORE)?;
         let pool = Arc::new(QueryPool::new(memory, config.query_memory_bytes));
         let state = SessionStateBuilder::new()
             .with_config(session_config(&config))
-            .with_runtime_env(environment(&url, store.clone(), pool.clone())?)
+            .with_runtime_env(environment(&url, metered.clone(), pool.clone())?)
             .build();
         let table = SnapshotTable {
             schema: spanlake_store::schema::of(request.table),
@@ -87,19 +112,41 @@ impl TenantSession {
             fresh: rows.fresh,
             tripwire,
             store: url,
-            reader: Arc::new(CachedParquetFileReaderFactory::new(store, metadata)),
+            reader: Arc::new(CachedParquetFileReaderFactory::new(metered, metadata)),
         };
-        let bounds = Bounds { deadline, deadline_ms, pool };
+        let bounds = Bounds { deadline, deadline_ms, pool, meter, turn };
         let context = SessionContext::new_with_state(state);
         Ok(Self {
             context,
             table: request.table,
+            extent: Extent::of(&table.files, &table.fresh),
             provider: Arc::new(table),
+            store,
+            index,
             range: rows.range,
             shown: rows.shown,
             book,
             bounds,
         })
+    }
+
+    /// The same rows, less those files that hold none of these traces: for few of them. What files hold is read once and
+    /// remembered.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Deadline`].
+    pub async fn near(&self, traces: &[TraceId]) -> Result<Self, Error> {
+        let holding = self.index.holding(&self.store, &self.provider.files, traces);
+        let late = |_| Error::Deadline { deadline_ms: self.bounds.deadline_ms };
+        let files = timeout_at(self.bounds.deadline, holding).await.map_err(late)??;
+        let provider = Arc::new(SnapshotTable { files, ..self.provider.as_ref().clone() });
+        Ok(Self { provider, ..self.clone() })
+    }
+
+    /// The latest part of the range up to `end` that holds about so many rows, `end` excluded; the rest of the range
+    /// when it holds fewer. `None` when nothing of the range is before `end`.
+    pub fn part_before(&self, end: Timestamp, rows: u64) -> Option<TimeRange> {
+        self.extent.before(end.min(self.range.end()), self.range.start(), rows)
     }
 
     /// Of each writer that had rows of the tenant, the last write that this snapshot shows: it shows every one before it

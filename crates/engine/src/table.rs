@@ -29,6 +29,7 @@ use crate::guard::{ATTRIBUTES, GuardExec, REFERRED, Tripwire, Veil, Watch};
 use crate::hidden::Hidden;
 
 /// One tenant's rows of one table, as they were at one instant.
+#[derive(Clone)]
 pub(crate) struct SnapshotTable {
     pub(crate) schema: SchemaRef,
     /// Lowest version first.

@@ -54,6 +54,54 @@ async fn a_query_that_needs_more_memory_than_its_share_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_query_that_reads_more_than_its_share_is_told_so() {
+    let world = World::new();
+    world.file(tenant(1), 1, &[span(1, 1, 0)], &[]).await;
+    let session = session(&world, Config { query_read_bytes: 100, ..Config::default() }).await;
+    let error = session.collect(session.frame().unwrap()).await.unwrap_err();
+    assert!(matches!(error, Error::ReadBytes { bytes_max: 100 }), "{error:?}");
+    assert_eq!(Fault::from(error).code, Code::InvalidQueryParams);
+}
+
+#[tokio::test]
+async fn a_tenant_with_too_many_queries_waits_for_itself_and_nobody_else_does() {
+    let world = World::new();
+    let bounds =
+        Config { queries_at_once: 2, tenant_queries_at_once: 1, tenant_queries_waiting: 1, ..Config::default() };
+    let engine = Arc::new(world.engine(bounds));
+    let first = engine.snapshot(&caller(1, 1), &all()).await.unwrap();
+    let waiting = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.snapshot(&caller(1, 1), &all()).await.map(drop) }
+    });
+    // The one that was spawned joins the line.
+    tokio::task::yield_now().await;
+    let refused = engine.snapshot(&caller(1, 1), &all()).await.unwrap_err();
+    assert!(matches!(refused, Error::Crowded { waiting_max: 1 }), "{refused:?}");
+    let fault = Fault::from(refused);
+    assert!(fault.code == Code::RateLimited && fault.retry_after.is_some());
+    let other = engine.snapshot(&caller(2, 1), &all()).await.unwrap();
+    assert_eq!(engine.queries_running(), 2);
+    drop(first);
+    waiting.await.unwrap().unwrap();
+    drop(other);
+    assert_eq!(engine.queries_running(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_keeps_its_turn_and_gives_it_back_when_it_is_dropped() {
+    let world = World::new();
+    world.file(tenant(1), 1, &[span(1, 1, 0)], &[]).await;
+    let engine = world.engine(Config::default());
+    let session = engine.snapshot(&caller(1, 1), &all()).await.unwrap();
+    let stream = session.stream(session.frame().unwrap()).await.unwrap();
+    drop(session);
+    assert_eq!(engine.queries_running(), 1);
+    drop(stream);
+    assert_eq!(engine.queries_running(), 0);
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_read_is_no_fault_of_the_caller() {
     let world = World::new();
     world.file(tenant(1), 1, &[span(1, 1, 0)], &[]).await;

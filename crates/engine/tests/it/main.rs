@@ -3,6 +3,7 @@
 
 mod bounds;
 mod erased;
+mod near;
 mod prices;
 mod rows;
 mod world;

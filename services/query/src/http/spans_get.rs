@@ -53,7 +53,8 @@ async fn detail(
     params: Params,
 ) -> Result<SpanDetail, Error> {
     let after = params::parsed("after", params.after.as_deref())?;
-    let session = face.service.session(caller, params::whole_range(face.service.now()), after).await?;
+    let session =
+        face.service.session(caller, params::whole_range(face.service.now()), after).await?.near(&[trace]).await?;
     let wanted = own(caller).and(is_trace(trace)).and(col("span_id").eq(id(span.as_bytes())));
     let frame = session.frame()?.filter(wanted)?.limit(0, Some(1))?;
     let mut found = collect(&session, Columns::All.of(&session, frame)?).await?;

@@ -112,7 +112,7 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
         let (first, Place(start, span_id)) = cursor::open(&binding, text)?;
         (range, wanted.after) = (first, Some(Position { start, trace_id: trace, span_id }));
     }
-    let session = face.service.session(caller, range, wanted.receipt).await?;
+    let session = face.service.session(caller, range, wanted.receipt).await?.near(&[trace]).await?;
     let found = describe(&session, caller, &[trace]).await?.pop();
     let mut trace = found.ok_or_else(|| Fault::not_found("trace"))?;
     let mut spans = read_spans(&session, caller, &wanted).await?;

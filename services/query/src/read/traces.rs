@@ -9,6 +9,8 @@
 //! - Tokens and cost are summed over calls of providers, each once ([`call_totals`]).
 //! - A trace matches a filter when one of its spans does; `name` and `status` are held against the trace's own.
 
+mod most;
+mod newest;
 mod row;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -93,45 +95,102 @@ const TOTALS: &str = "totals";
 /// Digits of a sum of money: ten more than of the column.
 const MONEY_SUM: (u8, i8) = (28, 12);
 
-/// Which traces the page holds: one aggregate by trace id over the snapshot, then Top-K.
+/// Which traces the page holds. Newest first, they are found part by part of the range, as far back as the page needs; those with the
+/// most cost or tokens by sums that are cheaper than the exact ones; any other order needs all traces of the range.
 pub(crate) async fn choose(session: &TenantSession, caller: &Caller, query: &TraceQuery) -> Result<Chosen, Error> {
-    let matched = conditions(&SpanFilter { name: None, status: None, ..query.with_span.clone() });
-    let mut needed = vec![min(start_ns()).alias("start_ns")];
-    needed.extend(sort_columns(query.sort_by)?);
-    if query.name.is_some() && query.sort_by != SortBy::Name {
-        needed.extend(names()?);
+    let quick = match (query.sort_by, query.order) {
+        (SortBy::Start, Order::NewestFirst) => newest::choose(session, caller, query).await?,
+        (SortBy::Cost | SortBy::Tokens, Order::NewestFirst) => most::choose(session, caller, query).await?,
+        _ => None,
+    };
+    if let Some(chosen) = quick {
+        return Ok(chosen);
     }
-    if query.status.is_some() && query.sort_by != SortBy::Status {
-        needed.extend(statuses()?);
-    }
-    needed.extend(matched.iter().enumerate().map(|(place, like)| bool_or(like.clone()).alias(format!("like_{place}"))));
+    let limit = query.limit.saturating_add(1);
+    Ok(Chosen::of(places(session, caller, query, None, limit).await?, query.limit))
+}
 
-    let traces = session.priced(session.frame()?.filter(own(caller))?)?.aggregate(vec![col("trace_id")], needed)?;
-    let mut wanted = col("start_ns").gt_eq(lit(query.range.start().as_nanos()));
-    wanted = wanted.and(col("start_ns").lt(lit(query.range.end().as_nanos())));
-    for place in 0..matched.len() {
-        wanted = wanted.and(col(format!("like_{place}")));
+impl Chosen {
+    /// The first of these places, which are one more than `limit` when more follow.
+    fn of(mut places: Vec<Place>, limit: usize) -> Self {
+        let has_more = places.len() > limit;
+        places.truncate(limit);
+        Self { places, has_more }
     }
-    if let Some(name) = &query.name {
-        wanted = wanted.and(name_of_trace().eq(text(name)));
-    }
-    if let Some(status) = query.status {
-        wanted = wanted.and(rank_of_status()?.eq(lit(rank(status))));
-    }
-    let keyed = traces.filter(wanted)?.select(vec![sort_key(query.sort_by)?.alias("key"), col("trace_id")])?;
+}
+
+/// The first `limit` places of the query, of these traces or of all: one aggregate by trace id over the snapshot, then Top-K.
+async fn places(
+    session: &TenantSession,
+    caller: &Caller,
+    query: &TraceQuery,
+    of: Option<&[TraceId]>,
+    limit: usize,
+) -> Result<Vec<Place>, Error> {
+    let fitting = Fitting::of(query, sort_columns(query.sort_by)?)?;
+    let traces = fitting.traces(session, caller, of)?;
+    let keyed = traces.select(vec![sort_key(query.sort_by)?.alias("key"), col("trace_id")])?;
     let keyed = match &query.after {
         Some(place) => keyed.filter(beyond(place, query.order))?,
         None => keyed,
     };
     let sort = ["key", "trace_id"].map(|key| col(key).sort(query.order.is_ascending(), false));
-    let page = keyed.sort(sort.to_vec())?.limit(0, Some(query.limit.saturating_add(1)))?;
+    let page = keyed.sort(sort.to_vec())?.limit(0, Some(limit))?;
     let mut places = Vec::new();
     for batch in session.collect(page).await? {
         places.extend(read_places(&batch)?);
     }
-    let has_more = places.len() > query.limit;
-    places.truncate(query.limit);
-    Ok(Chosen { places, has_more })
+    Ok(places)
+}
+
+/// Traces of a query as rows, with columns of their own; which page they are on is another matter.
+struct Fitting {
+    columns: Vec<Expr>,
+    wanted: Expr,
+}
+
+impl Fitting {
+    fn of(query: &TraceQuery, extra: Vec<Expr>) -> Result<Self, Error> {
+        let matched = row_conditions(query);
+        let mut columns = vec![min(start_ns()).alias("start_ns")];
+        columns.extend(extra);
+        if query.name.is_some() && query.sort_by != SortBy::Name {
+            columns.extend(names()?);
+        }
+        if query.status.is_some() && query.sort_by != SortBy::Status {
+            columns.extend(statuses()?);
+        }
+        let alike = matched.into_iter().enumerate();
+        columns.extend(alike.clone().map(|(place, like)| bool_or(like).alias(format!("like_{place}"))));
+        let mut wanted = col("start_ns").gt_eq(lit(query.range.start().as_nanos()));
+        wanted = wanted.and(col("start_ns").lt(lit(query.range.end().as_nanos())));
+        for (place, _) in alike {
+            wanted = wanted.and(col(format!("like_{place}")));
+        }
+        if let Some(name) = &query.name {
+            wanted = wanted.and(name_of_trace().eq(text(name)));
+        }
+        if let Some(status) = query.status {
+            wanted = wanted.and(rank_of_status()?.eq(lit(rank(status))));
+        }
+        Ok(Self { columns, wanted })
+    }
+
+    /// Of these traces, or of all.
+    fn traces(self, session: &TenantSession, caller: &Caller, of: Option<&[TraceId]>) -> Result<DataFrame, Error> {
+        let spans = of.map_or_else(|| own(caller), |traces| own(caller).and(is_one_of(traces)));
+        let spans = session.priced(session.frame()?.filter(spans)?)?;
+        Ok(spans.aggregate(vec![col("trace_id")], self.columns)?.filter(self.wanted)?)
+    }
+}
+
+/// What one span of a trace must be like; each may be another span.
+fn row_conditions(query: &TraceQuery) -> Vec<Expr> {
+    conditions(&SpanFilter { name: None, status: None, ..query.with_span.clone() })
+}
+
+fn is_one_of(traces: &[TraceId]) -> Expr {
+    col("trace_id").in_list(traces.iter().map(|trace| id(trace.as_bytes())).collect(), false)
 }
 
 /// The rows of these traces, in the order of their ids here; traces that are not there are left out.
@@ -139,8 +198,8 @@ pub(crate) async fn describe(session: &TenantSession, caller: &Caller, ids: &[Tr
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let listed = ids.iter().map(|trace| id(trace.as_bytes())).collect();
-    let spans = session.priced(session.frame()?.filter(own(caller).and(col("trace_id").in_list(listed, false)))?)?;
+    let session = &session.near(ids).await?;
+    let spans = session.priced(session.frame()?.filter(own(caller).and(is_one_of(ids)))?)?;
     let mut traces = Vec::new();
     for batch in session.collect(described(spans)?).await? {
         traces.extend(row::read(&batch)?);

@@ -7,6 +7,7 @@ mod erasing;
 mod face;
 mod isolation;
 mod logs;
+mod newest;
 mod pages;
 mod scan;
 mod spans;

@@ -62,7 +62,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &["access"]),
     ("argon2", &["auth"]),
     // Access remembers callers; ingest remembers the keys of data files.
-    ("moka", &["access", "ingest"]),
+    ("moka", &["access", "engine", "ingest"]),
     ("parquet", &["store", "engine"]),
     ("object_store", &["store", "engine"]),
     ("arrow-flight", &["proto"]),
