@@ -4,7 +4,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run test crash-test lint bench
+.PHONY: help run test crash-test lint bench bench-queries
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -32,3 +32,6 @@ lint: ## What a review should not have to say.
 
 bench: ## Measure ingest, sizes on disk, recovery and memory on this machine; print tables (see load-tests/README.md).
 	scripts/bench
+
+bench-queries: ## Ask a server full of history what people ask, beside the ClickHouse engine (PYTHON with chdb; SPANS=10000000).
+	scripts/bench-queries $(if $(SPANS),--spans $(SPANS)) $(if $(PYTHON),--python $(PYTHON))

@@ -23,13 +23,17 @@ struct NewKey {
     key: String,
 }
 
-/// Signs up and makes a key that may write, read and export.
+/// Signs up a tenant of this name, a lower-case word, and makes a key that may write, read and export.
 ///
 /// # Errors
 /// The server refuses, as when the tenant is there already.
-pub(crate) async fn sign_up(base: &Url) -> Result<String> {
+pub(crate) async fn sign_up(base: &Url, name: &str) -> Result<String> {
     let client = reqwest::Client::builder().no_proxy().timeout(crate::client::REQUEST_TIMEOUT).build()?;
-    let account = json!({"email": "load@example.com", "password": "a long enough passphrase 7", "tenant_name": "load"});
+    let account = json!({
+        "email": format!("{name}@example.com"),
+        "password": "a long enough passphrase 7",
+        "tenant_name": name,
+    });
     let SignedUp { access_token } = post(client.post(join(base, "/v1/signup")?), &account).await?;
     let key = json!({"name": "load", "kind": "workspace", "scopes": ["ingest", "read", "export"]});
     let request = client.post(join(base, "/v1/api-keys")?).bearer_auth(access_token);

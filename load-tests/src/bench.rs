@@ -11,7 +11,6 @@ mod ingest;
 mod machine;
 mod recovery;
 mod soak;
-mod stage;
 mod usage;
 
 use std::io::Write as _;
@@ -40,7 +39,7 @@ pub(crate) async fn run(bench: &cli::Bench) -> Result<Report> {
     let binary = server::binary(bench.server.as_deref())?;
     std::fs::create_dir_all(&bench.folder)?;
     say("the machine");
-    let (folder, seed, batch) = (bench.folder.clone(), bench.seed, bench.batch as usize);
+    let (folder, seed, batch) = (bench.folder.clone(), bench.load.seed, bench.load.batch as usize);
     let machine = tokio::task::spawn_blocking(move || machine::measure(&folder, seed, batch)).await??;
     say("ingest: idle, full load, half load");
     let ingest = ingest::measure(bench, &binary).await?;

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Crash(Crash),
     /// Measure a server of our own: ingest, bytes on disk, recovery, memory.
     Bench(Bench),
+    /// Fill a server of our own with history, and ask what people ask.
+    Queries(Queries),
     /// Write requests into a folder, one file each, for measurements that need no server.
     Write(Write),
 }
@@ -71,6 +73,9 @@ pub(crate) struct Send {
     /// Spans per second to keep to; without it, as fast as the server acknowledges.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: Option<u32>,
+    /// Stamp the spans as if they had been sent over so long, until now, at an even pace. Needs `--spans`.
+    #[arg(long, value_parser = history, requires = "spans")]
+    pub(crate) history: Option<Duration>,
     /// What the traces are drawn from.
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
@@ -175,6 +180,13 @@ pub(crate) struct Bench {
     /// Spans a second of that load; half of what went through if absent.
     #[arg(long, requires = "soak", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) soak_rate: Option<u32>,
+    #[command(flatten)]
+    pub(crate) load: Load,
+}
+
+/// What is sent to servers of our own.
+#[derive(Args)]
+pub(crate) struct Load {
     /// Connections, each with one request under way.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub(crate) connections: u32,
@@ -187,6 +199,30 @@ pub(crate) struct Bench {
     /// What the traces are drawn from.
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct Queries {
+    /// The server's binary; `spanlake-server` beside this one if absent.
+    #[arg(long)]
+    pub(crate) server: Option<PathBuf>,
+    /// Where everything is written. A folder that a run before has loaded is asked again as it is.
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+    /// Spans of all tenants together: of ten, eight are the big one's.
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(10_000..=1_000_000_000))]
+    pub(crate) spans: u64,
+    /// Days, until now, that they are spread over.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=365))]
+    pub(crate) days: u64,
+    /// How often each question is asked when everything is warm.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rounds: u32,
+    /// Only the questions whose name holds this.
+    #[arg(long)]
+    pub(crate) only: Option<String>,
+    #[command(flatten)]
+    pub(crate) load: Load,
 }
 
 #[derive(Args)]
@@ -205,6 +241,12 @@ pub(crate) struct Write {
     /// What the traces are drawn from.
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
+}
+
+/// At least a day and at most a year, in days: `30d`.
+fn history(text: &str) -> Result<Duration, String> {
+    let days: u64 = text.strip_suffix('d').and_then(|days| days.parse().ok()).ok_or("write it in days, as 30d")?;
+    if (1..=365).contains(&days) { Ok(Duration::from_secs(days * 86_400)) } else { Err("from 1d to 365d".to_owned()) }
 }
 
 const DURATION_MAX: Duration = Duration::from_secs(24 * 3_600);

@@ -191,7 +191,7 @@ impl Run {
         self.count_files()?;
         let key = match &self.key {
             Some(key) => key.clone(),
-            None => self.key.insert(sign_up(&ready.http).await?).clone(),
+            None => self.key.insert(sign_up(&ready.http, "load").await?).clone(),
         };
         let (connections, promises) = (self.connections, self.promises.clone());
         Ok((server, Sender { base: ready.http, key, connections, promises }))

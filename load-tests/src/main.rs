@@ -6,6 +6,7 @@
 //! probe  ─▶ write one trace, read it at once          prints how long until it was visible
 //! crash  ─▶ a server of its own, killed under load      prints what was lost, doubled, or made up
 //! bench  ─▶ servers of its own, under load              prints rates, sizes, recovery, memory
+//! queries ▶ a server of its own, full of history         prints how long each question takes
 //! write  ─▶ requests in files                         for measurements without a server
 //! ```
 //! Invariants: everything in a trace but its ids and times comes from a seed; no two batches share an id; every run ends, by
@@ -22,10 +23,12 @@ mod ledger;
 mod locate;
 mod population;
 mod probe;
+mod queries;
 mod random;
 mod report;
 mod send;
 mod server;
+mod stage;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -73,6 +76,10 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         }
         Command::Bench(args) => {
             report::print(&bench::run(&args).await?)?;
+            Ok(true)
+        }
+        Command::Queries(args) => {
+            report::print(&queries::run(&args).await?)?;
             Ok(true)
         }
         Command::Write(args) => {

@@ -98,6 +98,7 @@ struct Plan {
     started: Instant,
     deadline: Instant,
     rate: Option<u32>,
+    history: Option<Duration>,
     retries: u32,
     gzip: bool,
 }
@@ -110,7 +111,15 @@ impl Plan {
         let started = Instant::now();
         let default = if args.spans.is_some() { Duration::from_secs(600) } else { Duration::from_secs(10) };
         let deadline = started + args.duration.unwrap_or(default);
-        Ok(Self { run, batch, batches, started, deadline, rate: args.rate, retries: args.retries, gzip: args.gzip })
+        let (rate, history, retries, gzip) = (args.rate, args.history, args.retries, args.gzip);
+        Ok(Self { run, batch, batches, started, deadline, rate, history, retries, gzip })
+    }
+
+    /// What a batch takes for now: now, or its place in the history.
+    fn moment(&self, number: u64) -> u64 {
+        let Some(history) = self.history else { return now_nanos() };
+        let still_to_come = 1.0 - (number + 1) as f64 / self.batches as f64;
+        now_nanos().saturating_sub(history.mul_f64(still_to_come.max(0.0)).as_nanos() as u64)
     }
 
     fn due(&self, number: u64) -> Option<Instant> {
@@ -210,7 +219,7 @@ impl Batches {
 
     fn batch(&self, plan: &Plan, number: u64) -> Batch {
         let pool = if number + 1 == plan.batches { self.last.as_ref().unwrap_or(&self.pool) } else { &self.pool };
-        pool.batch(plan.run, number, now_nanos())
+        pool.batch(plan.run, number, plan.moment(number))
     }
 }
 

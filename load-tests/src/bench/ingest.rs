@@ -7,12 +7,12 @@ use anyhow::Result;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::stage::{DRAIN_WITHIN, Stage, load};
 use super::usage::{Course, Memory, cpu_seconds, resident_mb};
 use crate::batch::Encoding;
 use crate::cli;
 use crate::report::rounded;
 use crate::send;
+use crate::stage::{DRAIN_WITHIN, Stage, load};
 
 /// A server that has just started is left alone so long before it is called idle.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -53,15 +53,15 @@ pub(super) struct Ingest {
 
 /// Each encoding meets an empty server; the compactor runs as it is configured by default.
 pub(super) async fn measure(bench: &cli::Bench, binary: &Path) -> Result<Ingest> {
-    let stage = Stage::set(bench, binary, "protobuf", &[]).await?;
+    let stage = Stage::set(&bench.folder, binary, "protobuf", &[]).await?;
     let idle = idle(stage.server.id()).await?;
-    let protobuf = through(stage, load(bench, Encoding::Protobuf, bench.duration)).await?;
-    let json = Stage::set(bench, binary, "json", &[]).await?;
-    let json = through(json, load(bench, Encoding::Json, bench.duration / 4)).await?;
-    let grpc = Stage::set(bench, binary, "grpc", &[]).await?;
-    let grpc = through(grpc, load(bench, Encoding::Grpc, bench.duration / 4)).await?;
-    let half = Stage::set(bench, binary, "half-load", &[]).await?;
-    let mut args = load(bench, Encoding::Protobuf, bench.duration / 2);
+    let protobuf = through(stage, load(&bench.load, Encoding::Protobuf, bench.duration)).await?;
+    let json = Stage::set(&bench.folder, binary, "json", &[]).await?;
+    let json = through(json, load(&bench.load, Encoding::Json, bench.duration / 4)).await?;
+    let grpc = Stage::set(&bench.folder, binary, "grpc", &[]).await?;
+    let grpc = through(grpc, load(&bench.load, Encoding::Grpc, bench.duration / 4)).await?;
+    let half = Stage::set(&bench.folder, binary, "half-load", &[]).await?;
+    let mut args = load(&bench.load, Encoding::Protobuf, bench.duration / 2);
     args.rate = Some((protobuf.spans_per_second / 2.0) as u32);
     let half_load = half.send(args).await?;
     half.server.drain(DRAIN_WITHIN).await?;

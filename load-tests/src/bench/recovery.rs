@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::stage::{Stage, begin, load, size};
 use super::usage::resident_mb;
 use crate::batch::Encoding;
 use crate::cli;
 use crate::report::rounded;
 use crate::server::Setting;
+use crate::stage::{Stage, begin, load, size};
 
 /// Memory for everything, so that nothing is flushed.
 const HELD_BACK: [Setting; 4] = [
@@ -45,8 +45,8 @@ struct Replay {
 
 /// Loads, kills, starts; twice.
 pub(super) async fn measure(bench: &cli::Bench, binary: &Path) -> Result<Recovery> {
-    let stage = Stage::set(bench, binary, "recovery", &HELD_BACK).await?;
-    let mut args = load(bench, Encoding::Protobuf, Duration::from_secs(300));
+    let stage = Stage::set(&bench.folder, binary, "recovery", &HELD_BACK).await?;
+    let mut args = load(&bench.load, Encoding::Protobuf, Duration::from_secs(300));
     args.spans = Some(bench.spans);
     let sent = stage.send(args).await?;
     stage.server.kill()?;

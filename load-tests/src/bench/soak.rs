@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::stage::{DRAIN_WITHIN, Stage, load};
 use super::usage::{Course, Memory};
 use crate::batch::Encoding;
 use crate::cli;
 use crate::send;
+use crate::stage::{DRAIN_WITHIN, Stage, load};
 
 /// A load that the server can bear, for long.
 #[derive(Debug, Serialize)]
@@ -22,9 +22,9 @@ pub(super) struct Soak {
 
 /// Sends `rate` spans a second for `duration`.
 pub(super) async fn measure(bench: &cli::Bench, binary: &Path, rate: u32, duration: Duration) -> Result<Soak> {
-    let stage = Stage::set(bench, binary, "soak", &[]).await?;
+    let stage = Stage::set(&bench.folder, binary, "soak", &[]).await?;
     let memory = Memory::watch(stage.server.id());
-    let mut args = load(bench, Encoding::Protobuf, duration);
+    let mut args = load(&bench.load, Encoding::Protobuf, duration);
     args.rate = Some(rate);
     let load = stage.send(args).await?;
     let memory_mb = memory.finish().await?;

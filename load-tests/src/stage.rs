@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use reqwest::Url;
+use tokio::time::{Instant, sleep};
 
 use crate::account::sign_up;
 use crate::batch::Encoding;
@@ -12,35 +13,47 @@ use crate::cli;
 use crate::send;
 use crate::server::{Server, Setting, data, files};
 
+/// The compactor stands aside.
+pub(crate) const FLUSH_ONLY: [Setting; 1] = [("SPANLAKE_COMPACTOR__LOOK_INTERVAL_S", "86400")];
+/// It merges all it can, and what it replaced goes at once.
+pub(crate) const COMPACT: [Setting; 3] = [
+    ("SPANLAKE_COMPACTOR__LEAST_FILES", "2"),
+    ("SPANLAKE_COMPACTOR__LOOK_INTERVAL_S", "1"),
+    ("SPANLAKE_COMPACTOR__LINGERING_S", "0"),
+];
+/// Nothing changed for so long: the compactor is done.
+const QUIET: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// A start may take so long, replay included.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// A drain may take so long.
-pub(super) const DRAIN_WITHIN: Duration = Duration::from_secs(180);
+pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(180);
 /// What is measured must not be cut short.
 const PATIENT: Setting = ("SPANLAKE_SHUTDOWN_DEADLINE", "170s");
 
 /// A server and how to reach it.
-pub(super) struct Stage {
-    pub(super) server: Server,
-    pub(super) folder: PathBuf,
-    http: Url,
+pub(crate) struct Stage {
+    pub(crate) server: Server,
+    pub(crate) folder: PathBuf,
+    pub(crate) http: Url,
     grpc: Url,
     key: String,
 }
 
 impl Stage {
-    /// On an empty folder of this name.
-    pub(super) async fn set(bench: &cli::Bench, binary: &Path, name: &str, settings: &[Setting]) -> Result<Self> {
-        let folder = bench.folder.join(name);
+    /// On an empty folder of this name in `folder`, with a tenant.
+    pub(crate) async fn set(folder: &Path, binary: &Path, name: &str, settings: &[Setting]) -> Result<Self> {
+        let folder = folder.join(name);
         ensure!(!folder.exists(), "{} is there already", folder.display());
         std::fs::create_dir_all(&folder)?;
         let (server, http, grpc, _) = begin(binary, &folder, settings).await?;
-        let key = sign_up(&http).await?;
+        let key = sign_up(&http, "load").await?;
         Ok(Self { server, folder, http, grpc, key })
     }
 
     /// Sends as `args` say, to this server.
-    pub(super) async fn send(&self, mut args: cli::Send) -> Result<send::Report> {
+    pub(crate) async fn send(&self, mut args: cli::Send) -> Result<send::Report> {
         args.target.url = self.http.to_string();
         args.grpc = self.grpc.to_string();
         args.target.key.clone_from(&self.key);
@@ -51,7 +64,7 @@ impl Stage {
 }
 
 /// A server on a folder that is there, and how long it took to get ready.
-pub(super) async fn begin(binary: &Path, folder: &Path, settings: &[Setting]) -> Result<(Server, Url, Url, Duration)> {
+pub(crate) async fn begin(binary: &Path, folder: &Path, settings: &[Setting]) -> Result<(Server, Url, Url, Duration)> {
     let settings: Vec<Setting> = settings.iter().copied().chain([PATIENT]).collect();
     let mut server = Server::start(binary, folder, &settings)?;
     let ready = server.ready(READY_WITHIN).await?;
@@ -59,20 +72,21 @@ pub(super) async fn begin(binary: &Path, folder: &Path, settings: &[Setting]) ->
 }
 
 /// As fast as the server acknowledges, for so long.
-pub(super) fn load(bench: &cli::Bench, encoding: Encoding, duration: Duration) -> cli::Send {
+pub(crate) fn load(load: &cli::Load, encoding: Encoding, duration: Duration) -> cli::Send {
     cli::Send {
         target: cli::Target { url: String::new(), key: String::new(), allow_remote: false },
         grpc: String::new(),
         encoding,
         gzip: false,
-        batch: bench.batch,
-        connections: bench.connections,
+        batch: load.batch,
+        connections: load.connections,
         duration: Some(duration),
         spans: None,
         rate: None,
-        seed: bench.seed,
+        history: None,
+        seed: load.seed,
         run: None,
-        pool: bench.pool,
+        pool: load.pool,
         generators: 1,
         // A server that is full says "later"; that is part of what is measured.
         retries: 1_000,
@@ -81,7 +95,7 @@ pub(super) fn load(bench: &cli::Bench, encoding: Encoding, duration: Duration) -
 }
 
 /// Bytes in files of a folder's server that end so, and how many files.
-pub(super) fn size(folder: &Path, extension: &str) -> Result<(u64, u64)> {
+pub(crate) fn size(folder: &Path, extension: &str) -> Result<(u64, u64)> {
     let (mut bytes, mut count) = (0, 0);
     for file in files(&data(folder), extension)? {
         // The compactor may have removed it since.
@@ -91,4 +105,19 @@ pub(super) fn size(folder: &Path, extension: &str) -> Result<(u64, u64)> {
         }
     }
     Ok((bytes, count))
+}
+
+/// Waits until files have been the same for a while; answers when they last changed.
+pub(crate) async fn compacted(folder: &Path, within: Duration) -> Result<Duration> {
+    let begun = Instant::now();
+    let (mut last, mut changed) = (size(folder, "parquet")?, begun);
+    while changed.elapsed() < QUIET {
+        ensure!(begun.elapsed() < within, "the compactor was not done within {within:?}");
+        sleep(LOOK_AGAIN).await;
+        let now = size(folder, "parquet")?;
+        if now != last {
+            (last, changed) = (now, Instant::now());
+        }
+    }
+    Ok(changed - begun)
 }
