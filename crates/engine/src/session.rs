@@ -222,8 +222,6 @@ fn session_config(config: &Config) -> SessionConfig {
     parquet.enable_page_index = true;
     parquet.bloom_filter_on_read = true;
     parquet.schema_force_view_types = true;
-    // A page of traces is looked up by its ids.
-    parquet.max_in_list_size = 1_000;
     session
 }
 

@@ -4,7 +4,7 @@ use axum::Json as Body;
 use axum::extract::State;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
-use spanlake_model::{Caller, Fault, Position, Receipt, SpanId, Timestamp, TraceId};
+use spanlake_model::{Caller, Fault, Position, Receipt, SpanId, TimeRange, Timestamp, TraceId};
 use spanlake_transport::extract::{Path, Query};
 use spanlake_transport::response::ErrorResponse;
 use utoipa::{IntoParams, ToSchema};
@@ -113,7 +113,7 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
         (range, wanted.after) = (first, Some(Position { start, trace_id: trace, span_id }));
     }
     let session = face.service.session(caller, range, wanted.receipt).await?.near(&[trace]).await?;
-    let found = describe(&session, caller, &[trace]).await?.pop();
+    let found = describe(&session, caller, &[trace], TimeRange::all()).await?.pop();
     let mut trace = found.ok_or_else(|| Fault::not_found("trace"))?;
     let mut spans = read_spans(&session, caller, &wanted).await?;
     let has_more = spans.len() > wanted.limit;

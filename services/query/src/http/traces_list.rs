@@ -84,7 +84,7 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<Trace
     let searched = spanlake_model::TimeRange::new(searched.start, searched.end).unwrap_or(query.range);
     let session = face.service.session(caller, searched, after).await?;
     let chosen = choose(&session, caller, &query).await?;
-    let traces = describe(&session, caller, &chosen.ids()).await?;
+    let traces = describe(&session, caller, &chosen.ids(), chosen.range).await?;
     let last = chosen.places.last().filter(|_| chosen.has_more);
     Ok(Page {
         data: traces.into_iter().map(TraceRow::from).collect(),

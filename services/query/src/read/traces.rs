@@ -13,6 +13,8 @@ mod most;
 mod newest;
 mod row;
 
+use std::time::Duration;
+
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
 use serde::{Deserialize, Serialize};
@@ -22,8 +24,8 @@ use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_
 use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, SortExpr, cast, when};
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::datafusion::scalar::ScalarValue;
-use spanlake_engine::{TenantSession, call_totals};
-use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange, TraceId};
+use spanlake_engine::{TenantSession, call_totals, starts_in};
+use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange, Timestamp, TraceId};
 
 pub(crate) use self::row::Trace;
 use super::columns::{id, own, start_ns, text};
@@ -76,11 +78,21 @@ enum Key {
     Text(String),
 }
 
+/// A trace that fits, and when its first and its last span begin, in nanoseconds.
+#[derive(Debug)]
+struct Found {
+    place: Place,
+    first_ns: i64,
+    last_ns: i64,
+}
+
 /// The traces of one page, in order, and whether more follow.
 #[derive(Debug)]
 pub(crate) struct Chosen {
     pub(crate) places: Vec<Place>,
     pub(crate) has_more: bool,
+    /// All their spans start in it.
+    pub(crate) range: TimeRange,
 }
 
 impl Chosen {
@@ -107,40 +119,45 @@ pub(crate) async fn choose(session: &TenantSession, caller: &Caller, query: &Tra
         return Ok(chosen);
     }
     let limit = query.limit.saturating_add(1);
-    Ok(Chosen::of(places(session, caller, query, None, limit).await?, query.limit))
+    Ok(Chosen::of(find(session, caller, query, None, limit).await?, query.limit))
 }
 
 impl Chosen {
-    /// The first of these places, which are one more than `limit` when more follow.
-    fn of(mut places: Vec<Place>, limit: usize) -> Self {
-        let has_more = places.len() > limit;
-        places.truncate(limit);
-        Self { places, has_more }
+    /// The first of these, which are more than `limit` when more follow.
+    fn of(mut found: Vec<Found>, limit: usize) -> Self {
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let first = found.iter().map(|found| found.first_ns).min();
+        let last = found.iter().map(|found| found.last_ns).max();
+        let at = |ns: Option<i64>| Timestamp::from_nanos(ns.unwrap_or(0));
+        let range = TimeRange::new(at(first), at(last).plus(Duration::from_nanos(1))).unwrap_or(TimeRange::all());
+        Self { places: found.into_iter().map(|found| found.place).collect(), has_more, range }
     }
 }
 
-/// The first `limit` places of the query, of these traces or of all: one aggregate by trace id over the snapshot, then Top-K.
-async fn places(
+/// The first `limit` traces of the query, of these traces or of all: one aggregate by trace id over the snapshot, then Top-K.
+async fn find(
     session: &TenantSession,
     caller: &Caller,
     query: &TraceQuery,
     of: Option<&[TraceId]>,
     limit: usize,
-) -> Result<Vec<Place>, Error> {
+) -> Result<Vec<Found>, Error> {
     let fitting = Fitting::of(query, sort_columns(query.sort_by)?)?;
     let traces = fitting.traces(session, caller, of)?;
-    let keyed = traces.select(vec![sort_key(query.sort_by)?.alias("key"), col("trace_id")])?;
+    let key = sort_key(query.sort_by)?.alias("key");
+    let keyed = traces.select(vec![key, col("trace_id"), col("start_ns"), col("last_ns")])?;
     let keyed = match &query.after {
         Some(place) => keyed.filter(beyond(place, query.order))?,
         None => keyed,
     };
     let sort = ["key", "trace_id"].map(|key| col(key).sort(query.order.is_ascending(), false));
     let page = keyed.sort(sort.to_vec())?.limit(0, Some(limit))?;
-    let mut places = Vec::new();
+    let mut found = Vec::new();
     for batch in session.collect(page).await? {
-        places.extend(read_places(&batch)?);
+        found.extend(read_found(&batch)?);
     }
-    Ok(places)
+    Ok(found)
 }
 
 /// Traces of a query as rows, with columns of their own; which page they are on is another matter.
@@ -152,7 +169,7 @@ struct Fitting {
 impl Fitting {
     fn of(query: &TraceQuery, extra: Vec<Expr>) -> Result<Self, Error> {
         let matched = row_conditions(query);
-        let mut columns = vec![min(start_ns()).alias("start_ns")];
+        let mut columns = vec![min(start_ns()).alias("start_ns"), max(start_ns()).alias("last_ns")];
         columns.extend(extra);
         if query.name.is_some() && query.sort_by != SortBy::Name {
             columns.extend(names()?);
@@ -193,13 +210,23 @@ fn is_one_of(traces: &[TraceId]) -> Expr {
     col("trace_id").in_list(traces.iter().map(|trace| id(trace.as_bytes())).collect(), false)
 }
 
-/// The rows of these traces, in the order of their ids here; traces that are not there are left out.
-pub(crate) async fn describe(session: &TenantSession, caller: &Caller, ids: &[TraceId]) -> Result<Vec<Trace>, Error> {
+/// The rows of these traces, all of whose spans start in `range`, in the order of their ids here; traces that are not there are
+/// left out.
+pub(crate) async fn describe(
+    session: &TenantSession,
+    caller: &Caller,
+    ids: &[TraceId],
+    range: TimeRange,
+) -> Result<Vec<Trace>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let session = &session.near(ids).await?;
-    let spans = session.priced(session.frame()?.filter(own(caller).and(is_one_of(ids)))?)?;
+    let mut spans = session.frame()?.filter(own(caller).and(is_one_of(ids)))?;
+    if range != TimeRange::all() {
+        spans = spans.filter(starts_in(range))?;
+    }
+    let spans = session.priced(spans)?;
     let mut traces = Vec::new();
     for batch in session.collect(described(spans)?).await? {
         traces.extend(row::read(&batch)?);
@@ -329,9 +356,11 @@ fn beyond(place: &Place, order: Order) -> Expr {
     order.beyond(col("key"), key.clone()).or(col("key").eq(key).and(later_trace))
 }
 
-fn read_places(batch: &RecordBatch) -> Result<Vec<Place>, Error> {
+fn read_found(batch: &RecordBatch) -> Result<Vec<Found>, Error> {
     let traces = batch.column(1).as_fixed_size_binary_opt().ok_or(Error::Column("trace_id"))?;
     let keys = batch.column(0);
+    let time = |column: usize| batch.column(column).as_primitive_opt::<Int64Type>().ok_or(Error::Column("start_ns"));
+    let (first, last) = (time(2)?, time(3)?);
     let key = |row: usize| {
         if let Some(numbers) = keys.as_primitive_opt::<Int64Type>() {
             Some(Key::Number(numbers.value(row)))
@@ -344,7 +373,8 @@ fn read_places(batch: &RecordBatch) -> Result<Vec<Place>, Error> {
     (0..batch.num_rows())
         .map(|row| {
             let trace = TraceId::from_slice(traces.value(row)).map_err(|_| Error::Column("trace_id"))?;
-            Ok(Place { key: key(row).ok_or(Error::Column("key"))?, trace })
+            let place = Place { key: key(row).ok_or(Error::Column("key"))?, trace };
+            Ok(Found { place, first_ns: first.value(row), last_ns: last.value(row) })
         })
         .collect()
 }

@@ -15,7 +15,7 @@ use spanlake_engine::datafusion::prelude::{col, lit};
 use spanlake_model::{Caller, TraceId};
 use spanlake_store::rows::ids;
 
-use super::{Chosen, Fitting, Key, Place, SortBy, TraceQuery, places};
+use super::{Chosen, Fitting, Found, Key, Place, SortBy, TraceQuery, find};
 use crate::error::Error;
 
 /// Traces that are counted exactly at a time.
@@ -36,15 +36,14 @@ pub(super) async fn choose(
     query: &TraceQuery,
 ) -> Result<Option<Chosen>, Error> {
     let candidates = candidates(session, caller, query).await?;
-    let mut found: Vec<Place> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     for some in candidates.chunks(AT_ONCE) {
         let traces: Vec<_> = some.iter().map(|candidate| candidate.trace).collect();
         let near = session.near(&traces).await?;
-        found.extend(places(&near, caller, query, Some(&traces), traces.len()).await?);
-        found.sort_by_key(|place| Reverse((place.amount(), place.trace)));
+        found.extend(find(&near, caller, query, Some(&traces), traces.len()).await?);
+        found.sort_by_key(|found| Reverse((found.place.amount(), found.place.trace)));
         let at_most = some.last().map(|candidate| candidate.bound);
-        if found.get(query.limit).is_some_and(|last| last.amount() > at_most) {
-            found.truncate(query.limit + 1);
+        if found.get(query.limit).is_some_and(|last| last.place.amount() > at_most) {
             return Ok(Some(Chosen::of(found, query.limit)));
         }
     }

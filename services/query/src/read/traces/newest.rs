@@ -17,7 +17,7 @@ use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, TimeRange, Timestamp, TraceId};
 use spanlake_store::rows::ids;
 
-use super::{Chosen, Key, Place, TraceQuery, own, places, row_conditions};
+use super::{Chosen, Found, Key, Place, TraceQuery, find, own, row_conditions};
 use crate::error::Error;
 
 /// Rows of the first part, for each trace of a page: a few times what an agent's run has.
@@ -47,18 +47,17 @@ pub(super) async fn choose(
             return Ok(None);
         }
         for some in new.chunks(TRACES_AT_ONCE) {
-            found.extend(places(&session.near(some).await?, caller, query, Some(some), some.len()).await?);
+            found.extend(find(&session.near(some).await?, caller, query, Some(some), some.len()).await?);
         }
         end = part.start();
-        let is_known = |place: &Place| matches!(place.key, Key::Number(start) if start >= end.as_nanos());
-        if found.iter().filter(|place| is_known(place)).count() > query.limit {
+        let is_known = |found: &Found| found.first_ns >= end.as_nanos();
+        if found.iter().filter(|found| is_known(found)).count() > query.limit {
             found.retain(is_known);
             break;
         }
         rows = rows.saturating_mul(2).min(ROWS_MAX);
     }
-    found.sort_by_key(|place| Reverse((place.start(), place.trace)));
-    found.truncate(query.limit.saturating_add(1));
+    found.sort_by_key(|found| Reverse((found.first_ns, found.place.trace)));
     Ok(Some(Chosen::of(found, query.limit)))
 }
 
