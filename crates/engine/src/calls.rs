@@ -7,18 +7,22 @@
 //!    looked at: some senders put the tool under the call that asked for it, and both calls are real.
 //! 2. Of spans with the same response id that are left, one counts: the one that says most.
 //!
-//! Whatever kind a span is of: an agent whose calls are not instrumented counts.
+//! Whatever kind a span is of: an agent whose calls are not instrumented counts. Of spans that are each other's parents one is
+//! taken for the topmost ([`crate::tree::cuts`]).
 
 mod aggregate;
 mod state;
+mod uncounted;
 
 use std::collections::{HashMap, HashSet};
 
 use spanlake_model::Kind;
 
 use crate::columns::SPENT;
+use crate::tree::cuts;
 
 pub use aggregate::call_totals;
+pub use uncounted::{Uncounted, reports};
 
 /// What a span is, as far as counting is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +92,18 @@ struct Forest {
 
 impl Forest {
     fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.counted(|report| totals.add(report));
+        totals
+    }
+
+    /// Tells of each report that counts.
+    fn counted<'f>(&'f self, mut tell: impl FnMut(&'f Report)) {
         let repeated = self.repeated();
         let mut calls: HashMap<u64, &Report> = HashMap::new();
-        let mut totals = Totals::default();
         for report in self.reports.iter().filter(|report| !repeated.contains(&report.node)) {
             if report.response == 0 {
-                totals.add(report);
+                tell(report);
                 continue;
             }
             let kept = calls.entry(report.response).or_insert(report);
@@ -101,13 +111,13 @@ impl Forest {
                 *kept = report;
             }
         }
-        calls.values().for_each(|report| totals.add(report));
-        totals
+        calls.into_values().for_each(tell);
     }
 
     /// Spans with a report below them that is theirs. Every node is passed at most twice.
     fn repeated(&self) -> HashSet<u64> {
         let tree: HashMap<u64, &Node> = self.nodes.iter().map(|node| (node.id, node)).collect();
+        let cuts = cuts(self.reports.iter().map(|report| report.node), |id| tree.get(&id)?.parent);
         let mut repeated = HashSet::new();
         let mut passed = HashSet::new();
         for report in &self.reports {
@@ -115,7 +125,8 @@ impl Forest {
             let mut is_asked_for = false;
             while let Some(node) = at {
                 is_asked_for |= node.role == Role::AskedFor;
-                let Some(above) = node.parent.and_then(|parent| tree.get(&parent).copied()) else { break };
+                let parent = node.parent.filter(|_| !cuts.contains(&node.id));
+                let Some(above) = parent.and_then(|parent| tree.get(&parent).copied()) else { break };
                 if !passed.insert((above.id, is_asked_for)) {
                     break;
                 }

@@ -9,6 +9,7 @@
 //!   TenantSession ──► frame() ──► collect / stream        (deadline, memory share, tripwire)
 //!          ├ table `spans` = guard(Parquet scan) ∪ guard(fresh batches)
 //!          ├ priced(frame): costs of today's price book where the client sent none; call_totals: each call summed once
+//!          ├ uncounted(): which spans' usage repeats others', for sums in groups of any kind; quantiles, distinct: bounded, counted in the share
 //!          └ logs(): the log records that lie beside the spans, which frame() leaves out
 //! ```
 //!
@@ -31,28 +32,35 @@ mod books;
 mod calls;
 mod columns;
 mod config;
+mod distinct;
 mod engine;
 mod error;
 mod extent;
+mod gathered;
 mod guard;
 mod hidden;
 mod index;
 mod memory;
 mod metered;
 mod priced;
+mod quantiles;
 mod range;
 mod rivals;
 mod run;
 mod session;
 mod snapshot;
 mod table;
+mod tree;
 mod turns;
 
-pub use calls::call_totals;
+pub use calls::{Uncounted, call_totals, reports};
 pub use config::Config;
+pub use distinct::distinct;
 pub use engine::{Engine, SnapshotRequest, TenantStores};
 pub use error::Error;
+pub use quantiles::{QUANTILES, quantiles};
 pub use range::starts_in;
 pub use session::TenantSession;
+pub use tree::{LooseEnds, ParentStatus};
 
 pub use datafusion;

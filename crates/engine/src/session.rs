@@ -10,7 +10,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlanBuilder;
@@ -71,6 +71,7 @@ pub struct TenantSession {
     index: TraceIndex,
     range: TimeRange,
     shown: Vec<Receipt>,
+    rows_max: u64,
     book: Arc<Book>,
     bounds: Bounds,
 }
@@ -104,6 +105,9 @@ impl TenantSession {
             .with_config(session_config(&config))
             .with_runtime_env(environment(&url, metered.clone(), pool.clone())?)
             .build();
+        let in_files = rows.files.iter().map(|file| file.rows);
+        let in_memory = rows.fresh.iter().map(|batch| batch.num_rows() as u64);
+        let rows_max = in_files.chain(in_memory).sum();
         let table = SnapshotTable {
             schema: spanlake_store::schema::of(request.table),
             hidden: Arc::new(Hidden::of(&rows.files, &rows.replaced_by_fresh)),
@@ -125,6 +129,7 @@ impl TenantSession {
             index,
             range: rows.range,
             shown: rows.shown,
+            rows_max,
             book,
             bounds,
         })
@@ -198,6 +203,22 @@ impl TenantSession {
     /// [`Error::Deadline`], or why the plan could not be made.
     pub async fn stream(&self, frame: DataFrame) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
         run::start(frame, self.bounds.clone()).await
+    }
+
+    /// At least as many rows as the snapshot holds.
+    pub(crate) fn rows_max(&self) -> u64 {
+        self.rows_max
+    }
+
+    /// A share of the query's memory for what is held beside its plans; empty at first.
+    pub(crate) fn memory(&self, name: &str) -> MemoryReservation {
+        let pool: Arc<dyn MemoryPool> = self.bounds.pool.clone();
+        MemoryConsumer::new(name).register(&pool)
+    }
+
+    /// What came of asking for more of it.
+    pub(crate) fn within<T>(&self, asked: datafusion::error::Result<T>) -> Result<T, Error> {
+        asked.map_err(|error| Error::of(error, || self.bounds.pool.error()))
     }
 
     /// All batches of the frame, which the caller has bounded with a limit or an aggregate.

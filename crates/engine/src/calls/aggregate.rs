@@ -1,6 +1,5 @@
 //! The rule as an aggregate of DataFusion.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, StructArray};
@@ -13,9 +12,10 @@ use spanlake_model::Money;
 
 use super::{COUNTS, Forest, NUMBERS, Node, Report, Role, Totals};
 use crate::columns::{SPENT, signature};
+use crate::tree::{hash, span_hash};
 
 /// The columns it reads beside [`SPENT`], which it sums.
-const KEYS: [&str; 5] = ["trace_id", "span_id", "parent_span_id", "kind", "response_id"];
+pub(super) const KEYS: [&str; 5] = ["trace_id", "span_id", "parent_span_id", "kind", "response_id"];
 
 fn columns() -> impl Iterator<Item = &'static str> {
     KEYS.into_iter().chain(SPENT)
@@ -66,18 +66,12 @@ impl AggregateUDFImpl for CallTotals {
     }
 }
 
-fn hash(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn unreadable() -> DataFusionError {
+pub(super) fn unreadable() -> DataFusionError {
     internal_datafusion_err!("call_totals was given columns of other types")
 }
 
-/// The columns of one batch.
-struct Columns<'a>(&'a [ArrayRef]);
+/// The columns of one batch: [`KEYS`], then [`SPENT`].
+pub(super) struct Columns<'a>(pub(super) &'a [ArrayRef]);
 
 impl Columns<'_> {
     fn bytes(&self, column: usize, row: usize) -> Option<&[u8]> {
@@ -100,13 +94,16 @@ impl Columns<'_> {
     }
     /// Ids of spans are unique within a trace.
     fn id(&self, column: usize, row: usize) -> Option<u64> {
-        Some(hash((self.bytes(0, row)?, self.bytes(column, row)?)))
+        Some(span_hash(self.bytes(0, row)?, self.bytes(column, row)?))
     }
-    fn node(&self, row: usize) -> Option<Node> {
+    pub(super) fn trace(&self, row: usize) -> Option<&[u8]> {
+        self.bytes(0, row)
+    }
+    pub(super) fn node(&self, row: usize) -> Option<Node> {
         let role = Role::of(self.text(3, row)?);
         Some(Node { id: self.id(1, row)?, parent: self.id(2, row), role })
     }
-    fn report(&self, node: u64, row: usize) -> Option<Report> {
+    pub(super) fn report(&self, node: u64, row: usize) -> Option<Report> {
         let numbers: [Option<i64>; NUMBERS] = std::array::from_fn(|place| self.number(KEYS.len() + place, row));
         let response = self.text(4, row).map_or(0, hash);
         // A zero of a framework's span is no call, and must not hide the tokens above it.

@@ -66,8 +66,13 @@ fn two_instrumentations_side_by_side_are_one_call() {
 #[test]
 fn circles_and_lost_parents_end() {
     let spans = [(1, 2, "chain", 0, Some(1)), (2, 1, "chain", 0, Some(2)), (3, 99, "llm", 0, Some(4))];
-    assert_eq!(counted(&spans), (1, Some(4)));
-    assert_eq!(counted(&[(1, 1, "llm", 0, Some(4))]).1, None);
+    // Of the circle one counts: the other is above it.
+    assert_eq!(counted(&spans), (2, Some(6)));
+    assert_eq!(counted(&[(1, 1, "llm", 0, Some(4))]).1, Some(4));
+    // What hangs on a circle counts, and the circle above it does not.
+    let spans =
+        [(1, 3, "chain", 0, Some(1)), (2, 1, "chain", 0, None), (3, 2, "chain", 0, None), (4, 3, "llm", 0, Some(8))];
+    assert_eq!(counted(&spans), (1, Some(8)));
 }
 
 #[test]

@@ -1,0 +1,181 @@
+//! The rule as a set: which spans' usage repeats that of others. With it, sums can be grouped by anything, and the sums of
+//! the groups are the whole.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::DataType;
+use datafusion::common::Result as PlanResult;
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
+use datafusion::prelude::{Expr, col, lit};
+use datafusion::scalar::ScalarValue;
+use futures::TryStreamExt;
+
+use super::aggregate::{Columns, KEYS, unreadable};
+use super::{Forest, Node, Report};
+use crate::columns::{SPENT, kind, signature};
+use crate::error::Error;
+use crate::session::TenantSession;
+use crate::tree::{hash, span_hash};
+
+/// Rows whose trees are held at a time; more are read in several rounds, each of some of the traces.
+const ROUND_ROWS: u64 = 1_000_000;
+/// Rounds at most; each reads the ids of all rows.
+const ROUNDS_MAX: u64 = 64;
+/// What a span takes in the maps of the rule, beside itself.
+const MAPS_BYTES: usize = 48;
+/// What a span takes in the set.
+const KEPT_BYTES: usize = 20;
+
+/// A span that reports usage or cost.
+pub fn reports() -> Expr {
+    let zero = |name: &str| ScalarValue::new_zero(&kind(name)).expect("numbers have a zero");
+    let positive = |name: &&str| col(*name).gt(lit(zero(name)));
+    let any = SPENT.iter().map(positive).reduce(Expr::or).expect("there are some");
+    // A null is no yes.
+    datafusion::functions::core::expr_fn::coalesce(vec![any, lit(false)])
+}
+
+/// Spans whose usage repeats that of others in their trace, by the rule of [`super::call_totals`].
+pub struct Uncounted {
+    spans: Arc<HashSet<u64>>,
+    _memory: MemoryReservation,
+}
+
+impl fmt::Debug for Uncounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Uncounted").field("spans", &self.spans.len()).finish_non_exhaustive()
+    }
+}
+
+impl Uncounted {
+    /// Among these spans, which are priced and of whole traces.
+    ///
+    /// # Errors
+    /// As [`TenantSession::collect`].
+    pub async fn among(session: &TenantSession, spans: DataFrame) -> Result<Self, Error> {
+        let rounds = session.rows_max().div_ceil(ROUND_ROWS).clamp(1, ROUNDS_MAX);
+        let columns: Vec<Expr> = KEYS.into_iter().chain(SPENT).map(col).collect();
+        let spans = spans.select(columns)?;
+        let kept = session.memory("uncounted calls");
+        let mut found = HashSet::new();
+        for round in 0..rounds {
+            let part = match rounds {
+                1 => spans.clone(),
+                _ => spans.clone().filter(part(round, rounds))?,
+            };
+            for span in round_of(session, part).await? {
+                session.within(kept.try_grow(KEPT_BYTES))?;
+                found.insert(span);
+            }
+        }
+        Ok(Self { spans: Arc::new(found), _memory: kept })
+    }
+
+    /// Whether a span's usage counts.
+    pub fn counts(&self) -> Expr {
+        if self.spans.is_empty() {
+            return lit(true);
+        }
+        let keys = ["trace_id", "span_id"];
+        let counts = Counts { uncounted: self.spans.clone(), signature: signature(keys.into_iter()) };
+        ScalarUDF::from(counts).call(keys.map(col).to_vec())
+    }
+}
+
+/// Traces of one round of several, by the first two bytes of their ids.
+fn part(round: u64, rounds: u64) -> Expr {
+    let bound = |round: u64| {
+        let start = u16::try_from(round * 0x1_0000 / rounds).ok()?;
+        let mut bytes = vec![0; 16];
+        bytes[..2].copy_from_slice(&start.to_be_bytes());
+        Some(lit(ScalarValue::FixedSizeBinary(16, Some(bytes))))
+    };
+    let from = bound(round).map(|bound| col("trace_id").gt_eq(bound));
+    let to = bound(round + 1).map(|bound| col("trace_id").lt(bound));
+    from.into_iter().chain(to).reduce(Expr::and).unwrap_or(lit(true))
+}
+
+/// Of one round. Its trees are forgotten at the end.
+async fn round_of(session: &TenantSession, spans: DataFrame) -> Result<Vec<u64>, Error> {
+    let mut stream = session.stream(spans).await?;
+    let held = session.memory("trees of calls");
+    let mut forest = Forest::default();
+    while let Some(batch) = stream.try_next().await? {
+        let before = forest.reports.len();
+        add(&mut forest, &batch)?;
+        let reports = forest.reports.len() - before;
+        session.within(
+            held.try_grow(batch.num_rows() * (size_of::<Node>() + MAPS_BYTES) + reports * size_of::<Report>()),
+        )?;
+    }
+    let mut uncounted: HashSet<u64> = forest.reports.iter().map(|report| report.node).collect();
+    forest.counted(|report| {
+        uncounted.remove(&report.node);
+    });
+    Ok(uncounted.into_iter().collect())
+}
+
+fn add(forest: &mut Forest, batch: &RecordBatch) -> Result<(), Error> {
+    let columns = Columns(batch.columns());
+    let nodes = (0..batch.num_rows()).map(|row| {
+        let node = columns.node(row)?;
+        let mut report = columns.report(node.id, row);
+        if let Some(report) = report.as_mut().filter(|report| report.response != 0) {
+            // One trace at a time: groups of any kind then sum up to the traces' own sums.
+            report.response = hash((columns.trace(row)?, report.response));
+        }
+        Some((node, report))
+    });
+    for known in nodes {
+        let (node, report) = known.ok_or_else(|| Error::Engine(unreadable()))?;
+        forest.nodes.push(node);
+        forest.reports.extend(report);
+    }
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Counts {
+    uncounted: Arc<HashSet<u64>>,
+    signature: Signature,
+}
+
+impl PartialEq for Counts {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.uncounted, &other.uncounted)
+    }
+}
+
+impl Eq for Counts {}
+
+impl Hash for Counts {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.uncounted).hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Counts {
+    fn name(&self) -> &str {
+        "counts"
+    }
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+    fn return_type(&self, _: &[DataType]) -> PlanResult<DataType> {
+        Ok(DataType::Boolean)
+    }
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
+        let rows = args.number_rows;
+        let ids = args.args.into_iter().map(|ids| ids.into_array(rows)).collect::<PlanResult<Vec<_>>>()?;
+        let [traces, spans] = [0, 1].map(|place: usize| ids[place].as_fixed_size_binary_opt());
+        let (traces, spans) = traces.zip(spans).ok_or_else(unreadable)?;
+        let counts = |row| !self.uncounted.contains(&span_hash(traces.value(row), spans.value(row)));
+        Ok(ColumnarValue::Array(Arc::new((0..rows).map(|row| Some(counts(row))).collect::<BooleanArray>())))
+    }
+}
