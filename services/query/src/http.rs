@@ -4,8 +4,15 @@ mod cursor;
 mod deletion_row;
 mod deletions_create;
 mod deletions_get;
+mod facets_get;
 mod json;
+mod metadata_keys;
+mod metrics_get;
+mod metrics_row;
 mod params;
+mod session_row;
+mod sessions_get;
+mod sessions_list;
 mod span_row;
 mod spans_get;
 mod spans_list;
@@ -53,6 +60,11 @@ pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
         .routes(routes!(traces_get::get, traces_delete::delete))
         .routes(routes!(spans_get::get))
         .routes(routes!(spans_list::list))
+        .routes(routes!(sessions_list::list))
+        .routes(routes!(sessions_get::get))
+        .routes(routes!(metrics_get::get))
+        .routes(routes!(metadata_keys::list))
+        .routes(routes!(facets_get::get))
         .routes(routes!(deletions_create::create))
         .routes(routes!(deletions_get::get))
         .with_state(Face { service, gate })

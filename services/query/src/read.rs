@@ -1,9 +1,16 @@
 //! Plans over one snapshot.
 
+mod attribution;
 pub(crate) mod columns;
+pub(crate) mod facets;
 pub(crate) mod filter;
 pub(crate) mod logs;
+pub(crate) mod metadata;
+pub(crate) mod metrics;
 pub(crate) mod order;
+mod row;
 pub(crate) mod scan;
+pub(crate) mod sessions;
+mod sort_key;
 pub(crate) mod spans;
 pub(crate) mod traces;

@@ -76,6 +76,16 @@ pub(super) fn whole_range(now: Timestamp) -> TimeRange {
     TimeRange::new(now.minus(RANGE_MAX), now.plus(DAY)).unwrap_or(TimeRange::all())
 }
 
+/// From the first instant of either to the last.
+pub(super) fn around(one: TimeRange, other: TimeRange) -> TimeRange {
+    TimeRange::new(one.start().min(other.start()), one.end().max(other.end())).unwrap_or(one)
+}
+
+/// The range and so much on either side.
+pub(super) fn reaching(range: TimeRange, reach: Duration) -> TimeRange {
+    TimeRange::new(range.start().minus(reach), range.end().plus(reach)).unwrap_or(range)
+}
+
 fn time(name: &str, value: Option<&str>) -> Result<Option<Timestamp>, Fault> {
     let parse = |text| Timestamp::parse(text).ok_or_else(|| refused(name, "must be RFC 3339, or a date YYYY-MM-DD"));
     value.map(parse).transpose()

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use spanlake_dialects::chat::{self, Message};
+use spanlake_engine::ParentStatus;
 use spanlake_model::{CostSource, Event, Link, Span};
 use utoipa::ToSchema;
 
@@ -89,6 +90,10 @@ pub(super) struct Io {
 pub(super) struct SpanNode {
     #[serde(flatten)]
     row: SpanRow,
+    /// `none` for a root; `present`; `missing` when the parent has not come, or not here; `circular` when the parent is below this very
+    /// span. All but `present` stand at the top of the tree, which then holds every span.
+    #[schema(value_type = String, example = "present")]
+    parent_status: &'static str,
     #[serde(flatten)]
     io: Option<Io>,
 }
@@ -189,9 +194,9 @@ impl Io {
 }
 
 impl SpanNode {
-    pub(super) fn new(mut span: Span, with_io: bool) -> Self {
+    pub(super) fn new(mut span: Span, parent: ParentStatus, with_io: bool) -> Self {
         let io = with_io.then(|| Io::taken(&mut span));
-        Self { row: span.into(), io }
+        Self { row: span.into(), parent_status: parent.as_str(), io }
     }
 }
 

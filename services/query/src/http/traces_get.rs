@@ -4,7 +4,8 @@ use axum::Json as Body;
 use axum::extract::State;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
-use spanlake_model::{Caller, Fault, Position, Receipt, SpanId, TimeRange, Timestamp, TraceId};
+use spanlake_engine::{LooseEnds, TenantSession};
+use spanlake_model::{Caller, Fault, Position, Receipt, Span, SpanId, TimeRange, Timestamp, TraceId};
 use spanlake_transport::extract::{Path, Query};
 use spanlake_transport::response::ErrorResponse;
 use utoipa::{IntoParams, ToSchema};
@@ -125,16 +126,17 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
         logs::fill(&session, caller, &mut spans).await?;
     }
     let metadata = Json::of(std::mem::take(&mut trace.metadata));
-    let spans = spans.into_iter().map(|span| SpanNode::new(span, with_io)).collect();
+    let loose = LooseEnds::of(&session, session.frame()?.filter(own(caller).and(is_trace(trace.id)))?).await?;
+    let node = |span: Span| {
+        let parent = loose.status(span.trace_id, span.span_id, span.parent_span_id);
+        SpanNode::new(span, parent, with_io)
+    };
+    let spans = spans.into_iter().map(node).collect();
     let data = TraceDetail { row: trace.into(), metadata, spans };
     Ok(Answer { data, pagination: SpanPages { limit: wanted.limit, next_cursor } })
 }
 
-async fn read_spans(
-    session: &spanlake_engine::TenantSession,
-    caller: &Caller,
-    wanted: &Wanted,
-) -> Result<Vec<spanlake_model::Span>, Error> {
+async fn read_spans(session: &TenantSession, caller: &Caller, wanted: &Wanted) -> Result<Vec<Span>, Error> {
     let order = Order::OldestFirst;
     let mut frame = session.frame()?.filter(own(caller).and(is_trace(wanted.trace)))?;
     if let Some(place) = &wanted.after {

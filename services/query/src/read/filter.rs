@@ -53,7 +53,7 @@ fn is_type(wanted: Type) -> Expr {
 }
 
 /// Text in which `LIKE` sees no wildcard.
-fn literally(part: &str) -> String {
+pub(super) fn literally(part: &str) -> String {
     part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 

@@ -16,14 +16,13 @@ mod row;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
+use arrow::datatypes::{DataType, Int64Type};
 use serde::{Deserialize, Serialize};
 use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::functions::core::expr_fn::{coalesce, get_field};
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_or, count, first_value, max, min};
 use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, SortExpr, cast, when};
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
-use spanlake_engine::datafusion::scalar::ScalarValue;
 use spanlake_engine::{TenantSession, call_totals, starts_in};
 use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange, Timestamp, TraceId};
 
@@ -32,6 +31,7 @@ use super::columns::{id, own, start_ns, text};
 use super::filter::conditions;
 use super::logs;
 use super::order::Order;
+use super::sort_key::{Key, least_money};
 use crate::error::Error;
 
 /// What a list can be sorted by.
@@ -70,14 +70,6 @@ pub(crate) struct Place {
     trace: TraceId,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum Key {
-    Number(i64),
-    /// Units of 10⁻¹² dollars, in digits: JSON numbers do not reach that far.
-    Money(String),
-    Text(String),
-}
-
 /// A trace that fits, and when its first and its last span begin, in nanoseconds.
 #[derive(Debug)]
 struct Found {
@@ -103,9 +95,6 @@ impl Chosen {
 
 /// The column of all sums.
 const TOTALS: &str = "totals";
-
-/// Digits of a sum of money: ten more than of the column.
-const MONEY_SUM: (u8, i8) = (28, 12);
 
 /// Which traces the page holds. Newest first, they are found part by part of the range, as far back as the page needs; those with the
 /// most cost or tokens by sums that are cheaper than the exact ones; any other order needs all traces of the range.
@@ -254,11 +243,11 @@ fn described(spans: DataFrame) -> Result<DataFrame, Error> {
         of_root(col("output_preview"))?.alias("root_output"),
         of_llm("input_preview", oldest())?.alias("llm_input"),
         of_llm("output_preview", newest())?.alias("llm_output"),
-        first_set("metadata", col("metadata").not_eq(text("{}")))?.alias("metadata"),
+        first_set(col("metadata"), col("metadata").not_eq(text("{}")))?.alias("metadata"),
         of_root(col("app_id"))?.alias("app_id"),
     ];
     for column in ["agent_id", "session_id", "user_id", "environment"] {
-        columns.push(first_set(column, col(column).is_not_null())?.alias(column));
+        columns.push(first_set(col(column), col(column).is_not_null())?.alias(column));
     }
     columns.extend(names()?);
     columns.extend(statuses()?);
@@ -275,7 +264,7 @@ fn described(spans: DataFrame) -> Result<DataFrame, Error> {
 }
 
 /// The root first, then by start.
-fn from_root() -> Vec<SortExpr> {
+pub(super) fn from_root() -> Vec<SortExpr> {
     let by_start = ["start_time", "start_nanos", "span_id"].map(|key| col(key).sort(true, false));
     [vec![col("is_root").sort(false, false)], by_start.to_vec()].concat()
 }
@@ -284,16 +273,16 @@ fn of_root(value: Expr) -> Result<Expr, Error> {
     Ok(first_value(value, vec![]).order_by(from_root()).build()?)
 }
 
-fn first_set(column: &str, is_set: Expr) -> Result<Expr, Error> {
-    Ok(first_value(col(column), vec![]).order_by(from_root()).filter(is_set).build()?)
+pub(super) fn first_set(value: Expr, is_set: Expr) -> Result<Expr, Error> {
+    Ok(first_value(value, vec![]).order_by(from_root()).filter(is_set).build()?)
 }
 
-fn end_ns() -> Expr {
+pub(super) fn end_ns() -> Expr {
     start_ns() + col("duration_ns")
 }
 
 fn names() -> Result<[Expr; 2], Error> {
-    let given = first_set("trace_name", col("trace_name").is_not_null())?.alias("given_name");
+    let given = first_set(col("trace_name"), col("trace_name").is_not_null())?.alias("given_name");
     Ok([given, of_root(col("name"))?.alias("root_name")])
 }
 
@@ -331,14 +320,10 @@ fn sort_columns(by: SortBy) -> Result<Vec<Expr>, Error> {
 
 /// What is sorted by; what is unknown is less than all that is known.
 fn sort_key(by: SortBy) -> Result<Expr, Error> {
-    let (digits, places) = MONEY_SUM;
     Ok(match by {
         SortBy::Start => col("start_ns"),
         SortBy::Latency => coalesce(vec![col("end_ns") - col("start_ns"), lit(i64::MIN)]),
-        SortBy::Cost => {
-            let least = ScalarValue::Decimal128(Some(1 - 10_i128.pow(u32::from(digits))), digits, places);
-            coalesce(vec![get_field(col(TOTALS), "cost"), lit(least)])
-        }
+        SortBy::Cost => coalesce(vec![get_field(col(TOTALS), "cost"), least_money()]),
         SortBy::Tokens => coalesce(vec![get_field(col(TOTALS), "total_tokens"), lit(i64::MIN)]),
         SortBy::Name => name_of_trace(),
         SortBy::Status => rank_of_status()?,
@@ -346,34 +331,19 @@ fn sort_key(by: SortBy) -> Result<Expr, Error> {
 }
 
 fn beyond(place: &Place, order: Order) -> Expr {
-    let (digits, places) = MONEY_SUM;
-    let key = match &place.key {
-        Key::Number(number) => lit(*number),
-        Key::Money(pico) => lit(ScalarValue::Decimal128(pico.parse().ok(), digits, places)),
-        Key::Text(name) => text(name),
-    };
+    let key = place.key.literal();
     let later_trace = order.beyond(col("trace_id"), id(place.trace.as_bytes()));
     order.beyond(col("key"), key.clone()).or(col("key").eq(key).and(later_trace))
 }
 
 fn read_found(batch: &RecordBatch) -> Result<Vec<Found>, Error> {
     let traces = batch.column(1).as_fixed_size_binary_opt().ok_or(Error::Column("trace_id"))?;
-    let keys = batch.column(0);
     let time = |column: usize| batch.column(column).as_primitive_opt::<Int64Type>().ok_or(Error::Column("start_ns"));
     let (first, last) = (time(2)?, time(3)?);
-    let key = |row: usize| {
-        if let Some(numbers) = keys.as_primitive_opt::<Int64Type>() {
-            Some(Key::Number(numbers.value(row)))
-        } else if let Some(money) = keys.as_primitive_opt::<Decimal128Type>() {
-            Some(Key::Money(money.value(row).to_string()))
-        } else {
-            keys.as_string_view_opt().map(|texts| Key::Text(texts.value(row).to_string()))
-        }
-    };
     (0..batch.num_rows())
         .map(|row| {
             let trace = TraceId::from_slice(traces.value(row)).map_err(|_| Error::Column("trace_id"))?;
-            let place = Place { key: key(row).ok_or(Error::Column("key"))?, trace };
+            let place = Place { key: Key::read(batch.column(0), row).ok_or(Error::Column("key"))?, trace };
             Ok(Found { place, first_ns: first.value(row), last_ns: last.value(row) })
         })
         .collect()

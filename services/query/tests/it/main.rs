@@ -5,12 +5,16 @@
 mod costs;
 mod erasing;
 mod face;
+mod facets;
 mod isolation;
 mod logs;
+mod metrics;
 mod newest;
 mod pages;
 mod scan;
+mod sessions;
 mod spans;
+mod stories;
 mod traces;
 // The engine's own pieces in memory, so that both are tested over the same.
 #[path = "../../../../crates/engine/tests/it/world.rs"]

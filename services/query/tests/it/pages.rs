@@ -10,7 +10,7 @@ use crate::face::{Face, face};
 use crate::world::{World, id, span, tenant, trace};
 
 /// All rows' ids over all pages of two.
-async fn walk(face: &Face, path: &str, rows: impl Fn(&Value) -> Vec<String>) -> Vec<String> {
+pub async fn walk(face: &Face, path: &str, rows: impl Fn(&Value) -> Vec<String>) -> Vec<String> {
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = face.ok(&format!("{path}limit=2{cursor}")).await;

@@ -113,11 +113,23 @@ async fn a_trace_without_its_root_is_listed_and_takes_the_roots_name_when_it_com
 #[tokio::test]
 async fn spans_that_are_each_others_parents_are_shown_all_the_same() {
     let world = World::new();
-    world.file(tenant(1), 1, &[child(1, 1, 2, 0), child(1, 2, 1, 0), child(1, 3, 3, 1)], &[]).await;
+    let reports = |span: Span| Span { usage: Usage { input: Some(5), ..Usage::default() }, ..span };
+    let (one, two) = (reports(child(1, 1, 2, 0)), reports(child(1, 2, 1, 0)));
+    world
+        .file(tenant(1), 1, &[one, two, child(1, 3, 3, 1), child(1, 4, 99, 2), child(1, 5, 4, 3), span(1, 6, 4)], &[])
+        .await;
     let face = face(&world);
-    assert_eq!(face.ok("/v1/traces").await["data"][0]["span_count"], json!(3));
+    assert_eq!(face.ok("/v1/traces").await["data"][0]["span_count"], json!(6));
     let detail = face.ok(&format!("/v1/traces/{}", trace(1))).await;
-    assert_eq!(detail["data"]["spans"].as_array().unwrap().len(), 3);
+    // One of the circle is above the other, and its usage repeats the other's.
+    assert_eq!(detail["data"]["input_tokens"], json!(5));
+    let spans = detail["data"]["spans"].as_array().unwrap();
+    let mut found: Vec<_> = spans.iter().map(|span| span["parent_status"].as_str().unwrap()).collect();
+    found[..2].sort_unstable();
+    assert_eq!(found, ["circular", "present", "circular", "missing", "present", "none"]);
+    // On any page the same.
+    let second = face.ok(&format!("/v1/traces/{}?limit=5", trace(1))).await;
+    assert_eq!(second["data"]["spans"][4], spans[4]);
 }
 
 #[tokio::test]

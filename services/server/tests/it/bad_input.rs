@@ -163,9 +163,11 @@ pub(crate) async fn an_unknown_parameter_is_named(cluster: &Cluster) {
     let key = Tenant::sign_up(cluster).await.key(&["read", "export", "admin"]).await;
     let trace = trace_id(1);
     let lists = ["/v1/traces", "/v1/spans", "/v1/traces/export", "/v1/apps", "/v1/agents", "/v1/api-keys"];
+    let read = ["/v1/sessions", "/v1/sessions/s", "/v1/metrics", "/v1/metadata/keys", "/v1/facets/model"];
     let paths = lists
         .map(str::to_owned)
         .into_iter()
+        .chain(read.map(str::to_owned))
         .chain([format!("/v1/traces/{trace}"), format!("/v1/traces/{trace}/spans/{}", span_id(1))]);
     for path in paths {
         let body = cluster.client.get(&format!("{path}?colour=blue"), &key).await.refused(400, "invalid_query_params");

@@ -76,6 +76,7 @@ impl House {
             "user_id" | "userId" => format!("{word}-user"),
             "model" => format!("{word}-model"),
             "name" => format!("{word} span"),
+            "field" => "session_id".into(),
             _ => String::new(),
         }
     }
@@ -162,6 +163,7 @@ pub(crate) async fn what_another_owns_answers_like_what_does_not_exist(cluster: 
     let pairs = [
         (Method::GET, format!("/v1/traces/{}", bob.own), format!("/v1/traces/{nothing}")),
         (Method::GET, format!("/v1/traces/{}/spans/{span}", bob.own), format!("/v1/traces/{nothing}/spans/{span}")),
+        (Method::GET, "/v1/sessions/heron-session".into(), "/v1/sessions/nobody-session".into()),
         (Method::DELETE, format!("/v1/api-keys/{}", bob.key_id), format!("/v1/api-keys/{no_key}")),
     ];
     for (method, foreign, unknown) in pairs {

@@ -32,6 +32,7 @@ mod limits;
 mod logs;
 mod oracle;
 mod process;
+mod reading;
 mod refusals;
 mod tenant;
 mod visibility;
@@ -96,6 +97,10 @@ stories! {
         a_batch_sent_again_and_again_shows_each_span_once,
         a_finished_span_is_never_replaced_by_an_unfinished_one,
         pages_of_a_list_hold_every_row_once_while_more_arrive,
+    }
+    reading {
+        a_conversation_adds_up_in_its_session_and_in_metrics,
+        pages_of_sessions_hold_every_one_once_while_more_arrive,
     }
     isolation {
         a_tenant_never_sees_another_on_any_route,

@@ -33,9 +33,20 @@ pub(crate) async fn every_read_takes_a_receipt_and_refuses_what_is_none(cluster:
     let tenant = Tenant::sign_up(cluster).await;
     let key = tenant.key(&["ingest", "read"]).await;
     let (trace, id) = (trace_id(1), span_id(1));
-    let span = otlp::span(trace, id, "receipted", cluster.a_minute_ago());
+    let mut span = otlp::span(trace, id, "receipted", cluster.a_minute_ago());
+    span.attributes =
+        vec![otlp::text("session.id", "receipted"), otlp::text("langfuse.trace.metadata.receipted", "yes")];
     let receipt = cluster.client.ingest(&key, otlp::protobuf(vec![span])).await;
-    for path in ["/v1/traces", "/v1/spans", &format!("/v1/traces/{trace}"), &format!("/v1/traces/{trace}/spans/{id}")] {
+    for path in [
+        "/v1/traces",
+        "/v1/spans",
+        &format!("/v1/traces/{trace}"),
+        &format!("/v1/traces/{trace}/spans/{id}"),
+        "/v1/sessions",
+        "/v1/sessions/receipted",
+        "/v1/facets/name",
+        "/v1/metadata/keys",
+    ] {
         let answer = cluster.client.get(&format!("{path}?after={receipt}"), &key).await;
         assert!(answer.status == 200 && answer.text().contains("receipted"), "{path}: {}", answer.text());
         let refused = cluster.client.get(&format!("{path}?after=yesterday"), &key).await;

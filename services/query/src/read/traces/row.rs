@@ -1,12 +1,11 @@
 //! One trace, read from the aggregate.
 
-use std::collections::BTreeSet;
-
-use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch};
-use arrow::datatypes::{ArrowPrimitiveType, Decimal128Type, Int64Type};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Decimal128Type, Int64Type};
 use spanlake_model::{AgentId, AppId, Money, Status, Timestamp, TraceId};
 
 use crate::error::Error;
+use crate::read::row::Row;
 
 /// All spans of one trace id in one app, taken together.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,94 +36,42 @@ pub(crate) struct Trace {
 }
 
 pub(super) fn read(batch: &RecordBatch) -> Result<Vec<Trace>, Error> {
-    (0..batch.num_rows()).map(|row| Row { batch, row }.trace()).collect()
+    Row::all(batch).map(|row| Trace::read(&row)).collect()
 }
 
-struct Row<'a> {
-    batch: &'a RecordBatch,
-    row: usize,
-}
-
-impl<'a> Row<'a> {
-    fn trace(&self) -> Result<Trace, Error> {
-        let error_count = self.required("error_count")?;
-        let root_is_fine = self.number::<Int64Type>("root_status")? == Some(i64::from(Status::Ok.as_i8()));
+impl Trace {
+    fn read(row: &Row<'_>) -> Result<Self, Error> {
+        let error_count = row.required("error_count")?;
+        let root_is_fine = row.number::<Int64Type>("root_status")? == Some(i64::from(Status::Ok.as_i8()));
         let status = match (error_count > 0, root_is_fine) {
             (true, _) => Status::Error,
             (false, true) => Status::Ok,
             (false, false) => Status::Unset,
         };
-        let either = |first, second| Ok::<_, Error>(self.text(first)?.or(self.text(second)?));
-        Ok(Trace {
-            id: TraceId::from_slice(self.bytes("trace_id")?.unwrap_or_default())
+        let either = |first, second| Ok::<_, Error>(row.text(first)?.or(row.text(second)?));
+        Ok(Self {
+            id: TraceId::from_slice(row.bytes("trace_id")?.unwrap_or_default())
                 .map_err(|_| Error::Column("trace_id"))?,
-            app_id: self.id("app_id")?.map(AppId::from_bytes).ok_or(Error::Column("app_id"))?,
-            agent_id: self.id("agent_id")?.map(AgentId::from_bytes),
+            app_id: row.id("app_id")?.map(AppId::from_bytes).ok_or(Error::Column("app_id"))?,
+            agent_id: row.id("agent_id")?.map(AgentId::from_bytes),
             name: either("given_name", "root_name")?.unwrap_or_default(),
             status,
-            start: Timestamp::from_nanos(self.required("start_ns")?),
-            end: self.number::<Int64Type>("end_ns")?.map(Timestamp::from_nanos),
-            cost: self.number::<Decimal128Type>("cost")?.map(Money::from_pico),
-            tokens: self.number::<Int64Type>("tokens")?,
-            input_tokens: self.number::<Int64Type>("input_tokens")?,
-            output_tokens: self.number::<Int64Type>("output_tokens")?,
-            span_count: self.required("span_count")?,
+            start: Timestamp::from_nanos(row.required("start_ns")?),
+            end: row.number::<Int64Type>("end_ns")?.map(Timestamp::from_nanos),
+            cost: row.number::<Decimal128Type>("cost")?.map(Money::from_pico),
+            tokens: row.number::<Int64Type>("tokens")?,
+            input_tokens: row.number::<Int64Type>("input_tokens")?,
+            output_tokens: row.number::<Int64Type>("output_tokens")?,
+            span_count: row.required("span_count")?,
             error_count,
-            models: self.words("models")?,
-            tags: self.words("tags")?,
-            session_id: self.text("session_id")?,
-            user_id: self.text("user_id")?,
-            environment: self.text("environment")?,
+            models: row.words("models")?,
+            tags: row.words("tags")?,
+            session_id: row.text("session_id")?,
+            user_id: row.text("user_id")?,
+            environment: row.text("environment")?,
             input_preview: either("root_input", "llm_input")?,
             output_preview: either("root_output", "llm_output")?,
-            metadata: self.text("metadata")?.unwrap_or_else(|| "{}".into()),
+            metadata: row.text("metadata")?.unwrap_or_else(|| "{}".into()),
         })
     }
-
-    /// The column, or nothing when it is null here.
-    fn column(&self, name: &'static str) -> Result<Option<&'a dyn Array>, Error> {
-        let column = self.batch.column_by_name(name).ok_or(Error::Column(name))?;
-        Ok(column.is_valid(self.row).then_some(&**column))
-    }
-
-    fn number<T: ArrowPrimitiveType>(&self, name: &'static str) -> Result<Option<T::Native>, Error> {
-        let Some(column) = self.column(name)? else { return Ok(None) };
-        let numbers: &PrimitiveArray<T> = column.as_primitive_opt().ok_or(Error::Column(name))?;
-        Ok(Some(numbers.value(self.row)))
-    }
-
-    fn required(&self, name: &'static str) -> Result<i64, Error> {
-        self.number::<Int64Type>(name)?.ok_or(Error::Column(name))
-    }
-
-    fn text(&self, name: &'static str) -> Result<Option<String>, Error> {
-        let Some(column) = self.column(name)? else { return Ok(None) };
-        Ok(Some(column.as_string_view_opt().ok_or(Error::Column(name))?.value(self.row).to_string()))
-    }
-
-    fn bytes(&self, name: &'static str) -> Result<Option<&'a [u8]>, Error> {
-        let Some(column) = self.column(name)? else { return Ok(None) };
-        Ok(Some(column.as_fixed_size_binary_opt().ok_or(Error::Column(name))?.value(self.row)))
-    }
-
-    fn id(&self, name: &'static str) -> Result<Option<[u8; 16]>, Error> {
-        self.bytes(name)?.map(|bytes| bytes.try_into().map_err(|_| Error::Column(name))).transpose()
-    }
-
-    /// A list of texts, or of lists of texts: sorted, each once.
-    fn words(&self, name: &'static str) -> Result<Vec<String>, Error> {
-        let Some(column) = self.column(name)? else { return Ok(Vec::new()) };
-        let list = column.as_list_opt::<i32>().ok_or(Error::Column(name))?.value(self.row);
-        let mut words = BTreeSet::new();
-        gather(&*list, &mut words).ok_or(Error::Column(name))?;
-        Ok(words.into_iter().collect())
-    }
-}
-
-fn gather(array: &dyn Array, words: &mut BTreeSet<String>) -> Option<()> {
-    if let Some(lists) = array.as_list_opt::<i32>() {
-        return lists.iter().flatten().try_for_each(|list| gather(&*list, words));
-    }
-    words.extend(array.as_string_view_opt()?.iter().flatten().map(str::to_string));
-    Some(())
 }

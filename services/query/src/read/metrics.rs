@@ -1,0 +1,224 @@
+//! Counts, sums and durations of spans: over all, over time, and in groups.
+//!
+//! ```text
+//!   spans of the range and an hour around it ──► which usage repeats others' (Uncounted) ─┐
+//!     └─► of the range, attributed, filtered ──────────────────────────────────────────────┴─► all; each bucket
+//!            └─ with groups: top N by one aggregate ──► a number each, one for all others ──► each group; group × bucket
+//! ```
+//! Which usage counts is settled before anything is filtered or grouped, so that the sums of the groups are the whole.
+
+pub(crate) mod buckets;
+mod cell;
+pub(crate) mod dimension;
+mod labels;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
+use spanlake_engine::datafusion::common::NullHandling;
+use spanlake_engine::datafusion::common::UnnestOptions;
+use spanlake_engine::datafusion::dataframe::DataFrame;
+use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
+use spanlake_engine::datafusion::functions_aggregate::expr_fn::{count, sum};
+use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, grouping_set};
+use spanlake_engine::datafusion::prelude::{Expr, col, lit};
+use spanlake_engine::{TenantSession, Uncounted, reports, starts_in};
+use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange};
+
+use self::buckets::Buckets;
+pub(crate) use self::cell::{Cell, Durations};
+use self::cell::{IS_CALL, IS_REQUEST, measures};
+use self::dimension::{Dimension, shown};
+use self::labels::Labels;
+use super::attribution::{Attributed, attributed};
+use super::columns::{own, text};
+use super::filter::matches;
+use super::row::Row;
+use crate::error::Error;
+
+/// What the groups are chosen by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RankBy {
+    #[default]
+    Spans,
+    Requests,
+    Errors,
+    Tokens,
+    Cost,
+}
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct MetricsQuery {
+    /// In which the spans begin.
+    pub(crate) range: TimeRange,
+    /// Which spans. What belongs to their trace counts as theirs.
+    pub(crate) filter: SpanFilter,
+    /// None for no groups.
+    pub(crate) group_by: Vec<Dimension>,
+    pub(crate) rank_by: RankBy,
+    /// Groups at most, beside that of all others.
+    pub(crate) groups_max: usize,
+    pub(crate) buckets: Buckets,
+}
+
+/// All of some spans, and those of each bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Series {
+    pub(crate) whole: Cell,
+    /// As many as there are buckets.
+    pub(crate) buckets: Vec<Cell>,
+}
+
+impl Series {
+    fn empty(buckets: &Buckets) -> Self {
+        Self { whole: Cell::default(), buckets: vec![Cell::default(); buckets.len()] }
+    }
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Metrics {
+    pub(crate) all: Series,
+    /// The top groups, the greatest first, with a value for each dimension.
+    pub(crate) groups: Vec<(Vec<Option<String>>, Series)>,
+    /// All other spans, if there are any.
+    pub(crate) other: Option<Series>,
+}
+
+const BUCKET: &str = "bucket";
+const GROUP: &str = "group_number";
+const GROUPS: &str = "group_numbers";
+
+/// Measures.
+pub(crate) async fn measure(session: &TenantSession, caller: &Caller, query: &MetricsQuery) -> Result<Metrics, Error> {
+    let spans = session.priced(session.frame()?.filter(own(caller))?)?;
+    let uncounted = Uncounted::among(session, spans.clone()).await?;
+    let selected = selected(session, caller, query, spans, &uncounted)?;
+    let all = series(session, selected.clone(), query, 1);
+    if query.group_by.is_empty() {
+        let whole = all.await?.pop().ok_or(Error::Column(GROUP))?;
+        return Ok(Metrics { all: whole, groups: Vec::new(), other: None });
+    }
+    let (labels, names) = top(session, &selected, query).await?;
+    let grouped = grouped(selected, query, &labels)?;
+    let (mut all, mut groups) = futures::try_join!(all, series(session, grouped, query, labels.len() + 1))?;
+    let other = groups.pop().filter(|other| other.whole.spans > 0);
+    let all = all.pop().ok_or(Error::Column(GROUP))?;
+    Ok(Metrics { all, groups: names.into_iter().zip(groups).collect(), other })
+}
+
+/// The spans, with what each of them is, and in group 0.
+fn selected(
+    session: &TenantSession,
+    caller: &Caller,
+    query: &MetricsQuery,
+    spans: DataFrame,
+    uncounted: &Uncounted,
+) -> Result<DataFrame, Error> {
+    let filter = matches(&query.filter);
+    let mut wanted: Vec<_> = query.group_by.iter().filter_map(Dimension::attributed).collect();
+    wanted.extend(filter.column_refs().into_iter().filter_map(|column| Attributed::in_column(&column.name)));
+    if !wanted.is_empty() || filter != lit(true) || !query.group_by.is_empty() {
+        // Users are counted: also of the spans below the one that names them.
+        wanted.push(Attributed::User);
+    }
+    wanted.dedup();
+    let mut once: Vec<Attributed> = Vec::new();
+    wanted.into_iter().for_each(|one| once.extend((!once.contains(&one)).then_some(one)));
+    let in_range = spans.filter(starts_in(query.range))?;
+    let spans = attributed(session, caller, in_range, &once)?.filter(filter)?;
+    let generations = [Kind::LLM, Kind::EMBEDDING].map(text).to_vec();
+    let is_request = col("kind").in_list(generations, false).and(uncounted.counts());
+    let spans = spans.with_column(IS_CALL, reports().and(uncounted.counts()))?.with_column(IS_REQUEST, is_request)?;
+    Ok(spans.with_column(BUCKET, query.buckets.place())?.with_column(GROUP, lit(0_i32))?)
+}
+
+/// The top groups by number, and their values.
+async fn top(
+    session: &TenantSession,
+    selected: &DataFrame,
+    query: &MetricsQuery,
+) -> Result<(Labels, Vec<Vec<Option<String>>>), Error> {
+    let is_tag = |dimension: &&Dimension| **dimension == Dimension::Tag;
+    let mut spans = selected.clone();
+    if query.group_by.iter().any(|dimension| is_tag(&dimension)) {
+        spans = spans.unnest_columns_with_options(&["tags"], expanding())?;
+    }
+    let columns: Vec<_> = query.group_by.iter().map(Dimension::column).collect();
+    let ranked = spans.aggregate(columns.clone(), vec![rank(query.rank_by)?.alias("rank")])?;
+    let by_value = columns.iter().map(|column| column.clone().sort(true, true));
+    let sort = std::iter::once(col("rank").sort(false, false)).chain(by_value).collect();
+    let ranked = ranked.sort(sort)?.limit(0, Some(query.groups_max))?;
+    let (mut labels, mut names) = (Labels::default(), Vec::new());
+    for batch in session.collect(ranked).await? {
+        let columns = &batch.columns()[..query.group_by.len()];
+        labels.add(columns, batch.num_rows())?;
+        for row in 0..batch.num_rows() {
+            names.push(columns.iter().map(|column| shown(column, row)).collect::<Result<_, _>>()?);
+        }
+    }
+    Ok((labels, names))
+}
+
+fn rank(by: RankBy) -> Result<Expr, Error> {
+    let of_calls = |column: &str| Ok::<_, Error>(sum(col(column)).filter(col(IS_CALL)).build()?);
+    Ok(match by {
+        RankBy::Spans => count(lit(1_i64)),
+        RankBy::Requests => count(lit(1_i64)).filter(col(IS_REQUEST)).build()?,
+        RankBy::Errors => count(lit(1_i64)).filter(col("status").eq(lit(Status::Error.as_i8()))).build()?,
+        RankBy::Tokens => coalesce(vec![of_calls("total_tokens")?, lit(0_i64)]),
+        RankBy::Cost => of_calls("cost")?,
+    })
+}
+
+/// Empty lists and missing ones are one null.
+fn expanding() -> UnnestOptions {
+    UnnestOptions::new().with_null_handling(NullHandling::PreserveAndExpandEmpty)
+}
+
+/// The spans once for each group that they are in.
+fn grouped(selected: DataFrame, query: &MetricsQuery, labels: &Labels) -> Result<DataFrame, Error> {
+    let columns = query.group_by.iter().map(Dimension::column).collect();
+    let numbered = selected.with_column(GROUPS, labels.clone().of_span(columns))?;
+    let each = numbered.unnest_columns_with_options(&[GROUPS], expanding())?;
+    Ok(each.with_column(GROUP, col(GROUPS))?)
+}
+
+/// Of each of so many groups.
+async fn series(
+    session: &TenantSession,
+    spans: DataFrame,
+    query: &MetricsQuery,
+    groups: usize,
+) -> Result<Vec<Series>, Error> {
+    let sets = vec![vec![col(GROUP)], vec![col(GROUP), col(BUCKET)]];
+    let cells = spans.aggregate(vec![grouping_set(sets)], measures()?)?;
+    let mut series = vec![Series::empty(&query.buckets); groups];
+    for batch in session.collect(cells).await? {
+        for (row, (group, bucket)) in Row::all(&batch).zip(places(&batch)?) {
+            let series = series.get_mut(group).ok_or(Error::Column(GROUP))?;
+            let cell = match bucket {
+                None => &mut series.whole,
+                Some(bucket) => series.buckets.get_mut(bucket).ok_or(Error::Column(BUCKET))?,
+            };
+            *cell = Cell::read(&row)?;
+        }
+    }
+    Ok(series)
+}
+
+/// The group of each row, and the bucket unless it is of all.
+fn places(batch: &RecordBatch) -> Result<Vec<(usize, Option<usize>)>, Error> {
+    let numbers = |name: &'static str| {
+        let column = batch.column_by_name(name).ok_or(Error::Column(name))?;
+        column.as_primitive_opt::<Int32Type>().ok_or(Error::Column(name))
+    };
+    let (groups, buckets) = (numbers(GROUP)?, numbers(BUCKET)?);
+    let place = |number: i32| usize::try_from(number).map_err(|_| Error::Column(GROUP));
+    (0..batch.num_rows())
+        .map(|row| {
+            let bucket = buckets.is_valid(row).then(|| place(buckets.value(row))).transpose()?;
+            Ok((place(groups.value(row))?, bucket))
+        })
+        .collect()
+}

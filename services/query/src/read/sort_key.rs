@@ -1,0 +1,48 @@
+//! What a list is sorted by, as a cursor keeps it.
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{Decimal128Type, Int64Type};
+use serde::{Deserialize, Serialize};
+use spanlake_engine::datafusion::prelude::{Expr, lit};
+use spanlake_engine::datafusion::scalar::ScalarValue;
+
+use super::columns::text;
+
+/// Digits of a sum of money, ten more than of a column of it, and places.
+const MONEY_SUM: (u8, i8) = (28, 12);
+
+/// A value that is sorted by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Key {
+    Number(i64),
+    /// Units of 10⁻¹² dollars, in digits: JSON numbers do not reach that far.
+    Money(String),
+    Text(String),
+}
+
+impl Key {
+    pub(super) fn literal(&self) -> Expr {
+        let (digits, places) = MONEY_SUM;
+        match self {
+            Self::Number(number) => lit(*number),
+            Self::Money(pico) => lit(ScalarValue::Decimal128(pico.parse().ok(), digits, places)),
+            Self::Text(name) => text(name),
+        }
+    }
+
+    pub(super) fn read(keys: &ArrayRef, row: usize) -> Option<Self> {
+        if let Some(numbers) = keys.as_primitive_opt::<Int64Type>() {
+            Some(Self::Number(numbers.value(row)))
+        } else if let Some(money) = keys.as_primitive_opt::<Decimal128Type>() {
+            Some(Self::Money(money.value(row).to_string()))
+        } else {
+            keys.as_string_view_opt().map(|texts| Self::Text(texts.value(row).to_string()))
+        }
+    }
+}
+
+/// Less than every sum of money: what is unknown is less than all that is known.
+pub(super) fn least_money() -> Expr {
+    let (digits, places) = MONEY_SUM;
+    lit(ScalarValue::Decimal128(Some(1 - 10_i128.pow(u32::from(digits))), digits, places))
+}
