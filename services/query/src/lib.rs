@@ -4,7 +4,7 @@
 //!   http::routes ──► Gate (scope read) ──► Service ──► Engine::snapshot(caller, range, after)
 //!   export ────────► SpanSource ────────────┘             │
 //!                                                          ▼
-//!        read::{traces, spans, scan}: plans over one snapshot ──► rows in API.md's words
+//!        read::{traces, spans, sessions, metrics, facets, metadata, scan}: plans over one snapshot ──► rows in API.md's words
 //!        read::logs: what log records say of spans that say nothing, filled in
 //!        erase: a snapshot of everything ──► whole traces, and what was acknowledged until now ──► catalog::Erasures
 //! ```
@@ -15,7 +15,9 @@
 //! - A page's cursor holds its range and is bound to tenant, app and query, so pages neither overlap nor leave gaps,
 //!   however many rows start at the same instant.
 //!
-//! Deliberately absent until their issues: scores, sessions, metrics, the filter language, SQL.
+//! - No usage is in a sum twice, and the sums of groups are the whole (`read::metrics`, but for tags, of which a span has several).
+//!
+//! Deliberately absent until their issues: scores, the filter language, SQL.
 
 mod config;
 mod erase;
