@@ -43,6 +43,10 @@ pub(crate) fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
+/// How paths that the query service answers begin.
+const OF_QUERY: [&str; 7] =
+    ["/v1/traces", "/v1/spans", "/v1/deletions", "/v1/sessions", "/v1/metrics", "/v1/metadata", "/v1/facets"];
+
 impl Bases {
     /// Who answers `path`: what a proxy before the five would do.
     fn of(&self, method: &Method, path: &str) -> &str {
@@ -51,7 +55,7 @@ impl Bases {
         match route {
             _ if is_otlp => &self.ingest,
             "/v1/traces/export" => &self.export,
-            _ if ["/v1/traces", "/v1/spans", "/v1/deletions"].iter().any(|own| route.starts_with(own)) => &self.query,
+            _ if OF_QUERY.iter().any(|own| route.starts_with(own)) => &self.query,
             _ => &self.auth,
         }
     }
