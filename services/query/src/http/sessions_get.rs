@@ -4,7 +4,7 @@ use axum::Json as Body;
 use axum::extract::State;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
-use spanlake_model::{Caller, Fault};
+use spanlake_model::{Caller, Fault, TimeRange};
 use spanlake_transport::extract::{Path, Query};
 use spanlake_transport::response::ErrorResponse;
 use utoipa::{IntoParams, ToSchema};
@@ -97,7 +97,7 @@ async fn answer(face: &Face, caller: &Caller, id: String, params: Params) -> Res
     let found = describe(&session, caller, std::slice::from_ref(&id)).await?.pop();
     let row = found.ok_or_else(|| Fault::not_found("session"))?.into();
     let chosen = timeline(&session, caller, &id, order, from.as_ref(), limit).await?;
-    let traces = traces::describe(&session, caller, &chosen.ids()).await?;
+    let traces = traces::describe(&session, caller, &chosen.ids(), TimeRange::all()).await?;
     let last = chosen.places.last().filter(|_| chosen.has_more);
     let next_cursor = last.map(|moment| cursor::seal(&binding, range, moment));
     let data = SessionDetail { row, traces: traces.into_iter().map(TraceRow::from).collect() };

@@ -24,7 +24,7 @@ use super::filter::conditions;
 use super::order::Order;
 use super::row::Row;
 use super::sort_key::{Key, least_money};
-use super::traces::{end_ns, first_set};
+use super::traces::{end_ns, first_set, is_one_of};
 use crate::error::Error;
 
 /// What a list can be sorted by.
@@ -89,7 +89,7 @@ pub(super) const SESSION: &str = "session";
 const OF_TRACE: &str = "of_trace";
 const TOTALS: &str = "totals";
 
-/// Sessions that are looked up by their ids, for which files without them are not opened; more are found by reading all.
+/// Sessions, and traces of them, that are looked up by their ids; more are found by reading all.
 const LOOKED_UP_MAX: usize = 1_000;
 
 /// Which sessions the page holds: those that the range names, then one aggregate by session, then Top-K.
@@ -121,7 +121,7 @@ async fn ranked(
     needed.extend(matched.iter().enumerate().map(|(place, like)| bool_or(like.clone()).alias(format!("like_{place}"))));
     let is_wanted =
         (0..matched.len()).fold(col("is_in_range"), |wanted, place| wanted.and(col(format!("like_{place}"))));
-    let sessions = members(session, caller, listed)?.aggregate(vec![col(SESSION)], needed)?.filter(is_wanted)?;
+    let sessions = members(session, caller, listed).await?.aggregate(vec![col(SESSION)], needed)?.filter(is_wanted)?;
     let keyed = sessions.select(vec![sort_key(query.sort_by).alias("key"), col(SESSION)])?;
     let keyed = match &query.after {
         Some(place) => keyed.filter(beyond(place, query.order))?,
@@ -153,7 +153,7 @@ pub(crate) async fn describe(session: &TenantSession, caller: &Caller, ids: &[St
         all_of("environment")?.alias("environments"),
         array_agg(col("tags")).distinct().build()?.alias("tags"),
     ];
-    let mut described = members(session, caller, Some(ids))?.aggregate(vec![col(SESSION)], columns)?;
+    let mut described = members(session, caller, Some(ids)).await?.aggregate(vec![col(SESSION)], columns)?;
     for total in ["cost", "total_tokens", "input_tokens", "output_tokens"] {
         described = described.with_column(total, get_field(col(TOTALS), total))?;
     }
@@ -176,7 +176,7 @@ pub(crate) async fn timeline(
     after: Option<&Moment>,
     limit: usize,
 ) -> Result<Chosen<Moment>, Error> {
-    let of_session = members(session, caller, Some(&[id_of.to_owned()]))?;
+    let of_session = members(session, caller, Some(&[id_of.to_owned()])).await?;
     let traces = of_session.aggregate(vec![col("trace_id")], vec![min(start_ns()).alias("key")])?;
     let traces = traces.select(vec![col("key"), col("trace_id")])?;
     let traces = match after {
@@ -230,11 +230,36 @@ pub(super) fn membership(
     })
 }
 
-/// All spans of all traces of these sessions, or of all, priced, with their [`SESSION`].
-fn members(session: &TenantSession, caller: &Caller, listed: Option<&[String]>) -> Result<DataFrame, Error> {
-    let spans = session.priced(session.frame()?.filter(own(caller))?)?;
+/// All spans of all traces of these sessions, or of all, priced, with their [`SESSION`]. Where the traces are few, only files that hold
+/// one of them are read.
+async fn members(session: &TenantSession, caller: &Caller, listed: Option<&[String]>) -> Result<DataFrame, Error> {
     let traces = membership(session, caller, listed)?;
+    let near = match listed {
+        Some(_) => few_traces(session, traces.clone()).await?,
+        None => None,
+    };
+    let (spans, traces) = match near {
+        Some(ids) => {
+            let near = session.near(&ids).await?;
+            (near.frame()?.filter(is_one_of(&ids))?, membership(&near, caller, listed)?)
+        }
+        None => (session.frame()?, traces),
+    };
+    let spans = session.priced(spans.filter(own(caller))?)?;
     Ok(spans.join(traces, JoinType::Inner, &["trace_id"], &[OF_TRACE], None)?)
+}
+
+/// These traces, unless they are many.
+async fn few_traces(session: &TenantSession, traces: DataFrame) -> Result<Option<Vec<TraceId>>, Error> {
+    let ids = traces.select(vec![col(OF_TRACE)])?.limit(0, Some(LOOKED_UP_MAX + 1))?;
+    let mut few = Vec::new();
+    for batch in session.collect(ids).await? {
+        for row in Row::all(&batch) {
+            let trace = row.bytes(OF_TRACE)?.and_then(|bytes| TraceId::from_slice(bytes).ok());
+            few.push(trace.ok_or(Error::Column(OF_TRACE))?);
+        }
+    }
+    Ok((few.len() <= LOOKED_UP_MAX).then_some(few))
 }
 
 /// The aggregates that a sort needs.

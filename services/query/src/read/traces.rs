@@ -195,7 +195,7 @@ fn row_conditions(query: &TraceQuery) -> Vec<Expr> {
     conditions(&SpanFilter { name: None, status: None, ..query.with_span.clone() })
 }
 
-fn is_one_of(traces: &[TraceId]) -> Expr {
+pub(super) fn is_one_of(traces: &[TraceId]) -> Expr {
     col("trace_id").in_list(traces.iter().map(|trace| id(trace.as_bytes())).collect(), false)
 }
 
