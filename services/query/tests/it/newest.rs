@@ -84,7 +84,7 @@ async fn walk(face: &Face, path: &str, pages_max: usize) -> Vec<String> {
 async fn pages_from_parts_are_those_of_all_traces_at_once() {
     for seed in 0..2 {
         let dice = &mut Dice(seed);
-        let spans = spans(dice, 60);
+        let spans = spans(dice, 36);
         let world = World::new();
         // Files of hours and days, and some rows in memory, as they come.
         let (in_files, in_memory) = spans.split_at(spans.len() - 50);
