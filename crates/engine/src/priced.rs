@@ -36,6 +36,11 @@ fn columns() -> impl Iterator<Item = &'static str> {
 /// The columns it settles.
 const SETTLED: [&str; 4] = ["cost", "input_cost", "output_cost", "cost_source"];
 
+/// The settled cost of a row that has all columns of spans.
+pub(crate) fn cost(book: &Arc<Book>) -> Expr {
+    get_field(ScalarUDF::from(Price::new(book.clone())).call(columns().map(col).collect()), "cost")
+}
+
 /// The frame, which has all columns of spans, with costs by this book where the client sent none.
 pub(crate) fn priced(frame: DataFrame, book: &Arc<Book>) -> Result<DataFrame> {
     let price = ScalarUDF::from(Price::new(book.clone())).call(columns().map(col).collect());

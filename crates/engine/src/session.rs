@@ -14,7 +14,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::prelude::{SessionConfig, SessionContext, col};
+use datafusion::prelude::{Expr, SessionConfig, SessionContext, col};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
@@ -175,6 +175,12 @@ impl TenantSession {
     /// As [`Self::frame`].
     pub fn priced(&self, frame: DataFrame) -> Result<DataFrame, Error> {
         Ok(priced(frame, &self.book)?)
+    }
+
+    /// What a row of a frame with all columns, not priced yet, costs: for conditions, which are held against rows before they are
+    /// priced.
+    pub fn cost(&self) -> Expr {
+        crate::priced::cost(&self.book)
     }
 
     /// The log records that are kept beside the spans and came in its range. Files without any are not opened.

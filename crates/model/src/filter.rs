@@ -1,5 +1,17 @@
 //! Which spans.
 
+mod condition;
+mod field;
+mod language;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use condition::{Condition, Number, Operator, Test, VALUE_CHARS_MAX, VALUES_MAX};
+pub use field::{Field, Holds, KNOWN, Known};
+
 use crate::ids::{AgentId, SpanId, TraceId};
 use crate::span::{Status, Type};
 use crate::time::Timestamp;
@@ -33,6 +45,89 @@ pub struct SpanFilter {
     pub metadata: Option<(String, String)>,
     /// Attributed to this agent.
     pub agent_id: Option<AgentId>,
+    /// And what the filter language says.
+    pub filter: Filter,
+}
+
+/// Conditions of a filter at most.
+pub const CONDITIONS_MAX: usize = 20;
+
+/// What the filter language says, in either of its forms: clauses that all hold, of each of which one condition holds.
+///
+/// ```
+/// # use spanlake_model::Filter;
+/// let filter: Filter = "model = gpt-4o and (status = ERROR or latency_ms > 2000)".parse().unwrap();
+/// assert_eq!(filter.clauses().len(), 2);
+/// assert_eq!(filter.to_string().parse(), Ok(filter));
+/// let slip = "modle = gpt-4o".parse::<Filter>().unwrap_err();
+/// assert_eq!(slip.to_string(), "at character 1: there is no field 'modle'; did you mean 'model'?");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    clauses: Vec<Vec<Condition>>,
+}
+
+impl Filter {
+    /// Of clauses that were read elsewhere.
+    ///
+    /// # Errors
+    /// A clause is empty, or there are more than [`CONDITIONS_MAX`] conditions.
+    pub fn new(clauses: Vec<Vec<Condition>>) -> Result<Self, String> {
+        if clauses.iter().any(Vec::is_empty) {
+            return Err("a clause holds at least one condition".into());
+        }
+        if clauses.iter().map(Vec::len).sum::<usize>() > CONDITIONS_MAX {
+            return Err(format!("there are more than {CONDITIONS_MAX} conditions"));
+        }
+        Ok(Self { clauses })
+    }
+
+    /// Each holds when one of its conditions does.
+    pub fn clauses(&self) -> &[Vec<Condition>] {
+        &self.clauses
+    }
+
+    /// Whether every span fits.
+    pub fn is_empty(&self) -> bool {
+        self.clauses.is_empty()
+    }
+
+    /// And this one as well.
+    pub fn and(&mut self, condition: Condition) {
+        self.clauses.push(vec![condition]);
+    }
+}
+
+/// What is wrong with a filter, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("at character {}: {why}", .at + 1)]
+pub struct FilterError {
+    /// Characters before the place.
+    pub at: usize,
+    /// What would be right.
+    pub why: String,
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        language::parse(text)
+    }
+}
+
+/// In the text language; reads back as the same.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, clause) in self.clauses.iter().enumerate() {
+            let conditions: Vec<_> = clause.iter().map(Condition::to_string).collect();
+            let and = if place > 0 { " and " } else { "" };
+            match conditions.as_slice() {
+                [one] => write!(f, "{and}{one}")?,
+                several => write!(f, "{and}({})", several.join(" or "))?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A place in the order "newest start first, then trace id, then span id, all descending".

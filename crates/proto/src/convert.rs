@@ -3,8 +3,8 @@
 //! Bytes from a peer are checked here, once; what does not fit is [`Malformed`], which is our mistake and not the user's.
 
 use spanlake_model::{
-    AgentId, AppId, Caller, Fault, KeyId, MemberId, Position, Principal, Role, SpanFilter, SpanId, SpanKey, Status,
-    TenantId, TimeRange, Timestamp, TraceId, Type,
+    AgentId, AppId, Caller, Fault, Filter, KeyId, MemberId, Position, Principal, Role, SpanFilter, SpanId, SpanKey,
+    Status, TenantId, TimeRange, Timestamp, TraceId, Type,
 };
 
 use crate::pb::common::v1 as common;
@@ -159,6 +159,7 @@ impl From<SpanFilter> for query::SpanFilter {
             metadata_key,
             metadata_value,
             agent_id: filter.agent_id.map(|id| id.to_string()),
+            filter: filter.filter.to_string(),
         }
     }
 }
@@ -185,6 +186,10 @@ impl TryFrom<query::SpanFilter> for SpanFilter {
             tag: filter.tag,
             metadata,
             agent_id: parsed(filter.agent_id, |text| text.parse().ok(), "filter.agent_id")?,
+            filter: match filter.filter.as_str() {
+                "" => Filter::default(),
+                text => text.parse().map_err(|_| Malformed("filter.filter"))?,
+            },
         })
     }
 }
@@ -229,6 +234,7 @@ mod tests {
             tag: text("t"),
             metadata: Some(("k".to_owned(), String::new())),
             agent_id: Some(AgentId::from_bytes([9; 16])),
+            filter: "model = \"a b\" and (cost > 1 or tags exists)".parse().unwrap(),
         }
     }
 
@@ -276,6 +282,7 @@ mod tests {
             query::SpanFilter { status: some(""), ..good.clone() },
             query::SpanFilter { metadata_value: None, ..good.clone() },
             query::SpanFilter { agent_id: some("me"), ..good.clone() },
+            query::SpanFilter { filter: "modle = x".to_owned(), ..good.clone() },
         ] {
             assert!(SpanFilter::try_from(bad).is_err());
         }

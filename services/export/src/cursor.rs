@@ -132,7 +132,7 @@ impl QueryDigest {
 }
 
 /// Every part of a filter, as text. Written without `..`, so that a new one cannot be forgotten.
-fn parts(filter: &SpanFilter) -> [Option<String>; 14] {
+fn parts(filter: &SpanFilter) -> [Option<String>; 15] {
     let SpanFilter {
         trace_id,
         name,
@@ -147,6 +147,7 @@ fn parts(filter: &SpanFilter) -> [Option<String>; 14] {
         tag,
         metadata,
         agent_id,
+        filter,
     } = filter.clone();
     let (metadata_key, metadata_value) = metadata.unzip();
     [
@@ -164,6 +165,7 @@ fn parts(filter: &SpanFilter) -> [Option<String>; 14] {
         metadata_key,
         metadata_value,
         agent_id.map(|id| id.to_string()),
+        (!filter.is_empty()).then(|| filter.to_string()),
     ]
 }
 

@@ -5,6 +5,8 @@ mod deletion_row;
 mod deletions_create;
 mod deletions_get;
 mod facets_get;
+mod filter_schema;
+mod filters;
 mod json;
 mod metadata_keys;
 mod metrics_get;
@@ -57,6 +59,9 @@ impl Face {
 pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
     OpenApiRouter::new()
         .routes(routes!(traces_list::list))
+        .routes(routes!(traces_list::search))
+        .routes(routes!(spans_list::search))
+        .routes(routes!(filter_schema::get))
         .routes(routes!(traces_get::get, traces_delete::delete))
         .routes(routes!(spans_get::get))
         .routes(routes!(spans_list::list))

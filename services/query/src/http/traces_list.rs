@@ -3,11 +3,12 @@
 use axum::extract::State;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
-use spanlake_model::{Caller, Fault, SpanFilter};
-use spanlake_transport::extract::Query;
+use spanlake_model::{Caller, Fault, Filter, SpanFilter};
+use spanlake_transport::extract::{Body, Query};
 use spanlake_transport::response::{ErrorResponse, Page};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
+use super::filters::{Short, from_json, pair};
 use super::trace_row::TraceRow;
 use super::{Face, cursor, params};
 use crate::error::Error;
@@ -48,6 +49,24 @@ pub(super) struct Params {
     environment: Option<String>,
     /// With a span attributed to this agent.
     agent_id: Option<String>,
+    /// In the filter language: docs/api/filters.md.
+    filter: Option<String>,
+    /// Text in input or output, in any case.
+    search: Option<String>,
+    /// Together with `metadata_value`.
+    metadata_key: Option<String>,
+    /// The value under that key, compared as text.
+    metadata_value: Option<String>,
+    /// Milliseconds at least.
+    #[serde(alias = "min_duration")]
+    min_latency_ms: Option<f64>,
+    /// Milliseconds at most.
+    #[serde(alias = "max_duration")]
+    max_latency_ms: Option<f64>,
+    /// Dollars at least.
+    min_cost: Option<f64>,
+    /// Dollars at most.
+    max_cost: Option<f64>,
     /// A receipt (`X-Spanlake-Receipt`): the answer includes that write.
     #[serde(skip_serializing)]
     after: Option<String>,
@@ -69,6 +88,44 @@ pub(super) async fn list(
 ) -> Result<Page<TraceRow>, ErrorResponse> {
     let caller = face.reader(&parts).await?;
     let Query(params) = params?;
+    Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
+}
+
+/// The same by the JSON form of the filter language, in a body.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TraceSearch {
+    /// Conditions `{"field", "operator", "value"}`, which all hold, or `{"or": [conditions]}`, of which one does.
+    #[schema(value_type = Vec<Object>)]
+    #[serde(default)]
+    filter: Vec<serde_json::Value>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    start_date: Option<String>,
+    end_date: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<String>,
+    after: Option<String>,
+}
+
+/// Traces by the JSON form of the filter language; otherwise as the list.
+#[utoipa::path(
+    post, path = "/v1/traces/search", tag = "query", operation_id = "search_traces", request_body = TraceSearch,
+    responses((status = 200, description = "One page of traces.", body = Page<TraceRow>), ErrorResponse),
+)]
+pub(super) async fn search(
+    State(face): State<Face>,
+    parts: Parts,
+    body: Result<Body<TraceSearch>, ErrorResponse>,
+) -> Result<Page<TraceRow>, ErrorResponse> {
+    let caller = face.reader(&parts).await?;
+    let Body(body) = body?;
+    let filter = from_json(&body.filter)?;
+    let TraceSearch { limit, cursor, start_date, end_date, sort_by, sort_order, after, .. } = body;
+    // As text, so that the cursor of one form is good for the other.
+    let filter = (!filter.is_empty()).then(|| filter.to_string());
+    let params =
+        Params { filter, limit, cursor, start_date, end_date, sort_by, sort_order, after, ..Params::default() };
     Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
 }
 
@@ -95,6 +152,19 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<Trace
 }
 
 impl Params {
+    /// What is short for conditions, and the filter language itself.
+    fn said(&self) -> Result<Filter, Fault> {
+        Short {
+            filter: self.filter.as_deref(),
+            search: self.search.as_deref(),
+            min_latency_ms: self.min_latency_ms,
+            max_latency_ms: self.max_latency_ms,
+            min_cost: self.min_cost,
+            max_cost: self.max_cost,
+        }
+        .read()
+    }
+
     fn query(&self, face: &Face) -> Result<TraceQuery, Fault> {
         let with_span = SpanFilter {
             user_id: self.user_id.clone(),
@@ -103,6 +173,8 @@ impl Params {
             tag: self.tag.clone(),
             environment: self.environment.clone(),
             agent_id: params::parsed("agent_id", self.agent_id.as_deref())?,
+            metadata: pair(self.metadata_key.as_ref(), self.metadata_value.as_ref())?,
+            filter: self.said()?,
             ..SpanFilter::default()
         };
         let sorts = [

@@ -1,14 +1,17 @@
 //! A span filter as an expression.
 
+pub(crate) mod condition;
 mod metadata;
 
+use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::functions_nested::expr_fn::array_has;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_model::{Kind, SpanFilter, Type};
 
 use super::columns::{id, is_trace, text};
+use crate::error::Error;
 
-/// What every field that is set asks for; none asks for nothing.
+/// What every field that is set asks for, beside the filter language; none asks for nothing.
 pub(crate) fn conditions(filter: &SpanFilter) -> Vec<Expr> {
     let SpanFilter { trace_id, name, name_contains, coarse_type, kind, status, .. } = filter;
     let SpanFilter { model, user_id, session_id, environment, tag, metadata, agent_id, .. } = filter;
@@ -33,9 +36,13 @@ pub(crate) fn conditions(filter: &SpanFilter) -> Vec<Expr> {
     .collect()
 }
 
-/// All conditions at once.
-pub(crate) fn matches(filter: &SpanFilter) -> Expr {
-    conditions(filter).into_iter().reduce(Expr::and).unwrap_or(lit(true))
+/// All conditions on a span at once, those of the filter language among them, of a frame that is not priced yet.
+///
+/// # Errors
+/// The filter asks for what cannot be answered.
+pub(crate) fn matches(session: &TenantSession, filter: &SpanFilter) -> Result<Expr, Error> {
+    let said = condition::clauses(session, &filter.filter)?;
+    Ok(conditions(filter).into_iter().chain(said).reduce(Expr::and).unwrap_or(lit(true)))
 }
 
 /// Of a coarse type, as [`Kind::coarse`] has it.

@@ -115,7 +115,7 @@ fn selected(
     spans: DataFrame,
     uncounted: &Uncounted,
 ) -> Result<DataFrame, Error> {
-    let filter = matches(&query.filter);
+    let filter = matches(session, &query.filter)?;
     let mut wanted: Vec<_> = query.group_by.iter().filter_map(Dimension::attributed).collect();
     wanted.extend(filter.column_refs().into_iter().filter_map(|column| Attributed::in_column(&column.name)));
     if !wanted.is_empty() || filter != lit(true) || !query.group_by.is_empty() {

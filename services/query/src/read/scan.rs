@@ -47,7 +47,7 @@ pub(crate) async fn start(
 ) -> Result<Scan, Error> {
     let columns = if request.without_io { Columns::WithoutIo } else { Columns::All };
     let has_logs = !request.without_io && logs::are_there(&session, caller).await?;
-    let wanted = own(caller).and(matches(&request.filter));
+    let wanted = own(caller).and(matches(&session, &request.filter)?);
     let rows = Arc::new(Rows { session, caller: *caller, has_logs, wanted, columns });
     let total = rows.count().await?;
     let chunks = rows.chunks(request.after, request.limit, chunk_rows.max(1)).await?;

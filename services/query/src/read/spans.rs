@@ -1,5 +1,7 @@
 //! Spans: which columns are read, and back into our words.
 
+pub(crate) mod list;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use spanlake_engine::TenantSession;

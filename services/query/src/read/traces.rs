@@ -9,6 +9,7 @@
 //! - Tokens and cost are summed over calls of providers, each once ([`call_totals`]).
 //! - A trace matches a filter when one of its spans does; `name` and `status` are held against the trace's own.
 
+mod filtered;
 mod most;
 mod newest;
 mod row;
@@ -132,7 +133,7 @@ async fn find(
     of: Option<&[TraceId]>,
     limit: usize,
 ) -> Result<Vec<Found>, Error> {
-    let fitting = Fitting::of(query, sort_columns(query.sort_by)?)?;
+    let fitting = Fitting::of(session, query, sort_columns(query.sort_by)?)?;
     let traces = fitting.traces(session, caller, of)?;
     let key = sort_key(query.sort_by)?.alias("key");
     let keyed = traces.select(vec![key, col("trace_id"), col("start_ns"), col("last_ns")])?;
@@ -156,30 +157,39 @@ struct Fitting {
 }
 
 impl Fitting {
-    fn of(query: &TraceQuery, extra: Vec<Expr>) -> Result<Self, Error> {
-        let matched = row_conditions(query);
-        let mut columns = vec![min(start_ns()).alias("start_ns"), max(start_ns()).alias("last_ns")];
-        columns.extend(extra);
-        if query.name.is_some() && query.sort_by != SortBy::Name {
-            columns.extend(names()?);
-        }
-        if query.status.is_some() && query.sort_by != SortBy::Status {
-            columns.extend(statuses()?);
-        }
-        let alike = matched.into_iter().enumerate();
-        columns.extend(alike.clone().map(|(place, like)| bool_or(like).alias(format!("like_{place}"))));
-        let mut wanted = col("start_ns").gt_eq(lit(query.range.start().as_nanos()));
-        wanted = wanted.and(col("start_ns").lt(lit(query.range.end().as_nanos())));
-        for (place, _) in alike {
-            wanted = wanted.and(col(format!("like_{place}")));
+    fn of(session: &TenantSession, query: &TraceQuery, extra: Vec<Expr>) -> Result<Self, Error> {
+        let mut fitting = Self { columns: Vec::new(), wanted: in_range(query.range) };
+        fitting.needs([min(start_ns()).alias("start_ns"), max(start_ns()).alias("last_ns")]);
+        fitting.needs(extra);
+        for (place, like) in row_conditions(query).into_iter().enumerate() {
+            let column = format!("like_{place}");
+            fitting.needs([bool_or(like).alias(&column)]);
+            fitting.wants(col(column));
         }
         if let Some(name) = &query.name {
-            wanted = wanted.and(name_of_trace().eq(text(name)));
+            fitting.needs(names()?);
+            fitting.wants(name_of_trace().eq(text(name)));
         }
         if let Some(status) = query.status {
-            wanted = wanted.and(rank_of_status()?.eq(lit(rank(status))));
+            fitting.needs(statuses()?);
+            fitting.wants(rank_of_status()?.eq(lit(rank(status))));
         }
-        Ok(Self { columns, wanted })
+        filtered::add(&mut fitting, session, &query.with_span.filter)?;
+        Ok(fitting)
+    }
+
+    /// Adds columns, each once.
+    fn needs(&mut self, columns: impl IntoIterator<Item = Expr>) {
+        for column in columns {
+            let name = column.schema_name().to_string();
+            if !self.columns.iter().any(|known| known.schema_name().to_string() == name) {
+                self.columns.push(column);
+            }
+        }
+    }
+
+    fn wants(&mut self, condition: Expr) {
+        self.wanted = std::mem::take(&mut self.wanted).and(condition);
     }
 
     /// Of these traces, or of all.
@@ -190,7 +200,13 @@ impl Fitting {
     }
 }
 
-/// What one span of a trace must be like; each may be another span.
+/// Traces that begin in it.
+fn in_range(range: TimeRange) -> Expr {
+    let begun = col("start_ns").gt_eq(lit(range.start().as_nanos()));
+    begun.and(col("start_ns").lt(lit(range.end().as_nanos())))
+}
+
+/// What one span of a trace must be like, beside the filter language; each may be another span.
 fn row_conditions(query: &TraceQuery) -> Vec<Expr> {
     conditions(&SpanFilter { name: None, status: None, ..query.with_span.clone() })
 }

@@ -62,6 +62,12 @@ impl Face {
         body
     }
 
+    /// As [`Self::get`], with a body of JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = Request::post(path).header("content-type", "application/json");
+        self.send_as([1, 1, 0], request, Body::from(body.to_string())).await
+    }
+
     /// As the key of (tenant, app, agent or 0).
     pub async fn get_as(&self, holder: [u8; 3], path: &str) -> (StatusCode, Value) {
         self.send_as(holder, Request::get(path), Body::empty()).await

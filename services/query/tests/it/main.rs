@@ -6,6 +6,7 @@ mod costs;
 mod erasing;
 mod face;
 mod facets;
+mod filters;
 mod isolation;
 mod logs;
 mod metrics;

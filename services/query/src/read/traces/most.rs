@@ -64,7 +64,8 @@ impl Place {
 async fn candidates(session: &TenantSession, caller: &Caller, query: &TraceQuery) -> Result<Vec<Candidate>, Error> {
     let column = if query.sort_by == SortBy::Cost { "cost" } else { "total_tokens" };
     let bound = sum(col(column)).filter(col(column).gt(lit(0_i64))).build()?.alias("bound");
-    let traces = Fitting::of(query, vec![bound])?.traces(session, caller, None)?.filter(col("bound").is_not_null())?;
+    let traces =
+        Fitting::of(session, query, vec![bound])?.traces(session, caller, None)?.filter(col("bound").is_not_null())?;
     let order = ["bound", "trace_id"].map(|key| col(key).sort(false, false)).to_vec();
     let most = traces.select(vec![col("bound"), col("trace_id")])?.sort(order)?.limit(0, Some(COUNTED_MAX))?;
     let mut candidates = Vec::new();

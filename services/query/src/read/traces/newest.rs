@@ -12,13 +12,14 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use spanlake_engine::datafusion::prelude::col;
+use spanlake_engine::datafusion::prelude::{Expr, col};
 use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, TimeRange, Timestamp, TraceId};
 use spanlake_store::rows::ids;
 
 use super::{Chosen, Found, Key, Place, TraceQuery, find, own, row_conditions};
 use crate::error::Error;
+use crate::read::filter::condition::necessary;
 
 /// Rows of the first part, for each trace of a page: a few times what an agent's run has.
 const ROWS_A_TRACE: u64 = 64;
@@ -37,11 +38,13 @@ pub(super) async fn choose(
     caller: &Caller,
     query: &TraceQuery,
 ) -> Result<Option<Chosen>, Error> {
-    let mut end = newest_span(query);
+    let wanted = row_conditions(query).into_iter().next();
+    let wanted = wanted.map_or_else(|| necessary(session, &query.with_span.filter), |wanted| Ok(Some(wanted)))?;
+    let mut end = newest_span(query, wanted.is_none());
     let mut rows = ROWS_A_TRACE.saturating_mul(query.limit as u64 + 1);
     let (mut met, mut found) = (HashSet::new(), Vec::new());
     while let Some(part) = session.part_before(end, rows) {
-        let mut new = spans_in(session, caller, query, part).await?;
+        let mut new = spans_in(session, caller, wanted.as_ref(), part).await?;
         new.retain(|trace| met.insert(*trace));
         if met.len() > TRACES_MAX {
             return Ok(None);
@@ -71,29 +74,29 @@ impl Place {
 }
 
 /// Behind the last span by which a trace of the page can be met. Its first span will do, unless one is asked for that may be later.
-fn newest_span(query: &TraceQuery) -> Timestamp {
+fn newest_span(query: &TraceQuery, is_met_by_any: bool) -> Timestamp {
     let first = match query.after.as_ref().and_then(Place::start) {
         Some(start) => Timestamp::from_nanos(start.saturating_add(1)).min(query.range.end()),
         None => query.range.end(),
     };
-    match (row_conditions(query).is_empty(), &query.after) {
+    match (is_met_by_any, &query.after) {
         (true, _) => first,
         (false, None) => TimeRange::all().end(),
         (false, Some(_)) => first.plus(LONGEST),
     }
 }
 
-/// The traces with a span in this part of the range, of the kind that is asked for.
+/// The traces with a span in this part of the range that is as wanted: a trace needs a span for each condition, so one for any of
+/// them.
 async fn spans_in(
     session: &TenantSession,
     caller: &Caller,
-    query: &TraceQuery,
+    wanted: Option<&Expr>,
     part: TimeRange,
 ) -> Result<Vec<TraceId>, Error> {
     let mut frame = session.frame()?.filter(own(caller).and(starts_in(part)))?;
-    // A trace needs a span for each condition, so one for any of them.
-    if let Some(condition) = row_conditions(query).into_iter().next() {
-        frame = frame.filter(condition)?;
+    if let Some(wanted) = wanted {
+        frame = frame.filter(wanted.clone())?;
     }
     let mut traces = Vec::new();
     for batch in session.collect(frame.aggregate(vec![col("trace_id")], vec![])?).await? {

@@ -1,0 +1,236 @@
+//! The text language: `model = gpt-4o and (status = ERROR or latency_ms > 2000) and metadata.plan exists`.
+//!
+//! ```text
+//! filter    = clause { "and" clause }
+//! clause    = condition | "(" condition { "or" condition } ")"
+//! condition = field operator [ value | "(" value { "," value } ")" | value "and" value ]
+//! value     = word | "…" | '…'          a backslash keeps what follows it, in quotes
+//! ```
+//! Words of the language are read in any case.
+
+use super::condition::{Condition, Operator};
+use super::field::Field;
+use super::{CONDITIONS_MAX, Filter, FilterError};
+
+/// Bytes of a filter at most.
+const BYTES_MAX: usize = 16 << 10;
+
+pub(super) fn parse(text: &str) -> Result<Filter, FilterError> {
+    if text.len() > BYTES_MAX {
+        return Err(FilterError { at: 0, why: format!("it is longer than {BYTES_MAX} bytes") });
+    }
+    let mut reader = Reader { tokens: tokens(text)?, next: 0, conditions: 0 };
+    let mut clauses = vec![reader.clause()?];
+    while reader.word_is("and") {
+        clauses.push(reader.clause()?);
+    }
+    match reader.peek() {
+        (_, Token::End) => Ok(Filter { clauses }),
+        (at, Token::Word(word)) if word.eq_ignore_ascii_case("or") => {
+            Err(FilterError { at: *at, why: "'or' stands in parentheses: (a or b) and c".into() })
+        }
+        (at, token) => Err(FilterError { at: *at, why: format!("expected 'and' or the end, found {}", token.shown()) }),
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Token {
+    Word(String),
+    Quoted(String),
+    Sign(&'static str),
+    Open,
+    Close,
+    Comma,
+    End,
+}
+
+impl Token {
+    fn shown(&self) -> String {
+        match self {
+            Self::Word(word) | Self::Quoted(word) => format!("'{}'", word.chars().take(40).collect::<String>()),
+            Self::Sign(sign) => format!("'{sign}'"),
+            Self::Open => "'('".into(),
+            Self::Close => "')'".into(),
+            Self::Comma => "','".into(),
+            Self::End => "the end".into(),
+        }
+    }
+}
+
+/// Longer ones first.
+const SIGNS: [&str; 6] = [">=", "<=", "!=", "=", ">", "<"];
+
+/// Each with the place of its first character.
+fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
+    let chars: Vec<char> = text.chars().collect();
+    let (mut tokens, mut at) = (Vec::new(), 0);
+    while let Some(&first) = chars.get(at) {
+        let begun = at;
+        if first.is_whitespace() {
+            at += 1;
+            continue;
+        }
+        let sign =
+            SIGNS.iter().find(|sign| sign.chars().enumerate().all(|(place, c)| chars.get(at + place) == Some(&c)));
+        let token = if let Some(sign) = sign {
+            at += sign.len();
+            Token::Sign(sign)
+        } else if first == '"' || first == '\'' {
+            let (value, after) = quoted(&chars, at)?;
+            at = after;
+            Token::Quoted(value)
+        } else if let Some(token) =
+            [('(', Token::Open), (')', Token::Close), (',', Token::Comma)].into_iter().find(|(c, _)| *c == first)
+        {
+            at += 1;
+            token.1
+        } else {
+            let ends = |c: &char| c.is_whitespace() || "()=<>!,\"'".contains(*c);
+            let length = chars[at..].iter().position(ends).unwrap_or(chars.len() - at);
+            if length == 0 {
+                return Err(FilterError { at, why: format!("'{first}' is not expected") });
+            }
+            at += length;
+            Token::Word(chars[begun..at].iter().collect())
+        };
+        tokens.push((begun, token));
+    }
+    tokens.push((chars.len(), Token::End));
+    Ok(tokens)
+}
+
+fn quoted(chars: &[char], begun: usize) -> Result<(String, usize), FilterError> {
+    let (quote, mut at, mut value) = (chars[begun], begun + 1, String::new());
+    loop {
+        match chars.get(at) {
+            None => return Err(FilterError { at: begun, why: "the quote is not closed".into() }),
+            Some('\\') if at + 1 < chars.len() => {
+                value.push(chars[at + 1]);
+                at += 2;
+            }
+            Some(c) if *c == quote => return Ok((value, at + 1)),
+            Some(c) => {
+                value.push(*c);
+                at += 1;
+            }
+        }
+    }
+}
+
+struct Reader {
+    tokens: Vec<(usize, Token)>,
+    next: usize,
+    conditions: usize,
+}
+
+impl Reader {
+    fn peek(&self) -> &(usize, Token) {
+        &self.tokens[self.next.min(self.tokens.len() - 1)]
+    }
+
+    fn take(&mut self) -> (usize, Token) {
+        let token = self.peek().clone();
+        self.next += 1;
+        token
+    }
+
+    /// Takes this word if it is next.
+    fn word_is(&mut self, wanted: &str) -> bool {
+        let is_next = matches!(self.peek(), (_, Token::Word(word)) if word.eq_ignore_ascii_case(wanted));
+        self.next += usize::from(is_next);
+        is_next
+    }
+
+    fn wanted(&mut self, wanted: &Token, what: &str) -> Result<(), FilterError> {
+        match self.take() {
+            (_, token) if token == *wanted => Ok(()),
+            (at, token) => Err(FilterError { at, why: format!("expected {what}, found {}", token.shown()) }),
+        }
+    }
+
+    fn clause(&mut self) -> Result<Vec<Condition>, FilterError> {
+        if self.peek().1 != Token::Open {
+            return Ok(vec![self.condition()?]);
+        }
+        self.take();
+        let mut conditions = vec![self.condition()?];
+        while self.word_is("or") {
+            conditions.push(self.condition()?);
+        }
+        self.wanted(&Token::Close, "'or' or ')'")?;
+        Ok(conditions)
+    }
+
+    fn condition(&mut self) -> Result<Condition, FilterError> {
+        self.conditions += 1;
+        let (at, token) = self.take();
+        if self.conditions > CONDITIONS_MAX {
+            return Err(FilterError { at, why: format!("there are more than {CONDITIONS_MAX} conditions") });
+        }
+        let Token::Word(name) = token else {
+            let hint = if token == Token::Open { "; parentheses do not nest" } else { "" };
+            return Err(FilterError { at, why: format!("expected a field, found {}{hint}", token.shown()) });
+        };
+        let field = Field::parse(&name).map_err(|why| FilterError { at, why })?;
+        let operator = self.operator()?;
+        let values = self.values(operator)?;
+        Condition::new(field, operator, values).map_err(|why| FilterError { at, why })
+    }
+
+    fn operator(&mut self) -> Result<Operator, FilterError> {
+        let (at, token) = self.take();
+        let unknown = |found: &Token| {
+            let known: Vec<_> = Operator::ALL.iter().map(|(_, text, _)| *text).collect();
+            FilterError {
+                at,
+                why: format!("expected an operator, found {}; there are {}", found.shown(), known.join(", ")),
+            }
+        };
+        let written = match &token {
+            Token::Sign(sign) => (*sign).to_owned(),
+            Token::Word(word) => word.to_lowercase(),
+            other => return Err(unknown(other)),
+        };
+        let written = match written.as_str() {
+            "not" if self.word_is("contains") => "not contains",
+            "not" if self.word_is("in") => "not in",
+            "starts" if self.word_is("with") => "starts with",
+            "ends" if self.word_is("with") => "ends with",
+            "does" if self.word_is("not") && self.word_is("exist") => "does not exist",
+            other => other,
+        };
+        let found = Operator::ALL.iter().find(|(_, text, _)| *text == written).map(|(operator, ..)| *operator);
+        found.ok_or_else(|| unknown(&token))
+    }
+
+    fn values(&mut self, operator: Operator) -> Result<Vec<String>, FilterError> {
+        match operator {
+            Operator::Exists | Operator::Missing => Ok(Vec::new()),
+            Operator::In | Operator::NotIn => {
+                self.wanted(&Token::Open, "'('")?;
+                let mut values = vec![self.value()?];
+                while self.peek().1 == Token::Comma {
+                    self.take();
+                    values.push(self.value()?);
+                }
+                self.wanted(&Token::Close, "',' or ')'")?;
+                Ok(values)
+            }
+            Operator::Between => {
+                let low = self.value()?;
+                if !self.word_is("and") {
+                    return Err(FilterError { at: self.peek().0, why: "expected 'and': between 1 and 2".into() });
+                }
+                Ok(vec![low, self.value()?])
+            }
+            _ => Ok(vec![self.value()?]),
+        }
+    }
+
+    fn value(&mut self) -> Result<String, FilterError> {
+        match self.take() {
+            (_, Token::Word(value) | Token::Quoted(value)) => Ok(value),
+            (at, token) => Err(FilterError { at, why: format!("expected a value, found {}", token.shown()) }),
+        }
+    }
+}

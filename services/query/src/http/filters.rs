@@ -1,0 +1,187 @@
+//! The filter language in requests: as text, as parameters, as JSON. All three make one [`Filter`].
+
+use serde_json::{Map, Value};
+use spanlake_model::{CONDITIONS_MAX, Code, Condition, Fault, Field, Filter, FilterError, Operator};
+
+use super::params::refused;
+
+/// Parameters of lists that are short for conditions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Short<'a> {
+    /// The text language.
+    pub(super) filter: Option<&'a str>,
+    /// In input or output.
+    pub(super) search: Option<&'a str>,
+    pub(super) min_latency_ms: Option<f64>,
+    pub(super) max_latency_ms: Option<f64>,
+    pub(super) min_cost: Option<f64>,
+    pub(super) max_cost: Option<f64>,
+}
+
+impl Short<'_> {
+    /// All of them together.
+    ///
+    /// # Errors
+    /// `invalid_filter` that points at the place in the text, `invalid_query_params` for another parameter.
+    pub(super) fn read(self) -> Result<Filter, Fault> {
+        let mut clauses = match self.filter {
+            Some(text) => text.parse::<Filter>().map_err(|error| slip(&error))?.clauses().to_vec(),
+            None => Vec::new(),
+        };
+        if let Some(word) = self.search {
+            let contains = |field| condition("search", field, Operator::Contains, word.to_owned());
+            clauses.push(vec![contains("input")?, contains("output")?]);
+        }
+        let bounds = [
+            ("min_latency_ms", "latency_ms", Operator::AtLeast, self.min_latency_ms),
+            ("max_latency_ms", "latency_ms", Operator::AtMost, self.max_latency_ms),
+            ("min_cost", "cost", Operator::AtLeast, self.min_cost),
+            ("max_cost", "cost", Operator::AtMost, self.max_cost),
+        ];
+        for (parameter, field, operator, value) in bounds {
+            if let Some(value) = value {
+                clauses.push(vec![condition(parameter, field, operator, value.to_string())?]);
+            }
+        }
+        Filter::new(clauses).map_err(|why| refused("filter", why))
+    }
+}
+
+fn condition(parameter: &str, field: &str, operator: Operator, value: String) -> Result<Condition, Fault> {
+    let condition = Field::parse(field).and_then(|field| Condition::new(field, operator, vec![value]));
+    condition.map_err(|why| refused(parameter, why))
+}
+
+fn slip(error: &FilterError) -> Fault {
+    Fault::new(Code::InvalidFilter, format!("The filter cannot be read: {error}.")).detail("filter", error.to_string())
+}
+
+/// Both halves of a pair, or none.
+///
+/// # Errors
+/// Half a pair; names the half that is missing.
+pub(super) fn pair(key: Option<&String>, value: Option<&String>) -> Result<Option<(String, String)>, Fault> {
+    match (key, value) {
+        (Some(key), Some(value)) => Ok(Some((key.clone(), value.clone()))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(refused("metadata_value", "is required together with metadata_key")),
+        (None, Some(_)) => Err(refused("metadata_key", "is required together with metadata_value")),
+    }
+}
+
+/// The JSON form: `[{"field", "operator", "value"} | {"or": […]}]`.
+///
+/// # Errors
+/// `invalid_filter` with the path of what is wrong.
+pub(super) fn from_json(clauses: &[Value]) -> Result<Filter, Fault> {
+    if clauses.len() > CONDITIONS_MAX {
+        return Err(wrong("filter", format_args!("holds more than {CONDITIONS_MAX} conditions")));
+    }
+    let read = clauses.iter().enumerate().map(|(place, clause)| self::clause(&format!("filter[{place}]"), clause));
+    Filter::new(read.collect::<Result<_, _>>()?).map_err(|why| wrong("filter", why))
+}
+
+fn wrong(path: &str, why: impl std::fmt::Display) -> Fault {
+    Fault::new(Code::InvalidFilter, format!("The filter cannot be read: {path} {why}.")).detail(path, why.to_string())
+}
+
+fn clause(path: &str, clause: &Value) -> Result<Vec<Condition>, Fault> {
+    let object = clause.as_object().ok_or_else(|| wrong(path, "must be an object"))?;
+    match object.get("or") {
+        None => Ok(vec![leaf(path, object)?]),
+        Some(Value::Array(leaves)) if object.len() == 1 => {
+            let read = leaves.iter().enumerate().map(|(place, one)| {
+                let path = format!("{path}.or[{place}]");
+                let object = one.as_object().ok_or_else(|| wrong(&path, "must be an object"))?;
+                leaf(&path, object)
+            });
+            read.collect()
+        }
+        Some(_) => Err(wrong(path, "must hold \"or\" with a list of conditions, and nothing else")),
+    }
+}
+
+const KEYS: [&str; 3] = ["field", "operator", "value"];
+
+fn leaf(path: &str, object: &Map<String, Value>) -> Result<Condition, Fault> {
+    if let Some(other) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(wrong(path, format_args!("holds '{other}'; it takes field, operator and value")));
+    }
+    let word = |key: &str| match object.get(key) {
+        Some(Value::String(word)) => Ok(word.as_str()),
+        _ => Err(wrong(&format!("{path}.{key}"), "must be a text")),
+    };
+    let field = Field::parse(word("field")?).map_err(|why| wrong(&format!("{path}.field"), why))?;
+    let operator = Operator::from_json(word("operator")?).ok_or_else(|| {
+        let known: Vec<_> = Operator::ALL.iter().map(|(.., json)| *json).collect();
+        wrong(&format!("{path}.operator"), format_args!("is not one of {}", known.join(", ")))
+    })?;
+    let values = values(object.get("value"))
+        .ok_or_else(|| wrong(&format!("{path}.value"), "must be a text, a number, a boolean, or a list of them"))?;
+    Condition::new(field, operator, values).map_err(|why| wrong(path, why))
+}
+
+/// As they would be written in the text language.
+fn values(value: Option<&Value>) -> Option<Vec<String>> {
+    match value {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(values)) => values.iter().map(scalar).collect(),
+        Some(one) => Some(vec![scalar(one)?]),
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn text_json_and_parameters_are_one_filter() {
+        let text = r#"(input contains "a b" or output contains "a b") and latency_ms >= "2.5""#;
+        let short = Short { search: Some("a b"), min_latency_ms: Some(2.5), ..Short::default() };
+        let json = json!([
+            {"or": [
+                {"field": "input", "operator": "contains", "value": "a b"},
+                {"field": "output", "operator": "contains", "value": "a b"},
+            ]},
+            {"field": "latency", "operator": "gte", "value": 2.5},
+        ]);
+        let read = text.parse::<Filter>().unwrap();
+        assert_eq!(short.read().unwrap(), read);
+        assert_eq!(from_json(json.as_array().unwrap()).unwrap(), read);
+    }
+
+    #[test]
+    fn what_is_wrong_in_json_is_named_by_its_path() {
+        for (clause, path) in [
+            (json!(7), "filter[0]"),
+            (json!({"field": "modle", "operator": "equals", "value": "x"}), "filter[0].field"),
+            (json!({"field": "model", "operator": "is", "value": "x"}), "filter[0].operator"),
+            (json!({"field": "model", "operator": "equals", "value": {}}), "filter[0].value"),
+            (json!({"field": "model", "operator": "equals", "value": "x", "case": true}), "filter[0]"),
+            (
+                json!({"or": [{"field": "model", "operator": "exists"}, {"field": 1, "operator": "exists"}]}),
+                "filter[0].or[1].field",
+            ),
+            (json!({"or": []}), "filter"),
+            (json!({"or": [], "field": "model"}), "filter[0]"),
+            (json!({"field": "cost", "operator": "between", "value": [1]}), "filter[0]"),
+        ] {
+            let fault = from_json(std::slice::from_ref(&clause)).unwrap_err();
+            assert_eq!(
+                (fault.code, fault.details.keys().next().unwrap().as_str()),
+                (Code::InvalidFilter, path),
+                "{clause}"
+            );
+        }
+    }
+}
