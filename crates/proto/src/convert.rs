@@ -3,8 +3,8 @@
 //! Bytes from a peer are checked here, once; what does not fit is [`Malformed`], which is our mistake and not the user's.
 
 use spanlake_model::{
-    AgentId, AppId, Caller, Fault, Filter, KeyId, MemberId, Position, Principal, Role, SpanFilter, SpanId, SpanKey,
-    Status, TenantId, TimeRange, Timestamp, TraceId, Type,
+    AgentId, AppId, Caller, Fault, Filter, KeyId, MemberId, Position, Principal, Receipt, Role, SpanFilter, SpanId,
+    SpanKey, Status, TenantId, TimeRange, Timestamp, TraceId, Type,
 };
 
 use crate::pb::common::v1 as common;
@@ -42,6 +42,11 @@ where
 
 pub(crate) fn to_usize(number: u64, what: &'static str) -> Result<usize, Malformed> {
     usize::try_from(number).map_err(|_| Malformed(what))
+}
+
+/// A receipt as text; no text means none.
+pub(crate) fn receipt(text: &str, what: &'static str) -> Result<Option<Receipt>, Malformed> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| Malformed(what)) }
 }
 
 impl From<&Caller> for common::Caller {

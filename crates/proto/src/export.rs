@@ -2,16 +2,51 @@
 
 mod grpc;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use spanlake_model::{Caller, Fault, SpanFilter, TimeRange};
+use spanlake_model::{Caller, Fault, Receipt, SpanFilter, TimeRange};
 
 pub use grpc::{Client, service};
 
-/// Which rows, as which lines.
+/// How a row is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A span with its fields, as a line of JSON.
+    #[default]
+    Jsonl,
+    /// The conversation in a span, as a line of JSON that fine-tuning takes.
+    OpenAi,
+    /// A span with its fields, as a record of a table with a header.
+    Csv,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Jsonl, Self::OpenAi, Self::Csv];
+
+    /// As parameters spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::OpenAi => "openai",
+            Self::Csv => "csv",
+        }
+    }
+
+    /// Reads what [`Self::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == text)
+    }
+}
+
+/// Which rows, written how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportRequest {
+    /// How.
+    pub format: Format,
     /// Started in this range.
     pub range: TimeRange,
     /// And like this.
@@ -22,9 +57,35 @@ pub struct ExportRequest {
     pub limit: usize,
     /// Leave input and output out.
     pub lightweight: bool,
+    /// Include the write that was answered with this.
+    pub receipt: Option<Receipt>,
 }
 
-/// Streams lines of JSON, the trailer last. A stream that ends in an error has no trailer.
+/// A part of an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Of the text, in whole rows.
+    Bytes(Bytes),
+    /// The last piece. A stream without it is incomplete.
+    Summary(Summary),
+}
+
+/// What an export has brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows that match, on all pages.
+    pub total: u64,
+    /// Rows on this page.
+    pub exported: u64,
+    /// Rows of this page that cannot be written in this format.
+    pub skipped: u64,
+    /// How many for which reason.
+    pub skip_reasons: BTreeMap<String, u64>,
+    /// Where the next page starts; set exactly when this one is full.
+    pub next_cursor: Option<String>,
+}
+
+/// Streams rows as text, then the summary. A stream that ends in an error has none.
 #[async_trait]
 pub trait Export: Send + Sync + 'static {
     /// Starts the export.
@@ -32,5 +93,5 @@ pub trait Export: Send + Sync + 'static {
         &self,
         caller: &Caller,
         request: ExportRequest,
-    ) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault>;
+    ) -> Result<BoxStream<'static, Result<Piece, Fault>>, Fault>;
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use spanlake_model::{Caller, Fault, Position, SpanFilter, TimeRange};
+use spanlake_model::{Caller, Fault, Position, Receipt, SpanFilter, TimeRange};
 
 pub use flight::{FlightClient, flight_service};
 
@@ -24,19 +24,25 @@ pub struct ScanRequest {
     pub limit: usize,
     /// Leave `input` and `output` null, unread.
     pub without_io: bool,
+    /// Include the write that was answered with this.
+    pub receipt: Option<Receipt>,
 }
 
 /// The answer to a scan: one snapshot, streamed.
 pub struct Scan {
     /// How many rows match in the range, ignoring `after` and `limit`.
     pub total: u64,
+    /// How many rows the stream brings; one that ends earlier without an error is broken.
+    pub rows: u64,
+    /// The last of them.
+    pub last: Option<Position>,
     /// The rows in order, in `store::schema` of spans.
     pub batches: BoxStream<'static, Result<RecordBatch, Fault>>,
 }
 
 impl fmt::Debug for Scan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scan").field("total", &self.total).finish_non_exhaustive()
+        f.debug_struct("Scan").field("total", &self.total).field("rows", &self.rows).finish_non_exhaustive()
     }
 }
 

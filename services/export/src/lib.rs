@@ -1,23 +1,26 @@
-//! Takes data out again: rows as lines of JSON, streamed.
+//! Takes data out again: spans as lines of JSON, as conversations for fine-tuning, or as a table; streamed.
 //!
 //! ```text
 //!   GET /v1/traces/export ──► access::Gate ──► params ──► Service::plan ──► gate.take(exports) ──► Service::start
 //!                                                                                                      │
-//!   the body  ◄── lines, then the trailer ◄── a chunk at a time ◄── record batches ◄── dyn SpanSource ◄┘
+//!   the body  ◄── text, then the summary ◄── line, chat or csv ◄── record batches ◄── dyn SpanSource ◄──┘
 //! ```
 //!
 //! Invariants
-//! - Memory is flat: one record batch and one chunk of lines, whatever the export's size. The client's pace is ours.
-//! - The trailer is the last line and the proof of completeness. A stream that breaks has none, and the HTTP body is
-//!   cut off rather than ended.
+//! - Memory is flat: one record batch and one chunk of text, whatever the export's size. The client's pace is ours.
+//! - The summary is last and the proof of completeness: as many rows came as the query announced. JSON has it as its last
+//!   line, and every format as HTTP trailers. A stream that breaks has none, and the HTTP body is cut off rather than ended.
 //! - A cursor continues exactly where the page before ended, also among rows of one instant, and fits one query only.
 //! - A request that is refused for what it says is not counted against the limit.
 //!
 //! A row is a span. Scores do not exist yet, so a row has no `scores` and a filter on them is refused.
 
+mod answer;
+mod chat;
+mod csv;
 pub mod cursor;
 mod line;
-mod lines;
+mod pieces;
 mod service;
 mod traces;
 
@@ -28,7 +31,7 @@ use spanlake_access::Gate;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use service::{Plan, Service};
+pub use service::{Plan, Service, Started};
 
 /// Rows in one export at most, and how many when the request does not say.
 pub const LIMIT_MAX: usize = 2_000;

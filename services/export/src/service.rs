@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::BoxStream;
 use spanlake_model::{Caller, Clock, Code, Fault, Scope, Timestamp};
-use spanlake_proto::export::{Export, ExportRequest};
+use spanlake_proto::export::{Export, ExportRequest, Format, Piece};
 use spanlake_proto::query::{ScanRequest, SpanSource};
 
-use crate::cursor::{Cursor, QueryDigest};
-use crate::lines::{self, Query};
-use crate::{Config, LIMIT_MAX};
+use crate::cursor::{Cursor, Page, QueryDigest};
+use crate::{Config, LIMIT_MAX, pieces};
 
 /// Makes exports from whoever has the spans.
 pub struct Service {
@@ -25,8 +23,21 @@ pub struct Service {
 #[derive(Clone, Debug)]
 pub struct Plan {
     caller: Caller,
+    format: Format,
     scan: ScanRequest,
-    query: Query,
+    digest: QueryDigest,
+}
+
+/// An export under way.
+pub struct Started {
+    /// Rows that match, on all pages.
+    pub total: u64,
+    /// Rows on this page, whether they can be written or not.
+    pub rows: u64,
+    /// Where the next page starts; set exactly when this one is full.
+    pub next_cursor: Option<String>,
+    /// The text, then the summary.
+    pub pieces: BoxStream<'static, Result<Piece, Fault>>,
 }
 
 impl Service {
@@ -47,18 +58,22 @@ impl Service {
     ///
     /// # Errors
     /// `forbidden` without the scope `export`; `invalid_query_params` for a limit out of bounds and for a cursor that is
-    /// none or belongs to another query.
+    /// none or belongs to another query, and for conversations without what was said.
     pub fn plan(&self, caller: &Caller, request: ExportRequest) -> Result<Plan, Fault> {
         caller.require(Scope::Export)?;
-        let ExportRequest { range, filter, cursor, limit, lightweight } = request;
+        let ExportRequest { format, range, filter, cursor, limit, lightweight, receipt } = request;
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(Fault::new(Code::InvalidQueryParams, "The limit is out of bounds.")
                 .detail("limit", format!("must be from 1 to {LIMIT_MAX}")));
         }
+        if lightweight && format == Format::OpenAi {
+            return Err(Fault::new(Code::InvalidQueryParams, "A conversation needs what was said.")
+                .detail("lightweight", "leaves out input and output, of which openai rows are made; leave it out"));
+        }
         let digest = QueryDigest::of(caller, range, &filter);
         let after = cursor.map(|text| Cursor::parse(&text)?.position(digest)).transpose()?;
-        let scan = ScanRequest { range, filter, after, limit, without_io: lightweight };
-        Ok(Plan { caller: *caller, scan, query: Query { range, digest, limit } })
+        let scan = ScanRequest { range, filter, after, limit, without_io: lightweight, receipt };
+        Ok(Plan { caller: *caller, format, scan, digest })
     }
 
     /// Starts what has been planned. Dropping the stream stops it.
@@ -66,9 +81,14 @@ impl Service {
     /// # Errors
     /// Whatever the source answers; what fails later comes in the stream, which then ends without a trailer.
     #[tracing::instrument(name = "export.start", skip_all, fields(tenant.id = %plan.caller.tenant()))]
-    pub async fn start(&self, plan: Plan) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault> {
-        let scan = self.spans.scan(&plan.caller, plan.scan).await?;
-        Ok(lines::stream(scan, plan.query))
+    pub async fn start(&self, plan: Plan) -> Result<Started, Fault> {
+        let Plan { caller, format, scan, digest } = plan;
+        let (range, limit) = (scan.range, scan.limit as u64);
+        let scan = self.spans.scan(&caller, scan).await?;
+        let last = scan.last.filter(|_| scan.rows == limit);
+        let next_cursor = last.map(|last| Page { range, last, query: digest }.encode());
+        let (total, rows) = (scan.total, scan.rows);
+        Ok(Started { total, rows, next_cursor: next_cursor.clone(), pieces: pieces::stream(scan, format, next_cursor) })
     }
 }
 
@@ -78,7 +98,7 @@ impl Export for Service {
         &self,
         caller: &Caller,
         request: ExportRequest,
-    ) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault> {
-        self.start(self.plan(caller, request)?).await
+    ) -> Result<BoxStream<'static, Result<Piece, Fault>>, Fault> {
+        Ok(self.start(self.plan(caller, request)?).await?.pieces)
     }
 }

@@ -2,22 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use axum::response::Response;
 use serde::Deserialize;
 use spanlake_access::Gate;
-use spanlake_model::{Code, Fault, Limit, Scope, SpanFilter, Status, TimeRange, Timestamp, Type};
-use spanlake_proto::export::ExportRequest;
+use spanlake_model::{Code, Fault, Limit, Receipt, Scope, SpanFilter, Status, TimeRange, Timestamp, Type};
+use spanlake_proto::export::{ExportRequest, Format};
 use spanlake_transport::extract::Query;
 use spanlake_transport::response::ErrorResponse;
 use utoipa::IntoParams;
 
 use crate::cursor::Cursor;
-use crate::{LIMIT_DEFAULT, Service};
+use crate::{LIMIT_DEFAULT, Service, answer};
 
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -29,7 +25,7 @@ pub(crate) struct Context {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Params {
-    /// `jsonl`, the only one in this version.
+    /// `jsonl` (unless given), `openai` or `csv`.
     format: Option<String>,
     /// Rows at most, 1 to 2,000; 500 unless given.
     limit: Option<usize>,
@@ -65,22 +61,37 @@ pub(crate) struct Params {
     max_score: Option<String>,
     /// Not in this version: there are no scores yet.
     score: Vec<String>,
-    /// `true` leaves input and output null.
+    /// `true` leaves input and output null; not with `openai`.
     lightweight: bool,
     /// `next_cursor` of the page before, with the same filters; or a time: rows strictly before it.
     cursor: Option<String>,
+    /// A receipt (`X-Spanlake-Receipt`): the answer includes that write.
+    after: Option<String>,
 }
 
-/// Export spans as lines of JSON
+/// Export spans
 ///
-/// Newest first, one span a line: `trace_id, span_name, type, model, latency_ms, timestamp, input, output, metadata,
+/// Newest first, one span a row, in one of three formats.
+///
+/// `jsonl`: lines of JSON with `trace_id, span_name, type, model, latency_ms, timestamp, input, output, metadata,
 /// span_id, parent_span_id, kind, status, user_id, session_id, tags, input_tokens, output_tokens, cost`. What is absent
 /// is null; input and output are JSON where they hold an object, an array or a quoted string. There is no `scores` field
 /// until there are scores.
 ///
-/// The last line is `{"_export_meta": {"total", "exported", "skipped", "skip_reasons", "next_cursor"}}`; an answer
-/// without it is incomplete. `next_cursor` is null unless the page is full. Dates that were not given stay as they were
-/// on the first page.
+/// `openai`: lines of JSON with `messages`, as fine-tuning takes them: roles `system`, `user`, `assistant` and `tool`, calls of
+/// tools with ids. A span that cannot be made such a row is skipped and counted: `not_a_conversation, no_input, no_output,
+/// no_user_message, parse_error, unknown_role, unpaired_tool_call, tool_name, media`. With `type=GENERATION` there is one row
+/// for each call of a model; without it an agent's own span is a row beside those of its calls.
+///
+/// `csv`: the fields of `jsonl` as a table with a header, RFC 4180, objects and lists as their JSON; text that a spreadsheet
+/// could take for a formula begins with an apostrophe.
+///
+/// The last line of both kinds of JSON is `{"_export_meta": {"total", "exported", "skipped", "skip_reasons",
+/// "next_cursor"}}`; an answer without it is incomplete. A table is complete when HTTP says that the body is. `next_cursor` is
+/// null unless the page is full: as many rows were read, skipped ones included, as `limit` says. Dates that were not given
+/// stay as they were on the first page. Headers say the same as far as it is known when the answer begins:
+/// `X-Export-Total`, `X-Export-Next-Cursor` and, where no row can be skipped, `X-Export-Exported` and `X-Export-Skipped`;
+/// who sends `TE: trailers` gets all of them, and `X-Export-Skip-Reasons`, as HTTP trailers.
 ///
 /// Counts against the tenant's exports per hour; a request that is refused for what it says does not.
 #[utoipa::path(
@@ -88,7 +99,12 @@ pub(crate) struct Params {
     path = "/v1/traces/export",
     tag = "export",
     params(Params),
-    responses((status = 200, description = "The rows and the trailer.", body = String, content_type = "application/x-ndjson"), ErrorResponse)
+    responses(
+        (status = 200, description = "The rows, and in JSON the trailer.", content(
+            (String = "application/x-ndjson"), (String = "text/csv"),
+        )),
+        ErrorResponse,
+    )
 )]
 pub(crate) async fn export(
     State(Context { service, gate }): State<Context>,
@@ -98,18 +114,11 @@ pub(crate) async fn export(
     // Strangers hear 401 whatever they ask, so the query comes second.
     let caller = gate.admit(&parts, Scope::Export).await?;
     let Query(params) = query?;
-    let plan = service.plan(&caller, request(params, &service)?)?;
+    let request = request(params, &service)?;
+    let format = request.format;
+    let plan = service.plan(&caller, request)?;
     gate.take(&caller, &[(Limit::Exports, 1)]).await?;
-    let lines = service.start(plan).await?;
-    Ok(([(axum::http::header::CONTENT_TYPE, "application/x-ndjson")], body(lines).await?).into_response())
-}
-
-/// The lines as a body. The first chunk is waited for, so that a query that fails at once is answered with an error;
-/// one that fails later cuts the body off, which HTTP tells the client.
-async fn body(mut lines: BoxStream<'static, Result<Bytes, Fault>>) -> Result<Body, Fault> {
-    let first = lines.try_next().await?;
-    let rest = lines.inspect_err(|fault| tracing::warn!(error = %fault, "an export broke off"));
-    Ok(Body::from_stream(stream::iter(first.map(Ok)).chain(rest)))
+    Ok(answer::of(service.start(plan).await?, format).await?)
 }
 
 /// Says everything that is wrong at once.
@@ -148,23 +157,26 @@ fn request(params: Params, service: &Service) -> Result<ExportRequest, Fault> {
     let mut problems =
         Problems(Fault::new(Code::InvalidQueryParams, "Some parameters cannot be used; details say why."));
     refuse_what_is_to_come(&params, &mut problems);
+    let format = problems.one_of("format", params.format.as_deref(), Format::parse, "jsonl, openai or csv");
+    let receipt = problems.one_of("after", params.after.as_deref(), read_receipt, "what X-Spanlake-Receipt held");
     let range = range(&params, service, &mut problems);
     let cursor = params.cursor.clone();
     let limit = params.limit.unwrap_or(LIMIT_DEFAULT);
     let lightweight = params.lightweight;
     let filter = filter(params, &mut problems);
     match range {
-        Some(range) if problems.0.details.is_empty() => Ok(ExportRequest { range, filter, cursor, limit, lightweight }),
+        Some(range) if problems.0.details.is_empty() => {
+            Ok(ExportRequest { format: format.unwrap_or_default(), range, filter, cursor, limit, lightweight, receipt })
+        }
         _ => Err(problems.0),
     }
 }
 
+fn read_receipt(text: &str) -> Option<Receipt> {
+    text.parse().ok()
+}
+
 fn refuse_what_is_to_come(params: &Params, problems: &mut Problems) {
-    match params.format.as_deref() {
-        None | Some("jsonl") => {}
-        Some("csv" | "openai") => problems.say("format", "only jsonl is available in this version"),
-        Some(_) => problems.say("format", "must be jsonl, the only format available in this version"),
-    }
     let scored = [("minScore", params.min_score.is_some()), ("maxScore", params.max_score.is_some())];
     for (field, _) in scored.into_iter().chain([("score", !params.score.is_empty())]).filter(|(_, given)| *given) {
         problems.say(field, "there are no scores in this version; leave it out");

@@ -59,7 +59,7 @@ impl Service {
 #[async_trait]
 impl SpanSource for Service {
     async fn scan(&self, caller: &Caller, request: ScanRequest) -> Result<Scan, Fault> {
-        let rows = SnapshotRequest { table: Table::Spans, range: request.range, after: None };
+        let rows = SnapshotRequest { table: Table::Spans, range: request.range, after: request.receipt };
         let session = self.engine.snapshot_within(caller, &rows, self.config.scan_deadline()).await?;
         Ok(scan::start(session, caller, request, self.config.scan_chunk_rows).await?)
     }

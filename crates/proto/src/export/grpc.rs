@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use spanlake_model::{Caller, Fault};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::{Export, ExportRequest};
-use crate::convert::{Malformed, required, to_usize};
+use super::{Export, ExportRequest, Format, Piece, Summary};
+use crate::convert::{Malformed, receipt, required, to_usize};
 use crate::internal::{GrpcService, InternalToken, MESSAGE_BYTES_MAX, TrustedChannel, guarded, trusted};
 use crate::pb::export::v1 as pb;
 use crate::pb::export::v1::export_client::ExportClient;
@@ -35,7 +34,7 @@ impl Export for Client {
         &self,
         caller: &Caller,
         request: ExportRequest,
-    ) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault> {
+    ) -> Result<BoxStream<'static, Result<Piece, Fault>>, Fault> {
         let request = pb::StreamRequest {
             caller: Some(caller.into()),
             range: Some(request.range.into()),
@@ -43,9 +42,15 @@ impl Export for Client {
             cursor: request.cursor.unwrap_or_default(),
             limit: request.limit as u64,
             lightweight: request.lightweight,
+            format: request.format.as_str().to_owned(),
+            receipt: request.receipt.map(|receipt| receipt.to_string()).unwrap_or_default(),
         };
         let chunks = self.0.clone().stream(request).await.map_err(from_status)?.into_inner();
-        Ok(chunks.map_ok(|chunk| Bytes::from(chunk.data)).map_err(from_status).boxed())
+        let pieces = chunks.map(|chunk| match chunk {
+            Ok(chunk) => Ok(piece(chunk)?),
+            Err(status) => Err(from_status(status)),
+        });
+        Ok(pieces.boxed())
     }
 }
 
@@ -63,7 +68,7 @@ impl pb::export_server::Export for Server {
     async fn stream(&self, request: Request<pb::StreamRequest>) -> Result<Response<Self::StreamStream>, Status> {
         let (caller, request) = read(request.into_inner()).map_err(|error| to_status(&error.into()))?;
         let lines = self.0.export(&caller, request).await.map_err(|fault| to_status(&fault))?;
-        let chunks = lines.map_ok(|data| pb::Chunk { data: data.into() }).map_err(|fault| to_status(&fault));
+        let chunks = lines.map_ok(chunk).map_err(|fault| to_status(&fault));
         Ok(Response::new(chunks.boxed()))
     }
 }
@@ -76,6 +81,37 @@ fn read(request: pb::StreamRequest) -> Result<(Caller, ExportRequest), Malformed
         cursor: Some(request.cursor).filter(|cursor| !cursor.is_empty()),
         limit: to_usize(request.limit, "export.limit")?,
         lightweight: request.lightweight,
+        format: Format::parse(&request.format).ok_or(Malformed("export.format"))?,
+        receipt: receipt(&request.receipt, "export.receipt")?,
     };
     Ok((caller, request))
+}
+
+fn chunk(piece: Piece) -> pb::Chunk {
+    use pb::chunk::Piece as Wire;
+    let piece = match piece {
+        Piece::Bytes(data) => Wire::Data(data.into()),
+        Piece::Summary(Summary { total, exported, skipped, skip_reasons, next_cursor }) => Wire::Summary(pb::Summary {
+            total,
+            exported,
+            skipped,
+            skip_reasons: skip_reasons.into_iter().collect(),
+            next_cursor: next_cursor.unwrap_or_default(),
+        }),
+    };
+    pb::Chunk { piece: Some(piece) }
+}
+
+fn piece(chunk: pb::Chunk) -> Result<Piece, Malformed> {
+    use pb::chunk::Piece as Wire;
+    Ok(match chunk.piece.ok_or(Malformed("export.piece"))? {
+        Wire::Data(data) => Piece::Bytes(data.into()),
+        Wire::Summary(pb::Summary { total, exported, skipped, skip_reasons, next_cursor }) => Piece::Summary(Summary {
+            total,
+            exported,
+            skipped,
+            skip_reasons: skip_reasons.into_iter().collect(),
+            next_cursor: Some(next_cursor).filter(|cursor| !cursor.is_empty()),
+        }),
+    })
 }

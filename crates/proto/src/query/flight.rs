@@ -7,7 +7,7 @@ use spanlake_model::{Caller, Fault};
 use tonic::transport::Channel;
 
 use super::{Scan, ScanRequest, SpanSource};
-use crate::convert::{Malformed, required, to_usize};
+use crate::convert::{Malformed, receipt, required, to_usize};
 use crate::flight::{self, Answer, Batches};
 use crate::internal::{GrpcService, InternalToken};
 use crate::pb::query::v1 as pb;
@@ -36,9 +36,11 @@ impl SpanSource for FlightClient {
             after: request.after.map(From::from),
             limit: request.limit as u64,
             without_io: request.without_io,
+            receipt: request.receipt.map(|receipt| receipt.to_string()).unwrap_or_default(),
         };
         let (header, batches): (pb::ScanHeader, _) = flight::get(self.channel.clone(), &self.token, ticket).await?;
-        Ok(Scan { total: header.total, batches })
+        let last = header.last.map(TryFrom::try_from).transpose().map_err(|error: Malformed| Fault::from(error))?;
+        Ok(Scan { total: header.total, rows: header.rows, last, batches })
     }
 }
 
@@ -60,7 +62,8 @@ impl Answer for Server {
     async fn answer(&self, ticket: pb::ScanTicket) -> Result<(pb::ScanHeader, Batches), Fault> {
         let (caller, request) = read(ticket)?;
         let scan = self.0.scan(&caller, request).await?;
-        Ok((pb::ScanHeader { total: scan.total }, scan.batches))
+        let header = pb::ScanHeader { total: scan.total, rows: scan.rows, last: scan.last.map(From::from) };
+        Ok((header, scan.batches))
     }
 }
 
@@ -72,6 +75,7 @@ fn read(ticket: pb::ScanTicket) -> Result<(Caller, ScanRequest), Malformed> {
         after: ticket.after.map(TryFrom::try_from).transpose()?,
         limit: to_usize(ticket.limit, "scan.limit")?,
         without_io: ticket.without_io,
+        receipt: receipt(&ticket.receipt, "scan.receipt")?,
     };
     Ok((caller, request))
 }

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
-use spanlake_model::{Caller, Code, Fault, Position, SpanFilter, SpanId, Timestamp, TraceId};
+use spanlake_model::{Caller, Code, Fault, Position, Receipt, SpanFilter, SpanId, Timestamp, TraceId, WriterId};
 use spanlake_proto::internal::connect;
 use spanlake_proto::query::{FlightClient, Scan, ScanRequest, SpanSource, flight_service};
 use tokio::sync::oneshot;
@@ -38,18 +38,23 @@ impl SpanSource for Source {
             }
             Ok(rows(number * 100, 100, 1_000))
         });
-        Ok(Scan { total: limit as u64 + 1, batches: batches.boxed() })
+        let rows = limit as u64 * 100;
+        Ok(Scan { total: rows + 1, rows, last: (rows > 0).then(place), batches: batches.boxed() })
+    }
+}
+
+fn place() -> Position {
+    Position {
+        start: Timestamp::from_nanos(17),
+        trace_id: TraceId::from_bytes([1; 16]).unwrap(),
+        span_id: SpanId::from_bytes([2; 8]).unwrap(),
     }
 }
 
 fn request(limit: usize) -> ScanRequest {
-    let after = Position {
-        start: Timestamp::from_nanos(17),
-        trace_id: TraceId::from_bytes([1; 16]).unwrap(),
-        span_id: SpanId::from_bytes([2; 8]).unwrap(),
-    };
     let filter = SpanFilter { tag: Some("beta".to_owned()), ..SpanFilter::default() };
-    ScanRequest { range: range(), filter, after: Some(after), limit, without_io: limit == 2 }
+    let receipt = (limit == 20).then_some(Receipt { writer: WriterId::from_bytes([3; 16]), sequence: 9 });
+    ScanRequest { range: range(), filter, after: Some(place()), limit, without_io: limit == 2, receipt }
 }
 
 async fn served() -> (Served, Arc<Source>, FlightClient) {
@@ -67,7 +72,7 @@ async fn a_scan_over_the_wire_is_the_scan() {
         let asked = source.asked.lock().unwrap().take();
         assert_eq!(asked, Some((caller(), request(limit))));
         let near = source.scan(&caller(), request(limit)).await.unwrap();
-        assert_eq!(far.total, near.total);
+        assert_eq!((far.total, far.rows, far.last), (near.total, near.rows, near.last));
         let far: Vec<RecordBatch> = far.batches.try_collect().await.unwrap();
         let near: Vec<RecordBatch> = near.batches.try_collect().await.unwrap();
         let schema = rows(0, 0, 0).schema();

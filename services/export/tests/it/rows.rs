@@ -137,9 +137,21 @@ async fn a_stream_that_breaks_fails_the_body_and_has_no_trailer() {
 }
 
 #[tokio::test]
+async fn a_source_that_ends_before_all_has_come_is_no_whole_export() {
+    for format in ["jsonl", "openai", "csv"] {
+        let spans = (1..=10).map(|number| span(number, START)).collect();
+        let world = world(List { spans, loses_one: true, ..List::default() });
+        let response = world.send(&format!("?format={format}"), Some(&world.key)).await;
+        assert!(to_bytes(response.into_body(), usize::MAX).await.is_err(), "{format}");
+    }
+}
+
+#[tokio::test]
 async fn a_query_that_fails_at_once_is_an_error_and_not_a_broken_stream() {
-    let world = world(List { breaks_after: Some(0), spans: vec![span(1, START)], ..List::default() });
-    world.list.cut.notify_one();
-    let (status, error) = world.refusal("", Some(&world.key)).await;
-    assert_eq!((status.as_u16(), &error["code"]), (504, &json!("timeout")));
+    for query in ["", "?format=openai", "?format=csv"] {
+        let world = world(List { breaks_after: Some(0), spans: vec![span(1, START)], ..List::default() });
+        world.list.cut.notify_one();
+        let (status, error) = world.refusal(query, Some(&world.key)).await;
+        assert_eq!((status.as_u16(), &error["code"]), (504, &json!("timeout")), "{query}");
+    }
 }

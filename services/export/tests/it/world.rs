@@ -85,6 +85,8 @@ pub(crate) fn span(number: u128, start: &str) -> Span {
 pub(crate) struct List {
     pub(crate) spans: Vec<Span>,
     pub(crate) breaks_after: Option<usize>,
+    /// Ends one row early, as if that were all.
+    pub(crate) loses_one: bool,
     /// Told when the break may come.
     pub(crate) cut: Arc<Notify>,
     /// What was asked, in order.
@@ -128,14 +130,19 @@ impl SpanSource for List {
         let total = found.len() as u64;
         found.sort_by_key(|span| std::cmp::Reverse(position(span)));
         found.retain(|span| request.after.is_none_or(|after| position(span) < after));
-        found.truncate(self.breaks_after.unwrap_or(usize::MAX).min(request.limit));
+        found.truncate(request.limit);
+        let (rows, last) = (found.len() as u64, found.last().map(position));
+        found.truncate(self.breaks_after.unwrap_or(usize::MAX));
+        if self.loses_one {
+            found.pop();
+        }
         let batches: Vec<_> = found.chunks(700).map(|spans| Ok(batch(spans, request.without_io))).collect();
         let cut = self.breaks_after.map(|_| Arc::clone(&self.cut));
         let end = stream::iter(cut).then(|cut| async move {
             cut.notified().await;
             Err(Fault::new(Code::Timeout, "The query ran out of time."))
         });
-        Ok(Scan { total, batches: stream::iter(batches).chain(end).boxed() })
+        Ok(Scan { total, rows, last, batches: stream::iter(batches).chain(end).boxed() })
     }
 }
 

@@ -50,7 +50,8 @@ pub(crate) async fn start(
     let wanted = own(caller).and(matches(&session, &request.filter)?);
     let rows = Arc::new(Rows { session, caller: *caller, has_logs, wanted, columns });
     let total = rows.count().await?;
-    let chunks = rows.chunks(request.after, request.limit, chunk_rows.max(1)).await?;
+    let (chunks, count) = rows.chunks(request.after, request.limit, chunk_rows.max(1)).await?;
+    let last = chunks.last().map(|chunk| chunk.last);
     let batches = stream::iter(chunks)
         .then(move |chunk| {
             let rows = rows.clone();
@@ -59,7 +60,7 @@ pub(crate) async fn start(
         .try_flatten()
         .map_err(Fault::from)
         .boxed();
-    Ok(Scan { total, batches })
+    Ok(Scan { total, rows: count as u64, last, batches })
 }
 
 impl Rows {
@@ -75,10 +76,15 @@ impl Rows {
         Ok(u64::try_from(total.value(0)).unwrap_or(0))
     }
 
-    /// Sorts the keys alone and notes where each chunk begins and ends.
-    async fn chunks(&self, after: Option<Position>, limit: usize, chunk_rows: usize) -> Result<Vec<Chunk>, Error> {
+    /// Sorts the keys alone and notes where each chunk begins and ends; and how many rows they have together.
+    async fn chunks(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+        chunk_rows: usize,
+    ) -> Result<(Vec<Chunk>, usize), Error> {
         if limit == 0 {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0));
         }
         let frame = match after {
             Some(place) => self.frame()?.filter(ORDER.after(&place, Edge::Excluded))?,
@@ -97,7 +103,7 @@ impl Rows {
                 seen += 1;
             }
         }
-        Ok(chunks)
+        Ok((chunks, seen))
     }
 
     async fn read(self: Arc<Self>, chunk: Chunk) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {

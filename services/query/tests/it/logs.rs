@@ -50,6 +50,7 @@ async fn scan(world: &std::sync::Arc<World>) -> Vec<Span> {
         after: None,
         limit: 100,
         without_io: false,
+        receipt: None,
     };
     let scan = service(world, Config::default()).scan(&caller(1, 1), request).await.unwrap();
     let batches: Vec<_> = scan.batches.try_collect().await.unwrap();

@@ -1,25 +1,36 @@
 //! What export reads.
 
 use futures::TryStreamExt;
-use spanlake_model::{Position, Span, SpanFilter, TimeRange};
+use spanlake_model::{Position, Receipt, Span, SpanFilter, TimeRange};
 use spanlake_proto::query::{ScanRequest, SpanSource};
 use spanlake_query::Config;
 use spanlake_store::{rows::decode, schema};
 
 use crate::face::service;
-use crate::world::{World, app, caller, fresh, span, tenant};
+use crate::world::{WRITER, World, app, caller, fresh, span, tenant};
 
 fn request() -> ScanRequest {
-    ScanRequest { range: TimeRange::all(), filter: SpanFilter::default(), after: None, limit: 100, without_io: false }
+    ScanRequest {
+        range: TimeRange::all(),
+        filter: SpanFilter::default(),
+        after: None,
+        limit: 100,
+        without_io: false,
+        receipt: None,
+    }
 }
 
 async fn scan(world: &std::sync::Arc<World>, request: ScanRequest) -> (u64, Vec<Span>) {
     // Chunks so small that every scan has several.
     let service = service(world, Config { scan_chunk_rows: 3, ..Config::default() });
     let scan = service.scan(&caller(1, 1), request).await.unwrap();
+    let (rows, last) = (scan.rows, scan.last);
     let batches: Vec<_> = scan.batches.try_collect().await.unwrap();
     assert!(batches.iter().all(|batch| batch.schema() == schema::spans()));
-    (scan.total, batches.iter().flat_map(|batch| decode(batch).unwrap()).collect())
+    let spans: Vec<Span> = batches.iter().flat_map(|batch| decode(batch).unwrap()).collect();
+    let end = spans.last().map(|span| Position { start: span.start, trace_id: span.trace_id, span_id: span.span_id });
+    assert_eq!((rows, last), (spans.len() as u64, end), "what was announced is what came");
+    (scan.total, spans)
 }
 
 /// Ten spans, many at the same instant, of which two lie in memory; and one of another app.
@@ -74,4 +85,13 @@ async fn a_scan_takes_every_field_of_its_filter() {
     assert_eq!(one(part).await.0, 2);
     let wild = SpanFilter { name_contains: Some("s%n".into()), ..SpanFilter::default() };
     assert_eq!(one(wild).await.0, 0);
+}
+
+#[tokio::test]
+async fn a_receipt_reaches_the_writer() {
+    let world = World::new();
+    world.writer(0, vec![fresh(tenant(1), &[span(1, 1, 0)], &[])]);
+    let receipt = Some(Receipt { writer: WRITER, sequence: 7 });
+    assert_eq!(scan(&world, ScanRequest { receipt, ..request() }).await.0, 1);
+    assert_eq!(world.asked.lock().unwrap().pop().unwrap().reach_sequence, 7);
 }

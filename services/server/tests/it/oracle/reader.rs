@@ -56,7 +56,14 @@ impl Reader<'_> {
     /// When the query refuses.
     pub(crate) async fn export(&self) -> Result<Seen, Fault> {
         let filter = SpanFilter::default();
-        let request = ScanRequest { range: TimeRange::all(), filter, after: None, limit: 1_000, without_io: false };
+        let request = ScanRequest {
+            range: TimeRange::all(),
+            filter,
+            after: None,
+            limit: 1_000,
+            without_io: false,
+            receipt: None,
+        };
         let scan = self.world.query.scan(&self.world.holders[self.holder].caller, request).await?;
         let batches: Vec<_> = scan.batches.try_collect().await?;
         let spans: Vec<Span> = batches.iter().flat_map(|batch| spanlake_store::rows::decode(batch).unwrap()).collect();

@@ -1,0 +1,184 @@
+//! One span as one record of a table: RFC 4180, and safe to open in a spreadsheet.
+//!
+//! Columns are the fields of a line of JSON in their order. Text with something in it that could be taken for a formula
+//! begins with an apostrophe, as spreadsheets themselves write such text. Nothing is an empty cell; a text that is empty is
+//! a pair of quotes. What is an object or a list is its JSON.
+
+use std::borrow::Cow;
+
+use spanlake_model::{Money, Span};
+
+const COLUMNS: [&str; 19] = [
+    "trace_id",
+    "span_name",
+    "type",
+    "model",
+    "latency_ms",
+    "timestamp",
+    "input",
+    "output",
+    "metadata",
+    "span_id",
+    "parent_span_id",
+    "kind",
+    "status",
+    "user_id",
+    "session_id",
+    "tags",
+    "input_tokens",
+    "output_tokens",
+    "cost",
+];
+
+/// Where a record ends.
+const END: &[u8] = b"\r\n";
+
+/// The first record: the names of the columns.
+pub(crate) fn header() -> Vec<u8> {
+    let mut record = COLUMNS.join(",").into_bytes();
+    record.extend(END);
+    record
+}
+
+/// Appends the span's record, its end included.
+pub(crate) fn write(span: &Span, records: &mut Vec<u8>) {
+    let tags = Cow::Owned(serde_json::Value::from(span.tags.clone()).to_string());
+    let cells: [Cell<'_>; COLUMNS.len()] = [
+        Cell::plain(span.trace_id),
+        Cell::text(&span.name),
+        Cell::plain(span.kind.coarse().as_str()),
+        Cell::optional(span.model.as_deref()),
+        Cell::number(span.end.map(|end| end.since(span.start).as_secs_f64() * 1e3)),
+        Cell::plain(span.start),
+        span.input.as_deref().map_or(Cell::Nothing, Cell::content),
+        span.output.as_deref().map_or(Cell::Nothing, Cell::content),
+        Cell::text(&span.metadata),
+        Cell::plain(span.span_id),
+        Cell::number(span.parent_span_id),
+        Cell::text(span.kind.as_str()),
+        Cell::plain(span.status.as_str()),
+        Cell::optional(span.user_id.as_deref()),
+        Cell::optional(span.session_id.as_deref()),
+        Cell::Text(tags),
+        Cell::number(span.usage.input),
+        Cell::number(span.usage.output),
+        Cell::number(span.cost.total.map(Money::as_dollars)),
+    ];
+    for (position, cell) in cells.iter().enumerate() {
+        if position > 0 {
+            records.push(b',');
+        }
+        cell.write(records);
+    }
+    records.extend(END);
+}
+
+enum Cell<'a> {
+    Nothing,
+    /// Ours: a number, a time, an id, a word. Needs neither quotes nor guard.
+    Plain(String),
+    /// Somebody else's.
+    Text(Cow<'a, str>),
+}
+
+impl<'a> Cell<'a> {
+    fn plain(value: impl ToString) -> Self {
+        Self::Plain(value.to_string())
+    }
+    fn number(value: Option<impl ToString>) -> Self {
+        value.map_or(Self::Nothing, Self::plain)
+    }
+    fn text(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+    fn optional(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Nothing, Self::text)
+    }
+    /// What a span took or gave; of a JSON string, what it says, as a line of JSON has it.
+    fn content(text: &'a str) -> Self {
+        let said = text.trim_start().starts_with('"').then(|| serde_json::from_str(text).ok()).flatten();
+        said.map_or_else(|| Self::text(text), |said: String| Self::Text(Cow::Owned(said)))
+    }
+
+    fn write(&self, record: &mut Vec<u8>) {
+        match self {
+            Self::Nothing => {}
+            Self::Plain(text) => record.extend(text.as_bytes()),
+            Self::Text(text) => {
+                let is_guarded = may_be_a_formula(text);
+                let is_quoted = text.is_empty() || text.contains([',', '"', '\r', '\n']);
+                if is_quoted {
+                    record.push(b'"');
+                }
+                if is_guarded {
+                    record.push(b'\'');
+                }
+                for byte in text.bytes() {
+                    // A quote within quotes is two; one without would have made quotes necessary.
+                    if byte == b'"' {
+                        record.push(b'"');
+                    }
+                    record.push(byte);
+                }
+                if is_quoted {
+                    record.push(b'"');
+                }
+            }
+        }
+    }
+}
+
+/// The beginnings that OWASP's page on CSV injection names, full-width ones included, also after white space, which some
+/// programs take off.
+fn may_be_a_formula(text: &str) -> bool {
+    text.starts_with(['\t', '\r', '\n']) || text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> String {
+        let mut record = Vec::new();
+        Cell::text(text).write(&mut record);
+        String::from_utf8(record).unwrap()
+    }
+
+    #[test]
+    fn text_is_quoted_where_rfc_4180_wants_it_and_nowhere_else() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("", "\"\""),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("two\nlines", "\"two\nlines\""),
+            ("{\"a\":1}", "\"{\"\"a\"\":1}\""),
+        ] {
+            assert_eq!(written(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_made_text() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "-"] {
+            assert!(written(text).trim_start_matches('"').starts_with('\''), "{text:?}: {}", written(text));
+        }
+        for text in ["1+1", "a=b", "'=1", "hello - world"] {
+            assert_eq!(written(text), text);
+        }
+        assert_eq!(written("=cmd|\"/c calc\"!A1"), "\"'=cmd|\"\"/c calc\"\"!A1\"");
+    }
+
+    #[test]
+    fn a_json_string_says_what_it_says_and_other_json_stays() {
+        let content = |text: &str| {
+            let mut record = Vec::new();
+            Cell::content(text).write(&mut record);
+            String::from_utf8(record).unwrap()
+        };
+        assert_eq!(content(r#""hi\nthere""#), "\"hi\nthere\"");
+        assert_eq!(content(r#""=1""#), "'=1");
+        assert_eq!(content("[1, 2]"), "\"[1, 2]\"");
+        assert_eq!(content("\"not closed"), "\"\"\"not closed\"");
+    }
+}
