@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use spanlake_access::Gate;
-use spanlake_model::{Code, Fault, Limit, Receipt, Scope, SpanFilter, Status, TimeRange, Timestamp, Type};
+use spanlake_model::{Code, Fault, Filter, Limit, Receipt, Scope, SpanFilter, Status, TimeRange, Timestamp, Type};
 use spanlake_proto::export::{ExportRequest, Format};
 use spanlake_transport::extract::Query;
 use spanlake_transport::response::ErrorResponse;
@@ -61,6 +61,8 @@ pub(crate) struct Params {
     max_score: Option<String>,
     /// Not in this version: there are no scores yet.
     score: Vec<String>,
+    /// In the filter language of the lists, besides.
+    filter: Option<String>,
     /// `true` leaves input and output null; not with `openai`.
     lightweight: bool,
     /// `next_cursor` of the page before, with the same filters; or a time: rows strictly before it.
@@ -218,6 +220,8 @@ fn filter(params: Params, problems: &mut Problems) -> SpanFilter {
             None
         }
     };
+    let filter = params.filter.as_deref().map(str::parse::<Filter>).transpose();
+    let filter = filter.inspect_err(|slip| problems.say("filter", slip.to_string())).unwrap_or_default();
     SpanFilter {
         name_contains: problems.text("name", params.name),
         coarse_type: problems.one_of("type", coarse, Type::parse, "GENERATION, SPAN, EVENT or all"),
@@ -231,6 +235,7 @@ fn filter(params: Params, problems: &mut Problems) -> SpanFilter {
         user_id: problems.text("userId", params.user_id),
         tag: problems.text("tag", params.tag),
         metadata,
+        filter: filter.unwrap_or_default(),
         ..SpanFilter::default()
     }
 }

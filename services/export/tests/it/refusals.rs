@@ -43,6 +43,7 @@ async fn each_bad_parameter_is_named() {
         ("minScore=0.5", "minScore"),
         ("maxScore=1", "maxScore"),
         ("score=correctness%3E0.8&score=tone%3C1", "score"),
+        ("filter=modle%3Dx", "filter"),
         ("start_date=2026-04-01", "start_date"),
         ("model=a&model=b", "model"),
     ] {

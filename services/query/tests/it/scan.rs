@@ -85,6 +85,8 @@ async fn a_scan_takes_every_field_of_its_filter() {
     assert_eq!(one(part).await.0, 2);
     let wild = SpanFilter { name_contains: Some("s%n".into()), ..SpanFilter::default() };
     assert_eq!(one(wild).await.0, 0);
+    let said = SpanFilter { filter: "metadata.n >= 7 and input exists".parse().unwrap(), ..SpanFilter::default() };
+    assert_eq!(one(said).await.0, 4);
 }
 
 #[tokio::test]
