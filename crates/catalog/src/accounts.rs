@@ -168,6 +168,12 @@ pub trait Accounts: Send + Sync + 'static {
     async fn apps(&self, tenant: TenantId) -> Result<Vec<App>, Error>;
     /// One app, if it is the tenant's.
     async fn app(&self, tenant: TenantId, app: AppId) -> Result<Option<App>, Error>;
+    /// Gives an app of the tenant another name and returns it; `None` when the tenant has no such app. [`Error::Exists`] when
+    /// the name is taken.
+    async fn rename_app(&self, tenant: TenantId, app: AppId, name: &str) -> Result<Option<App>, Error>;
+    /// Deletes an app of the tenant with its agents, and revokes its keys: all or nothing. Returns the keys that were revoked;
+    /// `None` when the tenant has no such app, or it is the default app.
+    async fn delete_app(&self, tenant: TenantId, app: AppId, at: Timestamp) -> Result<Option<Vec<KeyId>>, Error>;
 
     /// Adds an agent. [`Error::Exists`] when the name is taken in the app.
     async fn add_agent(&self, agent: Agent) -> Result<(), Error>;
@@ -175,15 +181,25 @@ pub trait Accounts: Send + Sync + 'static {
     async fn agents(&self, tenant: TenantId) -> Result<Vec<Agent>, Error>;
     /// One agent, if it is the tenant's.
     async fn agent(&self, tenant: TenantId, agent: AgentId) -> Result<Option<Agent>, Error>;
+    /// Gives an agent of the tenant another name and returns it; `None` when the tenant has no such agent. [`Error::Exists`]
+    /// when the name is taken.
+    async fn rename_agent(&self, tenant: TenantId, agent: AgentId, name: &str) -> Result<Option<Agent>, Error>;
+    /// Deletes an agent of the tenant and revokes its keys: all or nothing. Returns the keys that were revoked; `None` when the
+    /// tenant has no such agent.
+    async fn delete_agent(&self, tenant: TenantId, agent: AgentId, at: Timestamp) -> Result<Option<Vec<KeyId>>, Error>;
 
     /// Stores a key.
     async fn add_key(&self, key: NewKey) -> Result<(), Error>;
     /// The tenant's keys, oldest first, revoked ones too.
     async fn keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, Error>;
-    /// The key with this id, whoever's: the verifier has no tenant yet.
+    /// The key with this id, whoever's: the verifier has no tenant yet. `None` also when its app or agent was deleted, so that
+    /// a key made while that happened opens nothing.
     async fn key(&self, key: KeyId) -> Result<Option<ApiKey>, Error>;
     /// Revokes a key of the tenant. `false` when the tenant has no such key; revoking twice keeps the first time.
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, at: Timestamp) -> Result<bool, Error>;
+    /// Stores `successor` and lets the key `old` of its tenant end at `end`, or when it would have ended if that is sooner: both
+    /// or nothing. `false`, and nothing stored, when `old` is no key of the tenant, was revoked, or has ended by `now`.
+    async fn rotate_key(&self, old: KeyId, end: Timestamp, successor: NewKey, now: Timestamp) -> Result<bool, Error>;
     /// Notes that a key was used, if `at` is later than what is noted.
     async fn touch_key(&self, key: KeyId, at: Timestamp) -> Result<(), Error>;
 

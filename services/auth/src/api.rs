@@ -1,7 +1,7 @@
 //! The HTTP routes. One endpoint, one file.
 //!
 //! Who may: signing up, logging in, refreshing and logging out need no credential. `GET /v1/me` takes any. Apps and
-//! agents are read with `read` and made with `admin`. Everything about keys needs `admin`: their list says who holds what.
+//! agents are read with `read`, made, renamed and deleted with `admin`. Everything about keys needs `admin`: their list says who holds what.
 //! So does setting how long rows are kept and what calls cost; prices are read with `read`.
 
 mod agents;
@@ -48,9 +48,12 @@ pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
         .routes(routes!(logout::log_out))
         .routes(routes!(me::me))
         .routes(routes!(apps::list::list, apps::create::create))
+        .routes(routes!(apps::get::get, apps::rename::rename, apps::delete::delete))
         .routes(routes!(agents::list::list, agents::create::create))
+        .routes(routes!(agents::get::get, agents::rename::rename, agents::delete::delete))
         .routes(routes!(api_keys::list::list, api_keys::create::create))
         .routes(routes!(api_keys::revoke::revoke))
+        .routes(routes!(api_keys::rotate::rotate))
         .routes(routes!(prices::get::get, prices::put::put))
         .routes(routes!(prices::lookup::look_up))
         .routes(routes!(retention::get::get, retention::put::put))

@@ -4,12 +4,14 @@ mod account;
 mod key;
 mod prices;
 mod retention;
+mod rotation;
 mod session;
 mod things;
 
 pub(crate) use account::{Me, SignedUp};
 pub(crate) use key::{KeyRequest, NewKey};
 pub(crate) use prices::Found;
+pub(crate) use rotation::{Rotated, Rotation};
 pub(crate) use session::Tokens;
 
 use std::sync::Arc;

@@ -35,6 +35,12 @@ macro_rules! agent_columns {
         "id, tenant_id, app_id, name, created_at"
     };
 }
+// An agent that was added while its app was being deleted went with it.
+macro_rules! living_agent {
+    () => {
+        "deleted_at IS NULL AND app_id IN (SELECT id FROM apps WHERE deleted_at IS NULL)"
+    };
+}
 macro_rules! key_columns {
     () => {
         "id, tenant_id, app_id, agent_id, name, hash, pepper_version, last4, scopes, created_at, expires_at, revoked_at, \
@@ -101,14 +107,58 @@ impl Accounts for Catalog {
     }
 
     async fn apps(&self, tenant: TenantId) -> Result<Vec<App>, Error> {
-        let found =
-            query(concat!("SELECT ", app_columns!(), " FROM apps WHERE tenant_id = $1 ORDER BY created_at, id"));
+        let found = query(concat!(
+            "SELECT ",
+            app_columns!(),
+            " FROM apps WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY created_at, id"
+        ));
         all(found.bind(tenant.to_string()), &self.read, read_app).await
     }
 
     async fn app(&self, tenant: TenantId, app: AppId) -> Result<Option<App>, Error> {
-        let found = query(concat!("SELECT ", app_columns!(), " FROM apps WHERE tenant_id = $1 AND id = $2"));
+        let found = query(concat!(
+            "SELECT ",
+            app_columns!(),
+            " FROM apps WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"
+        ));
         one(found.bind(tenant.to_string()).bind(app.to_string()), &self.read, read_app).await
+    }
+
+    async fn rename_app(&self, tenant: TenantId, app: AppId, name: &str) -> Result<Option<App>, Error> {
+        let renamed = query(concat!(
+            "UPDATE apps SET name = $1 WHERE tenant_id = $2 AND id = $3 AND deleted_at IS NULL RETURNING ",
+            app_columns!()
+        ));
+        let renamed = renamed.bind(name).bind(tenant.to_string()).bind(app.to_string());
+        let row = renamed.fetch_optional(&self.write).await.map_err(refused("an app of this name"))?;
+        row.as_ref().map(read_app).transpose()
+    }
+
+    async fn delete_app(&self, tenant: TenantId, app: AppId, at: Timestamp) -> Result<Option<Vec<KeyId>>, Error> {
+        let mut transaction = self.begin_write().await?;
+        let (tenant, app) = (tenant.to_string(), app.to_string());
+        let deleted = query(
+            "UPDATE apps SET deleted_at = $1, name = id WHERE tenant_id = $2 AND id = $3 AND deleted_at IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.default_app_id = apps.id)",
+        );
+        let deleted = deleted.bind(at.as_nanos()).bind(&tenant).bind(&app).execute(&mut *transaction).await?;
+        if deleted.rows_affected() == 0 {
+            return Ok(None);
+        }
+        query(
+            "UPDATE agents SET deleted_at = $1, name = id WHERE tenant_id = $2 AND app_id = $3 AND deleted_at IS NULL",
+        )
+        .bind(at.as_nanos())
+        .bind(&tenant)
+        .bind(&app)
+        .execute(&mut *transaction)
+        .await?;
+        let revoked = query(
+            "UPDATE api_keys SET revoked_at = $1 WHERE tenant_id = $2 AND app_id = $3 AND revoked_at IS NULL RETURNING id",
+        );
+        let keys = all(revoked.bind(at.as_nanos()).bind(&tenant).bind(&app), &mut *transaction, read_key_id).await?;
+        transaction.commit().await?;
+        Ok(Some(keys))
     }
 
     async fn add_agent(&self, agent: Agent) -> Result<(), Error> {
@@ -125,38 +175,58 @@ impl Accounts for Catalog {
     }
 
     async fn agents(&self, tenant: TenantId) -> Result<Vec<Agent>, Error> {
-        let found =
-            query(concat!("SELECT ", agent_columns!(), " FROM agents WHERE tenant_id = $1 ORDER BY created_at, id"));
+        let found = query(concat!(
+            "SELECT ",
+            agent_columns!(),
+            " FROM agents WHERE tenant_id = $1 AND ",
+            living_agent!(),
+            " ORDER BY created_at, id"
+        ));
         all(found.bind(tenant.to_string()), &self.read, read_agent).await
     }
 
     async fn agent(&self, tenant: TenantId, agent: AgentId) -> Result<Option<Agent>, Error> {
-        let found = query(concat!("SELECT ", agent_columns!(), " FROM agents WHERE tenant_id = $1 AND id = $2"));
+        let found = query(concat!(
+            "SELECT ",
+            agent_columns!(),
+            " FROM agents WHERE tenant_id = $1 AND id = $2 AND ",
+            living_agent!()
+        ));
         one(found.bind(tenant.to_string()).bind(agent.to_string()), &self.read, read_agent).await
     }
 
+    async fn rename_agent(&self, tenant: TenantId, agent: AgentId, name: &str) -> Result<Option<Agent>, Error> {
+        let renamed = query(concat!(
+            "UPDATE agents SET name = $1 WHERE tenant_id = $2 AND id = $3 AND ",
+            living_agent!(),
+            " RETURNING ",
+            agent_columns!()
+        ));
+        let renamed = renamed.bind(name).bind(tenant.to_string()).bind(agent.to_string());
+        let row = renamed.fetch_optional(&self.write).await.map_err(refused("an agent of this name"))?;
+        row.as_ref().map(read_agent).transpose()
+    }
+
+    async fn delete_agent(&self, tenant: TenantId, agent: AgentId, at: Timestamp) -> Result<Option<Vec<KeyId>>, Error> {
+        let mut transaction = self.begin_write().await?;
+        let (tenant, agent) = (tenant.to_string(), agent.to_string());
+        let deleted = query(
+            "UPDATE agents SET deleted_at = $1, name = id WHERE tenant_id = $2 AND id = $3 AND deleted_at IS NULL",
+        );
+        let deleted = deleted.bind(at.as_nanos()).bind(&tenant).bind(&agent).execute(&mut *transaction).await?;
+        if deleted.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let revoked = query(
+            "UPDATE api_keys SET revoked_at = $1 WHERE tenant_id = $2 AND agent_id = $3 AND revoked_at IS NULL RETURNING id",
+        );
+        let keys = all(revoked.bind(at.as_nanos()).bind(&tenant).bind(&agent), &mut *transaction, read_key_id).await?;
+        transaction.commit().await?;
+        Ok(Some(keys))
+    }
+
     async fn add_key(&self, key: NewKey) -> Result<(), Error> {
-        query(concat!(
-            "INSERT INTO api_keys (",
-            key_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-        ))
-        .bind(key.id.to_string())
-        .bind(key.tenant.to_string())
-        .bind(key.app.map(|app| app.to_string()))
-        .bind(key.agent.map(|agent| agent.to_string()))
-        .bind(key.name)
-        .bind(hex::encode(key.hash))
-        .bind(i64::from(key.pepper_version))
-        .bind(key.last4)
-        .bind(key.scopes.to_string())
-        .bind(key.created_at.as_nanos())
-        .bind(maybe_stored(key.expires_at))
-        .bind(maybe_stored(key.revoked_at))
-        .bind(maybe_stored(key.last_used_at))
-        .execute(&self.write)
-        .await
-        .map_err(refused("a key of this id"))?;
+        insert_key(key).execute(&self.write).await.map_err(refused("a key of this id"))?;
         Ok(())
     }
 
@@ -167,8 +237,14 @@ impl Accounts for Catalog {
     }
 
     async fn key(&self, key: KeyId) -> Result<Option<ApiKey>, Error> {
-        let found = query(concat!("SELECT ", key_columns!(), " FROM api_keys WHERE id = $1")).bind(key.to_string());
-        one(found, &self.read, read_api_key).await
+        let found = query(concat!(
+            "SELECT ",
+            key_columns!(),
+            " FROM api_keys WHERE id = $1 \
+             AND NOT EXISTS (SELECT 1 FROM apps WHERE apps.id = api_keys.app_id AND apps.deleted_at IS NOT NULL) \
+             AND NOT EXISTS (SELECT 1 FROM agents WHERE agents.id = api_keys.agent_id AND agents.deleted_at IS NOT NULL)"
+        ));
+        one(found.bind(key.to_string()), &self.read, read_api_key).await
     }
 
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, at: Timestamp) -> Result<bool, Error> {
@@ -180,6 +256,27 @@ impl Accounts for Catalog {
                 .execute(&self.write)
                 .await?;
         Ok(revoked.rows_affected() > 0)
+    }
+
+    async fn rotate_key(&self, old: KeyId, end: Timestamp, successor: NewKey, now: Timestamp) -> Result<bool, Error> {
+        let mut transaction = self.begin_write().await?;
+        let ended = query(
+            "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $1 THEN expires_at ELSE $1 END \
+             WHERE tenant_id = $2 AND id = $3 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4)",
+        );
+        let ended = ended
+            .bind(end.as_nanos())
+            .bind(successor.tenant.to_string())
+            .bind(old.to_string())
+            .bind(now.as_nanos())
+            .execute(&mut *transaction)
+            .await?;
+        if ended.rows_affected() == 0 {
+            return Ok(false);
+        }
+        insert_key(successor).execute(&mut *transaction).await.map_err(refused("a key of this id"))?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn touch_key(&self, key: KeyId, at: Timestamp) -> Result<(), Error> {
@@ -273,6 +370,28 @@ fn insert_app(app: &App) -> Statement<'static> {
         .bind(app.created_at.as_nanos())
 }
 
+fn insert_key(key: NewKey) -> Statement<'static> {
+    let insert = query(concat!(
+        "INSERT INTO api_keys (",
+        key_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    ));
+    insert
+        .bind(key.id.to_string())
+        .bind(key.tenant.to_string())
+        .bind(key.app.map(|app| app.to_string()))
+        .bind(key.agent.map(|agent| agent.to_string()))
+        .bind(key.name)
+        .bind(hex::encode(key.hash))
+        .bind(i64::from(key.pepper_version))
+        .bind(key.last4)
+        .bind(key.scopes.to_string())
+        .bind(key.created_at.as_nanos())
+        .bind(maybe_stored(key.expires_at))
+        .bind(maybe_stored(key.revoked_at))
+        .bind(maybe_stored(key.last_used_at))
+}
+
 fn insert_member(member: &Member) -> Statement<'static> {
     query("INSERT INTO members (id, tenant_id, email, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(member.id.to_string())
@@ -344,6 +463,10 @@ fn read_api_key(row: &AnyRow) -> Result<ApiKey, Error> {
         revoked_at: row.maybe_time("revoked_at")?,
         last_used_at: row.maybe_time("last_used_at")?,
     })
+}
+
+fn read_key_id(row: &AnyRow) -> Result<KeyId, Error> {
+    row.parsed("id")
 }
 
 fn read_refresh_token(row: &AnyRow) -> Result<RefreshToken, Error> {

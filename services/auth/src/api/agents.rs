@@ -1,7 +1,10 @@
 //! `/v1/agents`
 
 pub(super) mod create;
+pub(super) mod delete;
+pub(super) mod get;
 pub(super) mod list;
+pub(super) mod rename;
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -88,3 +88,111 @@ async fn a_pinned_key_sees_its_own_app_and_agents() {
     let bound = text(&house.post("/v1/api-keys", &owner, bound).await.data()["key"]);
     assert_eq!(house.get("/v1/agents", &bound).await.data(), json!([agents[2]]));
 }
+
+impl House {
+    async fn patch(&self, uri: &str, credential: &str, body: Value) -> crate::house::Answer {
+        self.call("PATCH", uri, Some(credential), Some(body)).await
+    }
+    async fn delete(&self, uri: &str, credential: &str) -> crate::house::Answer {
+        self.call("DELETE", uri, Some(credential), None).await
+    }
+}
+
+#[tokio::test]
+async fn an_app_and_an_agent_are_found_and_renamed_by_their_tenant_only() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let bob = text(&house.sign_up("bob@example.com").await["access_token"]);
+    for list in ["/v1/apps", "/v1/agents"] {
+        let made = house.post(list, &owner, json!({"name": "old"})).await.data();
+        house.post(list, &owner, json!({"name": "taken"})).await.data();
+        let path = format!("{list}/{}", text(&made["id"]));
+        assert_eq!(house.get(&path, &owner).await.data(), made);
+        let renamed = house.patch(&path, &owner, json!({"name": "new"})).await.data();
+        assert_eq!((&renamed["name"], &renamed["id"]), (&json!("new"), &made["id"]));
+        assert_eq!(house.get(&path, &owner).await.data(), renamed);
+        assert_eq!(house.patch(&path, &owner, json!({"name": "taken"})).await.refusal(), (409, "conflict"));
+        assert_eq!(house.patch(&path, &owner, json!({"name": ""})).await.refusal(), (400, "invalid_request_body"));
+
+        let never = format!("{list}/00000000-0000-7000-8000-000000000001");
+        let foreign = house.get(&path, &bob).await;
+        assert_eq!(foreign.refusal(), (404, "not_found"));
+        assert_eq!(foreign.body, house.get(&never, &bob).await.body);
+        assert_eq!(house.patch(&path, &bob, json!({"name": "mine"})).await.refusal(), (404, "not_found"));
+        assert_eq!(house.delete(&path, &bob).await.refusal(), (404, "not_found"));
+        assert_eq!(house.get(&path, &owner).await.data(), renamed);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_agent_is_gone_its_keys_stop_and_its_name_is_free() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let agent = house.post("/v1/agents", &owner, json!({"name": "helper"})).await.data();
+    let other = house.post("/v1/agents", &owner, json!({"name": "other"})).await.data();
+    let mut keys = Vec::new();
+    for agent in [&agent, &other] {
+        let new = json!({"name": "k", "kind": "agent", "agent_id": agent["id"]});
+        keys.push(text(&house.post("/v1/api-keys", &owner, new).await.data()["key"]));
+        assert_eq!(house.get("/v1/me", keys.last().unwrap()).await.status, 200);
+    }
+    let path = format!("/v1/agents/{}", text(&agent["id"]));
+    assert_eq!(house.delete(&path, &owner).await.status, 204);
+    assert_eq!(house.get("/v1/me", &keys[0]).await.refusal(), (401, "unauthenticated"));
+    assert_eq!(house.get("/v1/me", &keys[1]).await.status, 200);
+    assert_eq!(house.get("/v1/agents", &owner).await.data(), json!([other]));
+    for again in [house.get(&path, &owner).await, house.delete(&path, &owner).await] {
+        assert_eq!(again.refusal(), (404, "not_found"));
+    }
+    assert_eq!(house.post("/v1/agents", &owner, json!({"name": "helper"})).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_deleted_app_takes_its_agents_and_all_their_keys_along() {
+    let house = House::new().await;
+    let made = house.sign_up("ann@example.com").await;
+    let owner = text(&made["access_token"]);
+    let app = house.post("/v1/apps", &owner, json!({"name": "second"})).await.data();
+    let agent = house.post("/v1/agents", &owner, json!({"name": "helper", "app_id": app["id"]})).await.data();
+    let mut keys = Vec::new();
+    for new in [
+        json!({"name": "k", "kind": "agent", "agent_id": agent["id"]}),
+        json!({"name": "k", "kind": "workspace", "app_id": app["id"]}),
+    ] {
+        keys.push(text(&house.post("/v1/api-keys", &owner, new).await.data()["key"]));
+        assert_eq!(house.get("/v1/me", keys.last().unwrap()).await.status, 200);
+    }
+    let path = format!("/v1/apps/{}", text(&app["id"]));
+    assert_eq!(house.delete(&path, &owner).await.status, 204);
+    for key in &keys {
+        assert_eq!(house.get("/v1/me", key).await.refusal(), (401, "unauthenticated"));
+    }
+    for path in [path, format!("/v1/agents/{}", text(&agent["id"]))] {
+        assert_eq!(house.get(&path, &owner).await.refusal(), (404, "not_found"));
+    }
+    let listed = house.get("/v1/api-keys", &owner).await.data();
+    assert!(listed.as_array().unwrap().iter().all(|key| key["revoked_at"].is_string()), "{listed}");
+    assert_eq!(house.post("/v1/apps", &owner, json!({"name": "second"})).await.status, 201);
+    let default = house.delete(&format!("/v1/apps/{}", text(&made["app"]["id"])), &owner).await;
+    assert_eq!(default.refusal(), (409, "conflict"));
+}
+
+#[tokio::test]
+async fn a_pinned_key_finds_its_own_app_and_agents_only() {
+    let house = House::new().await;
+    let made = house.sign_up("ann@example.com").await;
+    let owner = text(&made["access_token"]);
+    let second = house.post("/v1/apps", &owner, json!({"name": "second"})).await.data();
+    let outside = house.post("/v1/agents", &owner, json!({"name": "one"})).await.data();
+    let inside = house.post("/v1/agents", &owner, json!({"name": "two", "app_id": second["id"]})).await.data();
+    let pinned = json!({"name": "p", "kind": "workspace", "app_id": second["id"]});
+    let pinned = text(&house.post("/v1/api-keys", &owner, pinned).await.data()["key"]);
+    for (path, id, status) in [
+        ("/v1/apps", &second["id"], 200),
+        ("/v1/apps", &made["app"]["id"], 404),
+        ("/v1/agents", &inside["id"], 200),
+        ("/v1/agents", &outside["id"], 404),
+    ] {
+        assert_eq!(house.get(&format!("{path}/{}", text(id)), &pinned).await.status, status, "{path}");
+    }
+}

@@ -7,5 +7,6 @@ mod keys;
 mod people;
 mod prices;
 mod retention;
+mod rotation;
 mod sessions;
 mod strangers;

@@ -102,7 +102,7 @@ fn read_scopes(words: &[String]) -> Result<ScopeSet, Fault> {
     scopes.ok_or_else(|| invalid("scopes", "may hold ingest, read, export, score and admin"))
 }
 
-fn read_time(text: &str) -> Result<Timestamp, Fault> {
+pub(super) fn read_time(text: &str) -> Result<Timestamp, Fault> {
     Timestamp::parse(text).ok_or_else(|| invalid("expires_at", "must be an RFC 3339 time"))
 }
 
