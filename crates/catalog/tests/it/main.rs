@@ -4,6 +4,7 @@
 
 mod accounts;
 mod database;
+mod deleted;
 mod erasures;
 mod files;
 mod jobs;
@@ -54,6 +55,12 @@ guarantees! {
         the_last_use_only_moves_forward,
         a_refresh_token_used_twice_is_seen_as_used,
         a_family_is_dropped_whole,
+    }
+    deleted {
+        a_rename_keeps_the_id_and_takes_no_name_twice,
+        what_is_deleted_is_gone_with_all_that_hangs_on_it,
+        what_is_added_to_a_deleted_app_or_agent_opens_nothing,
+        a_rotation_stores_the_successor_and_ends_the_old_key_or_does_nothing,
     }
     files {
         a_commit_moves_files_and_watermark_together,
