@@ -54,8 +54,10 @@ impl Subject {
 /// An erasure to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewErasure {
-    /// What is erased.
+    /// What is erased; its bounds are those of spans.
     pub erasure: Erasure,
+    /// Of each writer that had scores of the tenant, the last write of them that is meant.
+    pub score_bounds: Vec<spanlake_model::Receipt>,
     /// What was named.
     pub subject: Subject,
     /// When.

@@ -116,7 +116,25 @@ impl Engine {
             within: self.config.deadline(),
             read_bytes: self.config.query_read_bytes,
         };
-        self.allowed(caller, request, allowance).await
+        self.allowed(caller, request, allowance, false).await
+    }
+
+    /// As [`Self::snapshot`] of spans, with all the tenant's scores that are kept beside them ([`TenantSession::scores`]),
+    /// whatever the range. Both are read at the same time, under one turn and one budget.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub async fn snapshot_with_scores(
+        &self,
+        caller: &Caller,
+        request: &SnapshotRequest,
+    ) -> Result<TenantSession, Error> {
+        let allowance = Allowance {
+            turns: &self.queries,
+            within: self.config.deadline(),
+            read_bytes: self.config.query_read_bytes,
+        };
+        self.allowed(caller, request, allowance, true).await
     }
 
     /// As [`Self::snapshot`], for exports, which wait for their reader: with a deadline and turns of their own, and no bound
@@ -130,7 +148,7 @@ impl Engine {
         request: &SnapshotRequest,
         within: Duration,
     ) -> Result<TenantSession, Error> {
-        self.allowed(caller, request, Allowance { turns: &self.scans, within, read_bytes: u64::MAX }).await
+        self.allowed(caller, request, Allowance { turns: &self.scans, within, read_bytes: u64::MAX }, false).await
     }
 
     async fn allowed(
@@ -138,6 +156,7 @@ impl Engine {
         caller: &Caller,
         request: &SnapshotRequest,
         allowance: Allowance<'_>,
+        with_scores: bool,
     ) -> Result<TenantSession, Error> {
         let Allowance { turns, within, read_bytes } = allowance;
         let tenant = caller.tenant();
@@ -146,9 +165,17 @@ impl Engine {
         let crowded = |Full| Error::Crowded { waiting_max: self.config.tenant_queries_waiting };
         let turn = timeout_at(deadline, turns.take(tenant)).await.map_err(|_| Error::Deadline { deadline_ms })?;
         let turn = Arc::new(turn.map_err(crowded)?);
-        let taking = snapshot::take(&*self.files, &*self.fresh, &self.config, tenant, request, self.clock.now());
+        let now = self.clock.now();
+        let take = |request| async move {
+            snapshot::take(&*self.files, &*self.fresh, &self.config, tenant, &request, now).await
+        };
+        let scores = async {
+            let scores = SnapshotRequest { table: Table::Scores, range: TimeRange::all(), after: request.after };
+            if with_scores { take(scores).await.map(Some) } else { Ok(None) }
+        };
+        let taking = async { tokio::try_join!(take(*request), scores) };
         let late = |_| Error::Deadline { deadline_ms };
-        let rows = timeout_at(deadline, taking).await.map_err(late)??;
+        let (rows, scores) = timeout_at(deadline, taking).await.map_err(late)??;
         let workshop = Workshop {
             config: self.config.clone(),
             memory: self.memory.clone(),
@@ -162,7 +189,7 @@ impl Engine {
             deadline,
             deadline_ms,
         };
-        TenantSession::new(workshop, request, rows)
+        TenantSession::new(workshop, request, rows, scores)
     }
 
     /// Queries that run, exports apart.

@@ -73,6 +73,9 @@ pub enum Error {
     /// A scan met a row of another tenant.
     #[error("a scan met a row of another tenant")]
     Trespass,
+    /// Scores were asked for of a session that was not made with them: our mistake.
+    #[error("the session holds no scores")]
+    NoScores,
     /// Anything else the query engine says: our mistake.
     #[error("the query engine failed")]
     Engine(#[source] DataFusionError),
@@ -160,7 +163,7 @@ impl From<Error> for Fault {
                     bytes >> 20
                 ),
             ),
-            Error::Schema(_) | Error::Rows(_) | Error::Trespass | Error::Engine(_) => {
+            Error::Schema(_) | Error::Rows(_) | Error::Trespass | Error::Engine(_) | Error::NoScores => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a query failed");
                 Self::internal()
             }

@@ -18,8 +18,8 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, SendableRecordBatchStream,
 };
 use futures::StreamExt;
-use spanlake_model::{Erasure, TenantId};
-use spanlake_store::erased;
+use spanlake_model::{Erasure, Table, TenantId};
+use spanlake_store::{erased, schema};
 
 use crate::hidden::Hidden;
 
@@ -45,6 +45,7 @@ pub(crate) struct Veil {
 /// What a guard holds each row against.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
+    pub(crate) table: Table,
     pub(crate) tripwire: Tripwire,
     /// `None`: no row of the input has been replaced.
     pub(crate) veil: Option<Veil>,
@@ -54,15 +55,14 @@ pub(crate) struct Watch {
 
 /// Columns a guard reads, beside those that were asked for.
 const WIRED: &[&str] = &["tenant_id"];
-/// And when it hides replaced rows.
-const VEILED: &[&str] = &["app_id", "trace_id", "span_id"];
 
 impl Watch {
     /// The columns it reads; some may be there twice.
     pub(crate) fn columns(&self) -> impl Iterator<Item = &'static str> {
-        let veiled = self.veil.iter().flat_map(|_| VEILED);
-        let erased = erased::COLUMNS.iter().filter(|_| !self.erased.is_empty());
-        WIRED.iter().chain(veiled).chain(erased).copied()
+        let [high, low] = schema::key_columns(self.table);
+        let veiled = self.veil.iter().flat_map(move |_| ["app_id", high, low]);
+        let erased = erased::columns(self.table).iter().filter(|_| !self.erased.is_empty());
+        WIRED.iter().copied().chain(veiled).chain(erased.copied())
     }
 
     /// What it hides, for plans.
@@ -155,11 +155,11 @@ impl Watch {
     fn pass(&self, mut batch: RecordBatch, width: usize) -> Result<RecordBatch> {
         self.tripwire.check(ids(&batch, "tenant_id")?)?;
         if let Some(veil) = &self.veil {
-            batch = filter_record_batch(&batch, &veil.live(&batch)?)?;
+            batch = filter_record_batch(&batch, &veil.live(self.table, &batch)?)?;
         }
         if !self.erased.is_empty() {
-            let kept =
-                erased::kept(&batch, &self.erased).map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let kept = erased::kept(self.table, &batch, &self.erased)
+                .map_err(|error| DataFusionError::External(Box::new(error)))?;
             batch = filter_record_batch(&batch, &kept)?;
         }
         whole(&batch)?.project(&Vec::from_iter(0..width)).map_err(DataFusionError::from)
@@ -194,9 +194,9 @@ impl Tripwire {
 }
 
 impl Veil {
-    fn live(&self, batch: &RecordBatch) -> Result<BooleanArray> {
+    fn live(&self, table: Table, batch: &RecordBatch) -> Result<BooleanArray> {
         let keys =
-            spanlake_store::rows::span_keys(batch).map_err(|error| DataFusionError::External(Box::new(error)))?;
+            spanlake_store::rows::row_keys(table, batch).map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(keys.iter().map(|key| Some(!self.hidden.hides(key, self.version))).collect())
     }
 }

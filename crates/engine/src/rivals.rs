@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use spanlake_model::SpanKey;
+use spanlake_model::{SpanKey, Table};
 use spanlake_proto::ingest::FreshRows;
 use spanlake_store::rows::{Rank, versions};
 
@@ -15,14 +15,14 @@ use crate::error::Error;
 ///
 /// # Errors
 /// [`Error::Rows`] when an answer lacks the columns that decide.
-pub(crate) fn settle(mut answers: Vec<FreshRows>) -> Result<Vec<FreshRows>, Error> {
+pub(crate) fn settle(table: Table, mut answers: Vec<FreshRows>) -> Result<Vec<FreshRows>, Error> {
     if answers.iter().filter(|answer| rows(answer) > 0).count() < 2 {
         return Ok(answers);
     }
-    let best = best(&answers)?;
+    let best = best(table, &answers)?;
     for answer in &mut answers {
         for batch in &mut answer.batches {
-            *batch = winners(batch, &best)?;
+            *batch = winners(table, batch, &best)?;
         }
     }
     Ok(answers)
@@ -32,18 +32,18 @@ fn rows(answer: &FreshRows) -> usize {
     answer.batches.iter().map(RecordBatch::num_rows).sum()
 }
 
-fn best(answers: &[FreshRows]) -> Result<HashMap<SpanKey, Rank>, Error> {
+fn best(table: Table, answers: &[FreshRows]) -> Result<HashMap<SpanKey, Rank>, Error> {
     let mut best: HashMap<SpanKey, Rank> = HashMap::with_capacity(answers.iter().map(rows).sum());
     for batch in answers.iter().flat_map(|answer| &answer.batches) {
-        for (key, rank) in versions(batch).map_err(Error::Rows)? {
+        for (key, rank) in versions(table, batch).map_err(Error::Rows)? {
             best.entry(key).and_modify(|highest| *highest = rank.max(*highest)).or_insert(rank);
         }
     }
     Ok(best)
 }
 
-fn winners(batch: &RecordBatch, best: &HashMap<SpanKey, Rank>) -> Result<RecordBatch, Error> {
-    let versions = versions(batch).map_err(Error::Rows)?;
+fn winners(table: Table, batch: &RecordBatch, best: &HashMap<SpanKey, Rank>) -> Result<RecordBatch, Error> {
+    let versions = versions(table, batch).map_err(Error::Rows)?;
     let wins: BooleanArray = versions.iter().map(|(key, rank)| Some(best.get(key) == Some(rank))).collect();
     if wins.true_count() == batch.num_rows() {
         return Ok(batch.clone());

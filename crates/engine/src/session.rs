@@ -60,12 +60,21 @@ pub(crate) struct Workshop {
     pub(crate) deadline_ms: u64,
 }
 
+/// The scores beside a session's spans.
+#[derive(Clone)]
+struct Scores {
+    provider: Arc<SnapshotTable>,
+    range: TimeRange,
+    shown: Vec<Receipt>,
+}
+
 /// One tenant's rows as they were at one instant, ready to be asked. Every frame of a session sees the same rows.
 #[derive(Clone)]
 pub struct TenantSession {
     context: SessionContext,
     table: Table,
     provider: Arc<SnapshotTable>,
+    scores: Option<Scores>,
     extent: Extent,
     store: Arc<dyn ObjectStore>,
     index: TraceIndex,
@@ -83,7 +92,12 @@ impl fmt::Debug for TenantSession {
 }
 
 impl TenantSession {
-    pub(crate) fn new(workshop: Workshop, request: &SnapshotRequest, rows: Rows) -> Result<Self, Error> {
+    pub(crate) fn new(
+        workshop: Workshop,
+        request: &SnapshotRequest,
+        rows: Rows,
+        scores: Option<Rows>,
+    ) -> Result<Self, Error> {
         let Workshop {
             config,
             memory,
@@ -105,19 +119,28 @@ impl TenantSession {
             .with_config(session_config(&config))
             .with_runtime_env(environment(&url, metered.clone(), pool.clone())?)
             .build();
-        let in_files = rows.files.iter().map(|file| file.rows);
-        let in_memory = rows.fresh.iter().map(|batch| batch.num_rows() as u64);
-        let rows_max = in_files.chain(in_memory).sum();
-        let table = SnapshotTable {
-            schema: spanlake_store::schema::of(request.table),
+        let reader = Arc::new(CachedParquetFileReaderFactory::new(metered, metadata));
+        let snapshot_table = |table: Table, rows: Rows| SnapshotTable {
+            table,
+            schema: spanlake_store::schema::of(table),
             hidden: Arc::new(Hidden::of(&rows.files, &rows.replaced_by_fresh)),
             erased: rows.erasures.into(),
             files: rows.files,
             fresh: rows.fresh,
-            tripwire,
-            store: url,
-            reader: Arc::new(CachedParquetFileReaderFactory::new(metered, metadata)),
+            tripwire: tripwire.clone(),
+            store: url.clone(),
+            reader: reader.clone(),
         };
+        let scores = scores.map(|mut rows| {
+            let (range, shown) = (rows.range, std::mem::take(&mut rows.shown));
+            Scores { provider: Arc::new(snapshot_table(Table::Scores, rows)), range, shown }
+        });
+        let in_files = rows.files.iter().map(|file| file.rows);
+        let in_memory = rows.fresh.iter().map(|batch| batch.num_rows() as u64);
+        let rows_max = in_files.chain(in_memory).sum();
+        let (range, mut rows) = (rows.range, rows);
+        let shown = std::mem::take(&mut rows.shown);
+        let table = snapshot_table(request.table, rows);
         let bounds = Bounds { deadline, deadline_ms, pool, meter, turn };
         let context = SessionContext::new_with_state(state);
         Ok(Self {
@@ -125,10 +148,11 @@ impl TenantSession {
             table: request.table,
             extent: Extent::of(&table.files, &table.fresh),
             provider: Arc::new(table),
+            scores,
             store,
             index,
-            range: rows.range,
-            shown: rows.shown,
+            range,
+            shown,
             rows_max,
             book,
             bounds,
@@ -158,6 +182,27 @@ impl TenantSession {
     /// and, at the moment it was taken, there was none after it that had been acknowledged.
     pub fn shown(&self) -> &[Receipt] {
         &self.shown
+    }
+
+    /// As [`Self::shown`], of the scores beside the spans; nothing when the session was not asked for them.
+    pub fn scores_shown(&self) -> &[Receipt] {
+        self.scores.as_ref().map_or(&[], |scores| &scores.shown)
+    }
+
+    /// Whether the tenant has a score at all, as far as is known without opening a file.
+    pub fn has_scores(&self) -> bool {
+        let has_rows = |table: &SnapshotTable| !table.files.is_empty() || !table.fresh.is_empty();
+        self.scores.as_ref().is_some_and(|scores| has_rows(&scores.provider))
+    }
+
+    /// The tenant's scores that are kept, whenever they were given. A score that was given again on another day may still be
+    /// there in both forms: the one received last is the score.
+    ///
+    /// # Errors
+    /// [`Error::NoScores`] when the session is not of [`crate::Engine::snapshot_with_scores`]; as [`Self::frame`].
+    pub fn scores(&self) -> Result<DataFrame, Error> {
+        let scores = self.scores.as_ref().ok_or(Error::NoScores)?;
+        self.scan(Table::Scores, scores.provider.clone(), scores.range)
     }
 
     /// The spans of the snapshot that start in its range. Plan with DataFusion's expressions from here.
@@ -196,10 +241,14 @@ impl TenantSession {
     /// # Errors
     /// As [`Self::frame`].
     pub fn rows(&self) -> Result<DataFrame, Error> {
-        let source = provider_as_source(self.provider.clone());
-        let plan = LogicalPlanBuilder::scan(self.table.as_str(), source, None)?.build()?;
+        self.scan(self.table, self.provider.clone(), self.range)
+    }
+
+    fn scan(&self, table: Table, provider: Arc<SnapshotTable>, range: TimeRange) -> Result<DataFrame, Error> {
+        let source = provider_as_source(provider);
+        let plan = LogicalPlanBuilder::scan(table.as_str(), source, None)?.build()?;
         let all = DataFrame::new(self.context.state(), plan);
-        Ok(if self.range == TimeRange::all() { all } else { all.filter(starts_in(self.range))? })
+        Ok(if range == TimeRange::all() { all } else { all.filter(starts_in(range))? })
     }
 
     /// Plans and starts the frame; its batches arrive as they are made, a few ahead of the reader. Dropping the stream

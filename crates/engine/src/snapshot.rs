@@ -95,7 +95,7 @@ fn rows(snapshot: Snapshot, answers: Vec<FreshRows>, request: &SnapshotRequest, 
     };
     files.sort_by_key(|file| file.version);
     let mut rows = Rows { files, fresh, replaced_by_fresh, erasures, range, shown, own_prices };
-    for answer in rivals::settle(answers)? {
+    for answer in rivals::settle(request.table, answers)? {
         rows.replaced_by_fresh.extend(answer.superseded);
         for batch in answer.batches.into_iter().filter(|batch| batch.num_rows() > 0) {
             // What came over the wire may have lost the schema's field ids, and an older writer knows fewer columns.

@@ -23,7 +23,7 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::Expr;
 use datafusion::scalar::ScalarValue;
 use spanlake_catalog::DataFile;
-use spanlake_model::{Erasure, Timestamp};
+use spanlake_model::{Erasure, Table, Timestamp};
 
 use crate::guard::{ATTRIBUTES, GuardExec, REFERRED, Tripwire, Veil, Watch};
 use crate::hidden::Hidden;
@@ -31,6 +31,7 @@ use crate::hidden::Hidden;
 /// One tenant's rows of one table, as they were at one instant.
 #[derive(Clone)]
 pub(crate) struct SnapshotTable {
+    pub(crate) table: Table,
     pub(crate) schema: SchemaRef,
     /// Lowest version first.
     pub(crate) files: Vec<DataFile>,
@@ -87,7 +88,7 @@ impl TableProvider for SnapshotTable {
 
 impl SnapshotTable {
     fn watch(&self, veil: Option<Veil>) -> Watch {
-        Watch { tripwire: self.tripwire.clone(), veil, erased: self.erased.clone() }
+        Watch { table: self.table, tripwire: self.tripwire.clone(), veil, erased: self.erased.clone() }
     }
 
     fn scan_files(
@@ -121,7 +122,7 @@ impl SnapshotTable {
     /// The columns asked for, then those of `needed` that are not among them, and those that attributes refer to.
     fn with_columns(&self, asked: &[usize], needed: impl Iterator<Item = &'static str>) -> Result<Vec<usize>> {
         let mut columns = asked.to_vec();
-        let has_attributes = asked.contains(&self.schema.index_of(ATTRIBUTES)?);
+        let has_attributes = self.schema.index_of(ATTRIBUTES).is_ok_and(|column| asked.contains(&column));
         let referred = if has_attributes { REFERRED } else { &[] };
         for name in needed.chain(referred.iter().copied()) {
             let column = self.schema.index_of(name)?;

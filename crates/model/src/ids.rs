@@ -93,6 +93,9 @@ uuid_id!(
     /// One erasure; the API says deletion.
     ErasureId, "the deletion id");
 uuid_id!(
+    /// A score's id, where the client gave none.
+    ScoreId, "the score id");
+uuid_id!(
     /// One request, echoed to the client as `X-Request-Id`.
     RequestId, "the request id");
 

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   ids ──► Caller (who asks) ──► TimeRange, Limit (what they may ask)
-//!    └────► Span (what was sent) ──► Table (where it is kept)
+//!    └────► Span, Score (what was sent) ──► Table (where it is kept)
 //!   Fault (what went wrong, and whose move it is)      Clock, Entropy (the only ways to the outside)
 //! ```
 //!
@@ -29,6 +29,7 @@ mod ids;
 mod limit;
 mod money;
 mod receipt;
+mod score;
 mod span;
 mod table;
 mod time;
@@ -42,12 +43,13 @@ pub use filter::{
     Test, VALUE_CHARS_MAX, VALUES_MAX,
 };
 pub use ids::{
-    AgentId, AppId, CompactorId, ErasureId, FileId, IdError, KeyId, MemberId, RequestId, SpanId, TenantId, TraceId,
-    WriterId,
+    AgentId, AppId, CompactorId, ErasureId, FileId, IdError, KeyId, MemberId, RequestId, ScoreId, SpanId, TenantId,
+    TraceId, WriterId,
 };
 pub use limit::{Exhausted, Limit, Limits};
 pub use money::Money;
 pub use receipt::Receipt;
+pub use score::{Resource, Score};
 pub use span::{Cost, CostSource, Event, Kind, Link, Span, SpanKey, Status, Type, Usage, preview};
 pub use table::{Day, Table};
 pub use time::{RangeError, TimeRange, Timestamp};

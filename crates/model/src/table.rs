@@ -9,22 +9,26 @@ use crate::time::{TimeRange, Timestamp};
 pub enum Table {
     /// Spans; an event is a span without duration.
     Spans,
+    /// Judgements about traces, spans and sessions.
+    Scores,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Spans];
+    pub const ALL: [Self; 2] = [Self::Spans, Self::Scores];
 
     /// In SQL, paths and the catalog.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Spans => "spans",
+            Self::Scores => "scores",
         }
     }
     /// How many days rows are kept when the tenant has not said; `None`: for ever.
     pub const fn kept_days(self) -> Option<u32> {
         match self {
             Self::Spans => None,
+            Self::Scores => Some(90),
         }
     }
     /// Reads what [`Self::as_str`] wrote.

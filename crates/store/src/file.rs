@@ -1,6 +1,6 @@
 //! Data files: immutable Parquet, one tenant, one table, one UTC day.
 //!
-//! Rows are sorted by app, start minute, trace id, span id, so that time prunes, a trace lies together and a resent span
+//! Rows are sorted by app, start minute, and the rest of their key (a span's trace id and span id), so that time prunes, a trace lies together and a resent span
 //! lies beside itself. Input and output are the last columns: a list that does not ask for them never reads them.
 
 mod found;
@@ -30,7 +30,7 @@ use spanlake_model::{Day, FileId, SpanKey, Table, TenantId, Timestamp};
 pub use properties::Config;
 use properties::properties;
 
-use crate::rows::{Rank, VERSION_COLUMNS, versions as versions_of};
+use crate::rows::{Rank, version_columns, versions as versions_of};
 use crate::schema;
 
 /// Why a data file cannot be written or read.
@@ -91,7 +91,7 @@ pub fn sort(table: Table, batches: &[RecordBatch]) -> Result<Vec<(Day, RecordBat
     let all = concat_batches(&schema::of(table), batches)?;
     let minutes = all.column_by_name("start_minute").ok_or_else(missing)?.as_primitive::<Int32Type>();
     let day = |row: u32| Day(minutes.value(row as usize).div_euclid(24 * 60));
-    let order = order(&all)?;
+    let order = order(table, &all)?;
     let mut days: Vec<_> = order.iter().map(|row| day(*row)).collect();
     days.sort_unstable();
     days.dedup();
@@ -108,8 +108,9 @@ fn missing() -> Error {
 }
 
 /// Row numbers in the order of the sort key.
-fn order(batch: &RecordBatch) -> Result<Vec<u32>, Error> {
-    let keys = ["app_id", "start_minute", "trace_id", "span_id"]
+fn order(table: Table, batch: &RecordBatch) -> Result<Vec<u32>, Error> {
+    let [high, low] = schema::key_columns(table);
+    let keys = ["app_id", "start_minute", high, low]
         .map(|name| batch.column_by_name(name).cloned().ok_or_else(missing))
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
@@ -167,16 +168,17 @@ pub async fn delete(store: &dyn ObjectStore, path: &str) -> Result<(), Error> {
     }
 }
 
-/// Each row's key, and what decides between it and other versions of its span; a few thousand at a time.
+/// Each row's key, and what decides between it and other versions of it; a few thousand at a time.
 ///
 /// # Errors
-/// When the file is gone, broken, or no span file.
+/// When the file is gone, broken, or of another table.
 pub async fn versions(
     store: Arc<dyn ObjectStore>,
+    table: Table,
     path: &str,
 ) -> Result<BoxStream<'static, Result<Vec<(SpanKey, Rank)>, Error>>, Error> {
-    let batches = read(store, path, Some(&VERSION_COLUMNS)).await?;
-    Ok(batches.map(|batch| Ok(versions_of(&batch?)?)).boxed())
+    let batches = read(store, path, Some(version_columns(table))).await?;
+    Ok(batches.map(move |batch| Ok(versions_of(table, &batch?)?)).boxed())
 }
 
 /// The rows of a file in their order, all columns or those named.

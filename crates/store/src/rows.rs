@@ -6,10 +6,12 @@ mod encode;
 mod escape;
 mod json;
 mod rank;
+mod scores;
 
-pub use decode::{DecodeError, decode, ids, numbers, span_keys, texts, whole_attributes};
+pub use decode::{DecodeError, decode, ids, numbers, row_keys, texts, whole_attributes};
 pub use encode::encode;
-pub use rank::{Rank, VERSION_COLUMNS, versions};
+pub use rank::{Rank, version_columns, versions};
+pub use scores::{ScoreRow, decode_scores, encode_scores, score_key};
 
 use spanlake_model::{Span, TenantId, Timestamp, WriterId};
 
@@ -115,6 +117,6 @@ mod tests {
         let batch = encode(origin, &rows);
         assert_eq!(batch.schema(), crate::schema::spans());
         assert_eq!(decode(&batch).unwrap(), spans);
-        assert_eq!(span_keys(&batch).unwrap(), spans.map(|span| span.key()));
+        assert_eq!(row_keys(spanlake_model::Table::Spans, &batch).unwrap(), spans.map(|span| span.key()));
     }
 }

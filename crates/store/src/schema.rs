@@ -13,7 +13,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use spanlake_model::{Money, Table};
 
-/// The version written into every data file. A reader takes this one and all before it: a column that an older file does not
+/// The version written into every data file of spans. A reader takes this one and all before it: a column that an older file does not
 /// have is null there.
 ///
 /// 2 added `operation` and all columns with a higher id.
@@ -23,7 +23,31 @@ pub const FORMAT_VERSION: u32 = 2;
 pub fn of(table: Table) -> SchemaRef {
     match table {
         Table::Spans => spans(),
+        Table::Scores => scores(),
     }
+}
+
+/// The version written into every data file of a table. A reader takes this one and all before it.
+pub const fn format_version(table: Table) -> u32 {
+    match table {
+        Table::Spans => FORMAT_VERSION,
+        Table::Scores => 1,
+    }
+}
+
+/// The columns that tell rows of one app apart, sixteen bytes and eight: what superseded keys name, and the end of the sort key.
+/// Of a score they are a digest of its id, which is a text of any length.
+pub const fn key_columns(table: Table) -> [&'static str; 2] {
+    match table {
+        Table::Spans => ["trace_id", "span_id"],
+        Table::Scores => ["key_high", "key_low"],
+    }
+}
+
+/// One row a score.
+pub fn scores() -> SchemaRef {
+    static SCORES: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(score_fields())));
+    SCORES.clone()
 }
 
 /// One row a span.
@@ -134,6 +158,37 @@ fn span_fields() -> Fields {
     columns.into_iter().map(|(id, name, kind, nullable)| field(id, name, kind, nullable)).collect()
 }
 
+/// Names that spans have too mean the same there; `start_time` is when the score was given.
+fn score_fields() -> Fields {
+    [
+        (1, "tenant_id", ID16, false),
+        (2, "app_id", ID16, false),
+        (3, "agent_id", ID16, true),
+        (4, "key_high", ID16, false),
+        (5, "key_low", ID8, false),
+        (6, "score_id", TEXT, false),
+        (7, "start_time", timestamp(), false),
+        (8, "start_nanos", DataType::Int16, false),
+        (9, "start_minute", DataType::Int32, false),
+        (10, "trace_id", ID16, true),
+        (11, "span_id", ID8, true),
+        (12, "session_id", TEXT, true),
+        (13, "name", TEXT, false),
+        (14, "value", DataType::Float64, true),
+        (15, "label", TEXT, true),
+        (16, "comment", TEXT, true),
+        (17, "source", TEXT, false),
+        (18, "author", TEXT, true),
+        (19, "metadata", TEXT, false),
+        (20, "received_at", timestamp(), false),
+        (21, "sequence", COUNT, false),
+        (22, "writer_id", ID16, false),
+    ]
+    .into_iter()
+    .map(|(id, name, kind, nullable)| field(id, name, kind, nullable))
+    .collect()
+}
+
 fn tags() -> DataType {
     DataType::List(Arc::new(field(43, "item", TEXT, false)))
 }
@@ -154,5 +209,8 @@ mod tests {
             schema.fields().iter().map(|field| field.metadata()[PARQUET_FIELD_ID_META_KEY].clone()).collect();
         let names: std::collections::BTreeSet<_> = schema.fields().iter().map(|field| field.name()).collect();
         assert_eq!((ids.len(), names.len()), (64, 64));
+        let ids: std::collections::BTreeSet<_> =
+            scores().fields().iter().map(|field| field.metadata()[PARQUET_FIELD_ID_META_KEY].clone()).collect();
+        assert_eq!((ids.len(), scores().fields().len()), (22, 22));
     }
 }

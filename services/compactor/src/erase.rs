@@ -161,7 +161,7 @@ impl Service {
         // Off the async threads: it takes seconds.
         let writing = tokio::task::spawn_blocking(move || {
             let living = |_: usize, batch: RecordBatch| -> Result<RecordBatch, file::Error> {
-                Ok(filter_record_batch(&batch, &erased::kept(&batch, &erasures)?)?)
+                Ok(filter_record_batch(&batch, &erased::kept(name.table, &batch, &erasures)?)?)
             };
             inputs.write(&name, &config.file, &living, &|| !stop.is_cancelled())
         });
@@ -205,15 +205,16 @@ impl Service {
     /// Counts without reading more than the ids.
     async fn count_covered(&self, file: &DataFile, erasures: Vec<Erasure>) -> Result<Found, Error> {
         let (store, path, runtime) = (self.store.tenant(file.tenant), file.path.clone(), Handle::current());
+        let table = file.table;
         let count = async move {
-            let mut rows = file::read(store, &path, Some(&erased::COLUMNS)).await?;
+            let mut rows = file::read(store, &path, Some(erased::columns(table))).await?;
             let mut covered = vec![0; erasures.len()];
             let mut kept = 0;
             while let Some(batch) = rows.try_next().await? {
                 for (count, erasure) in covered.iter_mut().zip(&erasures) {
-                    *count += erased::covered(&batch, erasure).map_err(file::Error::from)?.true_count() as u64;
+                    *count += erased::covered(table, &batch, erasure).map_err(file::Error::from)?.true_count() as u64;
                 }
-                kept += erased::kept(&batch, &erasures).map_err(file::Error::from)?.true_count() as u64;
+                kept += erased::kept(table, &batch, &erasures).map_err(file::Error::from)?.true_count() as u64;
             }
             let covered =
                 erasures.iter().map(|erasure| erasure.id).zip(covered).filter(|(_, rows)| *rows > 0).collect();

@@ -31,7 +31,7 @@ use arrow::compute::filter_record_batch;
 use spanlake_catalog::DataFile;
 use spanlake_model::{Day, FileId, SpanKey, Table, TenantId};
 use spanlake_store::file::merge::{self, Inputs};
-use spanlake_store::rows::span_keys;
+use spanlake_store::rows::row_keys;
 use spanlake_store::{Store, file};
 
 use crate::config::Config;
@@ -122,7 +122,7 @@ impl Merge {
             return Ok(batch);
         }
         let is_dead = |key| self.dead_below.get(key).is_some_and(|below| *below > version);
-        let keys = span_keys(&batch)?;
+        let keys = row_keys(self.table, &batch)?;
         let living: BooleanArray = keys.iter().map(|key| Some(!is_dead(key))).collect();
         Ok(filter_record_batch(&batch, &living)?)
     }

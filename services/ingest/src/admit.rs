@@ -103,7 +103,7 @@ pub(crate) async fn accept(
 
 /// Logs why we could not, and tells the client to send again. That too much comes at once is said by the answer alone:
 /// a line a request would make it worse.
-fn refuse(error: Error) -> Fault {
+pub(crate) fn refuse(error: Error) -> Fault {
     if error.is_overload() {
         return error.into();
     }

@@ -30,7 +30,7 @@ pub enum Error {
         sequence: u64,
         /// Why.
         #[source]
-        source: spanlake_dialects::otlp::DecodeError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Other writers of the same tenant kept committing first.
     #[error("other writers kept committing first; the rows stay in memory and in the log")]

@@ -1,5 +1,7 @@
 //! OTLP over HTTP: traces and logs, at each of the three paths that SDKs know.
 
+mod scores;
+
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -32,6 +34,10 @@ pub fn routes(service: Arc<Service>) -> Api {
         .routes(routes!(logs))
         .routes(routes!(agentos_logs))
         .routes(routes!(langfuse_logs))
+        .routes(routes!(scores::create))
+        .routes(routes!(scores::create_at_older_path))
+        .routes(routes!(scores::create_batch))
+        .routes(routes!(scores::create_langfuse))
         .with_state(service)
 }
 

@@ -109,7 +109,7 @@ impl KeyIndex {
     }
 
     async fn read(&self, file: &DataFile, mut each: impl FnMut(&[(SpanKey, Rank)])) -> Result<(), Error> {
-        let mut versions = file::versions(self.store.tenant(file.tenant), &file.path).await?;
+        let mut versions = file::versions(self.store.tenant(file.tenant), file.table, &file.path).await?;
         while let Some(some) = versions.try_next().await? {
             each(&some);
         }

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::flush::Flusher;
 use crate::keys::KeyIndex;
-use crate::spelling;
+use crate::{scores, spelling};
 
 /// Frames read ahead of their replay, and as many decoded.
 const AHEAD: usize = 16;
@@ -38,7 +38,7 @@ pub(crate) async fn replay(
     });
     let due = Due::sized(config.flush_bytes);
     let mut replayed = 0;
-    let wanted = |frame: &Frame| frame.sequence > memtables.watermark(frame.tenant, Table::Spans);
+    let wanted = |frame: &Frame| frame.sequence > memtables.watermark(frame.tenant, table_of(frame));
     // On all cores, in order. A watermark moves with what was applied, so the look before decoding is as good as one after.
     let decoded = stream::unfold(read, |mut read| async move { read.recv().await.map(|frame| (frame, read)) })
         .filter(|frame| ready(wanted(frame)))
@@ -46,8 +46,8 @@ pub(crate) async fn replay(
         .buffered(AHEAD);
     let mut decoded = pin!(decoded);
     while let Some(pending) = decoded.next().await {
-        let (sequence, tenant, prepared) = pending?;
-        let (table, days) = (Table::Spans, prepared.days());
+        let (sequence, tenant, table, prepared) = pending?;
+        let days = prepared.days();
         let days = keys.ensure(tenant, table, days).await?;
         let held = memtables.apply(sequence, flusher.clock.now(), Pending { tenant, table, prepared, days });
         replayed += 1;
@@ -64,18 +64,32 @@ pub(crate) async fn replay(
     Ok((folder, recovered))
 }
 
-async fn decode(frame: Frame, writer: WriterId) -> Result<(u64, TenantId, Prepared), Error> {
-    let (sequence, tenant) = (frame.sequence, frame.tenant);
+fn table_of(frame: &Frame) -> Table {
+    match spelling::of_request(frame.encoding) {
+        Some(_) => Table::Spans,
+        None => Table::Scores,
+    }
+}
+
+async fn decode(frame: Frame, writer: WriterId) -> Result<(u64, TenantId, Table, Prepared), Error> {
+    let (sequence, tenant, table) = (frame.sequence, frame.tenant, table_of(&frame));
     let origin = Origin { tenant, writer };
-    let prepared = tokio::task::spawn_blocking(move || rows(&frame).map(|rows| Prepared::new(origin, &rows))).await?;
+    let prepared = tokio::task::spawn_blocking(move || prepare(&frame, origin)).await?;
     // It was read once, before it was acknowledged: only another version of this program can fail here, and going on
     // without it would lose it for good.
-    Ok((sequence, tenant, prepared.map_err(|source| Error::Unreadable { sequence, source })?))
+    Ok((sequence, tenant, table, prepared.map_err(|source| Error::Unreadable { sequence, source })?))
+}
+
+fn prepare(frame: &Frame, origin: Origin) -> Result<Prepared, Box<dyn std::error::Error + Send + Sync>> {
+    let Some((signal, encoding)) = spelling::of_request(frame.encoding) else {
+        let read = scores::logged::read(&frame.body)?;
+        return Ok(Prepared::of_scores(origin, &scores::rows(read.into_iter(), frame.received_at, frame.sequence)));
+    };
+    Ok(Prepared::new(origin, &rows(frame, signal, encoding)?))
 }
 
 /// A frame's rows as they were admitted: the same bytes, the same time, the same refusals.
-fn rows(frame: &Frame) -> Result<Vec<Row>, otlp::DecodeError> {
-    let (signal, encoding) = spelling::of_request(frame.encoding);
+fn rows(frame: &Frame, signal: otlp::Signal, encoding: otlp::Encoding) -> Result<Vec<Row>, otlp::DecodeError> {
     let request = Request::decode(signal, encoding, &frame.body)?;
     let context = Context::new(frame.app, frame.received_at);
     // Admission has checked the agents; the refused are in `rejected`.

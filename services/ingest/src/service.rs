@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::flush::Flusher;
 use crate::keys::KeyIndex;
 use crate::replay::replay;
+use crate::scores::{self, Given as NewScore, Taken as TakenScores};
 use crate::writer::{Reserved, Writer};
 
 /// What the service is made of.
@@ -97,6 +98,19 @@ impl Service {
     /// `service_unavailable`; after any of them nothing of the request was kept.
     pub async fn accept(&self, caller: &Caller, incoming: Incoming) -> Result<Accepted, Fault> {
         admit::accept(&self.gate, &self.writer, caller, incoming).await
+    }
+
+    /// As [`Self::accept`], for scores; `bytes` is how long the request was. Each is taken or refused by itself.
+    ///
+    /// # Errors
+    /// `rate_limited`, `service_unavailable`; after any of them nothing of the request was kept.
+    pub async fn accept_scores(
+        &self,
+        caller: &Caller,
+        given: Vec<NewScore>,
+        bytes: usize,
+    ) -> Result<TakenScores, Fault> {
+        scores::accept(&self.gate, &self.writer, self.flusher.entropy.as_ref(), caller, given, bytes).await
     }
 
     /// Room in memory for a body that is about to be read, given back when dropped.

@@ -171,7 +171,7 @@ impl Writer {
         if self.space.is_short() {
             return Err(Error::NoSpace);
         }
-        let own = self.memtables.bytes_of(tenant, Table::Spans);
+        let own: u64 = Table::ALL.into_iter().map(|table| self.memtables.bytes_of(tenant, table)).sum();
         if own > 0 && own + bytes > self.tenant_memory_bytes_max {
             return Err(Error::TenantFull);
         }

@@ -11,12 +11,15 @@ use spanlake_catalog::{ERASED_TRACES_MAX, ErasureProof, NewErasure, Subject};
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::prelude::{Expr, col};
 use spanlake_model::{
-    AppId, Caller, Code, Erasure, ErasureId, ErasureScope, Fault, Principal, Role, TimeRange, Timestamp, TraceId,
-    TraceSet,
+    AppId, Caller, Code, Erasure, ErasureId, ErasureScope, Fault, Principal, Receipt, Role, TimeRange, Timestamp,
+    TraceId, TraceSet,
 };
+
+use spanlake_store::rows::score_key;
 
 use crate::error::Error;
 use crate::read::columns::{is_trace, own, text};
+use crate::read::scores;
 use crate::service::Service;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -47,17 +50,43 @@ impl Service {
     /// when too many are under way; what a read may answer.
     pub(crate) async fn erase(&self, caller: &Caller, named: Named) -> Result<ErasureProof, Error> {
         may_erase(caller, &named)?;
-        // Of a moment: what is acknowledged by now is told by any snapshot, whatever its range.
-        let now = self.now();
-        let moment = TimeRange::new(now, now.plus(Duration::from_nanos(1))).unwrap_or(TimeRange::all());
-        let bounds = self.session(caller, moment, None).await?.shown().to_vec();
+        let bounds = Bounds::of(&self.scores(caller, None).await?);
         let (subject, scope) = self.resolve(caller, named).await?;
-        let erasure =
-            Erasure { id: ErasureId::generate(&*self.clock, &*self.entropy), tenant: caller.tenant(), scope, bounds };
-        let id = erasure.id;
-        self.erasures.add_erasure(NewErasure { erasure, subject, requested_at: self.now() }).await?;
-        tracing::info!(tenant.id = %caller.tenant(), erasure.id = %id, erasure.subject = subject.as_str(), "erased");
+        let id = self.store_erasure(caller, subject, scope, bounds).await?;
         self.erasure(caller, id).await
+    }
+
+    /// Hides one score from every read that begins after this answers, and has it taken from the files. An agent's key deletes
+    /// what was sent with it.
+    ///
+    /// # Errors
+    /// `not_found`; `rate_limited` when too many erasures are under way; what a read may answer.
+    pub(crate) async fn erase_score(&self, caller: &Caller, score: &str) -> Result<(), Error> {
+        let session = self.scores(caller, None).await?;
+        let bounds = Bounds::of(&session);
+        let found = scores::one(&session, caller, score).await?.ok_or_else(|| Fault::not_found("score"))?;
+        // One session a request.
+        drop(session);
+        let key = score_key(caller.app(), &found.id).trace_id;
+        let scope = ErasureScope::Traces(caller.app(), [key].into_iter().collect());
+        self.store_erasure(caller, Subject::Traces, scope, bounds).await?;
+        Ok(())
+    }
+
+    async fn store_erasure(
+        &self,
+        caller: &Caller,
+        subject: Subject,
+        scope: ErasureScope,
+        bounds: Bounds,
+    ) -> Result<ErasureId, Error> {
+        let Bounds { spans, scores } = bounds;
+        let id = ErasureId::generate(&*self.clock, &*self.entropy);
+        let erasure = Erasure { id, tenant: caller.tenant(), scope, bounds: spans };
+        let new = NewErasure { erasure, score_bounds: scores, subject, requested_at: self.now() };
+        self.erasures.add_erasure(new).await?;
+        tracing::info!(tenant.id = %caller.tenant(), erasure.id = %id, erasure.subject = subject.as_str(), "erased");
+        Ok(id)
     }
 
     /// How far an erasure of the caller's tenant is.
@@ -78,20 +107,60 @@ impl Service {
                 if found.as_slice().is_empty() {
                     return Err(Fault::not_found("trace").into());
                 }
-                (Subject::Traces, of_app(found))
+                (Subject::Traces, of_app(self.with_scores(caller, found, None).await?))
             }
-            Named::Traces(named) => (Subject::Traces, of_app(bounded(named.into_iter().collect())?)),
+            Named::Traces(named) => {
+                let found = bounded(named.into_iter().collect())?;
+                (Subject::Traces, of_app(self.with_scores(caller, found, None).await?))
+            }
             Named::User(user) => {
                 let found = self.traces_with(caller, col("user_id").eq(text(user))).await?;
-                (Subject::User, of_app(bounded(found)?))
+                (Subject::User, of_app(self.with_scores(caller, bounded(found)?, None).await?))
             }
             Named::Session(session) => {
-                let found = self.traces_with(caller, col("session_id").eq(text(session))).await?;
-                (Subject::Session, of_app(bounded(found)?))
+                let found = bounded(self.traces_with(caller, col("session_id").eq(text(&session))).await?)?;
+                (Subject::Session, of_app(self.with_scores(caller, found, Some(&session)).await?))
             }
             Named::App(app) => (Subject::App, ErasureScope::App(app)),
             Named::Tenant => (Subject::Tenant, ErasureScope::Tenant),
         })
+    }
+
+    /// These traces, and the scores that go with them though they do not name them: those of their spans, and those of the
+    /// session. Each stands there by its own key.
+    async fn with_scores(
+        &self,
+        caller: &Caller,
+        traces: TraceSet,
+        of_session: Option<&str>,
+    ) -> Result<TraceSet, Error> {
+        let mut found: BTreeSet<TraceId> = traces.as_slice().iter().copied().collect();
+        let mut parts = vec![TimeRange::all()];
+        while let Some(part) = parts.pop() {
+            let session = match self.session_with_scores(caller, part, None).await {
+                Ok(session) => session,
+                Err(error) => match halves(part) {
+                    Some(halves) if is_too_much(&error) => {
+                        parts.extend(halves);
+                        continue;
+                    }
+                    _ => return Err(error),
+                },
+            };
+            if !session.has_scores() {
+                break;
+            }
+            if let Some(name) = of_session {
+                let about = scores::latest(&session, caller, col("session_id").eq(text(name)))?;
+                found.extend(scores::erasable(&session, about, ERASED_TRACES_MAX + 1).await?);
+            }
+            if !traces.as_slice().is_empty() {
+                let about =
+                    scores::of_traces(&session, caller, traces.as_slice())?.filter(col("trace_id").is_null())?;
+                found.extend(scores::erasable(&session, about, ERASED_TRACES_MAX + 1).await?);
+            }
+        }
+        bounded(found.into_iter().collect()).map_err(Error::from)
     }
 
     /// The caller's traces of all time in which any span is like this; no more than one above the bound. Where one query
@@ -112,6 +181,18 @@ impl Service {
             }
         }
         Ok(found.into_iter().collect())
+    }
+}
+
+/// What is meant: of each writer the last write that a snapshot shows.
+struct Bounds {
+    spans: Vec<Receipt>,
+    scores: Vec<Receipt>,
+}
+
+impl Bounds {
+    fn of(session: &TenantSession) -> Self {
+        Self { spans: session.shown().to_vec(), scores: session.scores_shown().to_vec() }
     }
 }
 

@@ -12,6 +12,11 @@ mod metadata_keys;
 mod metrics_get;
 mod metrics_row;
 mod params;
+mod score_row;
+mod scores_delete;
+mod scores_get;
+mod scores_list;
+mod scores_sums;
 mod session_row;
 mod sessions_get;
 mod sessions_list;
@@ -70,6 +75,10 @@ pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
         .routes(routes!(metrics_get::get))
         .routes(routes!(metadata_keys::list))
         .routes(routes!(facets_get::get))
+        .routes(routes!(scores_list::list))
+        .routes(routes!(scores_sums::names))
+        .routes(routes!(scores_sums::aggregations))
+        .routes(routes!(scores_get::get, scores_delete::delete))
         .routes(routes!(deletions_create::create))
         .routes(routes!(deletions_get::get))
         .with_state(Face { service, gate })

@@ -5,6 +5,7 @@
 //!   export ────────► SpanSource ────────────┘             │
 //!                                                          ▼
 //!        read::{traces, spans, sessions, metrics, facets, metadata, scan}: plans over one snapshot ──► rows in API.md's words
+//!        read::scores: what is said of traces and spans, beside them in the same session
 //!        read::logs: what log records say of spans that say nothing, filled in
 //!        erase: a snapshot of everything ──► whole traces, and what was acknowledged until now ──► catalog::Erasures
 //! ```
@@ -17,7 +18,7 @@
 //!
 //! - No usage is in a sum twice, and the sums of groups are the whole (`read::metrics`, but for tags, of which a span has several).
 //!
-//! Deliberately absent until their issues: scores, the filter language, SQL.
+//! Deliberately absent until their issues: the filter language, SQL.
 
 mod config;
 mod erase;

@@ -10,6 +10,7 @@ pub(crate) mod metrics;
 pub(crate) mod order;
 mod row;
 pub(crate) mod scan;
+pub(crate) mod scores;
 pub(crate) mod sessions;
 mod sort_key;
 pub(crate) mod spans;

@@ -56,6 +56,30 @@ impl Service {
     }
 }
 
+impl Service {
+    /// As [`Self::session`], with all scores that are kept.
+    pub(crate) async fn session_with_scores(
+        &self,
+        caller: &Caller,
+        range: TimeRange,
+        after: Option<Receipt>,
+    ) -> Result<TenantSession, Error> {
+        let request = SnapshotRequest { table: Table::Spans, range, after };
+        Ok(self.engine.snapshot_with_scores(caller, &request).await?)
+    }
+
+    /// All scores that are kept, beside the spans of a moment.
+    pub(crate) async fn scores(&self, caller: &Caller, after: Option<Receipt>) -> Result<TenantSession, Error> {
+        self.session_with_scores(caller, self.moment(), after).await
+    }
+
+    /// Now, as short as a range can be: what is acknowledged by now is told by any snapshot, whatever its range.
+    pub(crate) fn moment(&self) -> TimeRange {
+        let now = self.now();
+        TimeRange::new(now, now.plus(std::time::Duration::from_nanos(1))).unwrap_or(TimeRange::all())
+    }
+}
+
 #[async_trait]
 impl SpanSource for Service {
     async fn scan(&self, caller: &Caller, request: ScanRequest) -> Result<Scan, Fault> {

@@ -120,10 +120,10 @@ async fn insert(connection: &mut AnyConnection, new: &NewErasure) -> Result<(), 
         ErasureScope::Tenant => ("tenant", None, &[][..]),
     };
     let bytes: Vec<u8> = traces.iter().flat_map(TraceId::as_bytes).copied().collect();
-    let bounds: Vec<_> = bounds.iter().map(Receipt::to_string).collect();
+    let words = |bounds: &[Receipt]| bounds.iter().map(Receipt::to_string).collect::<Vec<_>>().join(" ");
     query(
-        "INSERT INTO erasures (id, tenant_id, subject, scope, app_id, traces, trace_count, bounds, requested_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO erasures (id, tenant_id, subject, scope, app_id, traces, trace_count, bounds, requested_at, score_bounds) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(id.to_string())
     .bind(tenant.to_string())
@@ -132,25 +132,33 @@ async fn insert(connection: &mut AnyConnection, new: &NewErasure) -> Result<(), 
     .bind(app.map(ToString::to_string))
     .bind(hex::encode(bytes))
     .bind(stored(traces.len() as u64)?)
-    .bind(bounds.join(" "))
+    .bind(words(bounds))
     .bind(new.requested_at.as_nanos())
+    .bind(words(&new.score_bounds))
     .execute(connection)
     .await
     .map_err(refused("an erasure of this id"))?;
     Ok(())
 }
 
-/// Those that hide rows, within the transaction of a snapshot.
-pub(super) async fn hiding(connection: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Erasure>, Error> {
+/// Those that hide rows of this table, with its bounds, within the transaction of a snapshot.
+pub(super) async fn hiding(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    table: Table,
+) -> Result<Vec<Erasure>, Error> {
     let found = query(
-        "SELECT id, tenant_id, scope, app_id, traces, bounds FROM erasures \
+        "SELECT id, tenant_id, scope, app_id, traces, bounds, score_bounds FROM erasures \
          WHERE tenant_id = $1 AND rewritten_at IS NULL ORDER BY id",
     );
-    found.bind(tenant.to_string()).fetch_all(connection).await?.iter().map(read_erasure).collect()
+    found.bind(tenant.to_string()).fetch_all(connection).await?.iter().map(|row| read_erasure(row, table)).collect()
 }
 
-fn read_erasure(row: &AnyRow) -> Result<Erasure, Error> {
-    let bounds = row.text("bounds")?;
+fn read_erasure(row: &AnyRow, table: Table) -> Result<Erasure, Error> {
+    let bounds = row.text(match table {
+        Table::Spans => "bounds",
+        Table::Scores => "score_bounds",
+    })?;
     let bounds: Result<_, _> = bounds.split_whitespace().map(str::parse).collect();
     Ok(Erasure {
         id: row.parsed("id")?,

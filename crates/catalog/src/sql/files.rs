@@ -39,7 +39,7 @@ impl Files for Catalog {
         let version = version(&mut transaction, tenant, table).await?;
         let watermarks = watermarks_of_tenant(&mut transaction, tenant, table).await?;
         let writers = registered_writers(&mut transaction).await?;
-        let erasures = erasures::hiding(&mut transaction, tenant).await?;
+        let erasures = erasures::hiding(&mut transaction, tenant, table).await?;
         let kept_days = retention::kept_days(&mut transaction, tenant, table).await?;
         let own_prices = prices::own(&mut transaction, tenant).await?;
         transaction.commit().await?;

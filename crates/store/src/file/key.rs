@@ -2,10 +2,11 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
+use spanlake_model::Table;
 
 use super::{Error, missing};
 
-/// App, start minute, trace id, span id of one row, in the order of data files.
+/// App, start minute and the key of one row, in the order of data files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SortKey([u8; SortKey::BYTES]);
 
@@ -13,10 +14,11 @@ impl SortKey {
     const BYTES: usize = 16 + 4 + 16 + 8;
 
     /// The key of each row.
-    pub(super) fn of(batch: &RecordBatch) -> Result<Vec<Self>, Error> {
+    pub(super) fn of(table: Table, batch: &RecordBatch) -> Result<Vec<Self>, Error> {
+        let [high, low] = crate::schema::key_columns(table);
         let column = |name| batch.column_by_name(name).ok_or_else(missing);
         let id = |name| column(name)?.as_fixed_size_binary_opt().ok_or_else(missing);
-        let (apps, traces, spans) = (id("app_id")?, id("trace_id")?, id("span_id")?);
+        let (apps, traces, spans) = (id("app_id")?, id(high)?, id(low)?);
         let minutes = column("start_minute")?.as_primitive_opt::<Int32Type>().ok_or_else(missing)?;
         if (apps.value_length(), traces.value_length(), spans.value_length()) != (16, 16, 8) || minutes.null_count() > 0
         {

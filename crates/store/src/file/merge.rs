@@ -204,7 +204,7 @@ impl<'a> Stream<'a> {
         while let Some(batch) = self.input.next(self.name)? {
             let batch = living(number, batch)?;
             if batch.num_rows() > 0 {
-                self.keys = SortKey::of(&batch)?;
+                self.keys = SortKey::of(self.name.table, &batch)?;
                 self.batch = batch;
                 break;
             }

@@ -55,7 +55,7 @@ const TEXTS: [&str; 3] = ["attributes", "input", "output"];
 /// Long; of one sender often the same, so that a dictionary holds them.
 const LONG: [&str; 4] = ["metadata", "resource", "events", "links"];
 /// Looked up one by one: a bloom filter each.
-const LOOKED_UP: [&str; 4] = ["trace_id", "span_id", "session_id", "user_id"];
+const LOOKED_UP: [&str; 5] = ["trace_id", "span_id", "session_id", "user_id", "key_high"];
 
 pub(super) fn properties(name: &Name, rows: usize, config: &Config) -> WriterProperties {
     let mut properties = WriterProperties::builder()
@@ -66,7 +66,7 @@ pub(super) fn properties(name: &Name, rows: usize, config: &Config) -> WriterPro
         .set_data_page_row_count_limit(8_192)
         .set_created_by(format!("spanlake {}", env!("CARGO_PKG_VERSION")))
         .set_key_value_metadata(Some(vec![
-            KeyValue::new("spanlake.format_version".into(), schema::FORMAT_VERSION.to_string()),
+            KeyValue::new("spanlake.format_version".into(), schema::format_version(name.table).to_string()),
             KeyValue::new("spanlake.tenant".into(), name.tenant.to_string()),
             KeyValue::new("spanlake.table".into(), name.table.as_str().to_string()),
             KeyValue::new("spanlake.day".into(), name.day.to_string()),
@@ -79,7 +79,7 @@ pub(super) fn properties(name: &Name, rows: usize, config: &Config) -> WriterPro
     for column in TEXTS.into_iter().chain(LONG).map(ColumnPath::from) {
         properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
     }
-    for column in ["trace_id", "span_id", "parent_span_id"].map(ColumnPath::from) {
+    for column in ["trace_id", "span_id", "parent_span_id", "key_high", "key_low", "score_id"].map(ColumnPath::from) {
         properties = properties.set_column_dictionary_enabled(column, false);
     }
     for column in LOOKED_UP.map(ColumnPath::from) {

@@ -27,10 +27,13 @@ pub enum Encoding {
     OtlpLogsProtobuf = 2,
     /// An OTLP logs request in JSON.
     OtlpLogsJson = 3,
+    /// Scores as they were admitted, with their ids, in JSON.
+    Scores = 4,
 }
 
 impl Encoding {
-    const ALL: [Self; 4] = [Self::OtlpProtobuf, Self::OtlpJson, Self::OtlpLogsProtobuf, Self::OtlpLogsJson];
+    const ALL: [Self; 5] =
+        [Self::OtlpProtobuf, Self::OtlpJson, Self::OtlpLogsProtobuf, Self::OtlpLogsJson, Self::Scores];
 }
 
 /// A request as it came.

@@ -8,7 +8,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use spanlake_model::{Day, SpanKey, Table, TenantId, Timestamp, WriterId};
 
 use super::Frozen;
-use crate::rows::{Origin, Rank, Row, encode};
+use crate::rows::{Origin, Rank, Row, ScoreRow, encode, encode_scores, score_key};
 
 /// A frame's rows, ready but for their sequence. Made off the log's thread, because it takes a while.
 #[derive(Debug)]
@@ -36,6 +36,16 @@ impl Prepared {
             received_at: row.received_at,
         };
         Self { batch: encode(origin, rows), arrivals: rows.iter().map(arrival).collect() }
+    }
+    /// The rows of one frame of scores.
+    pub fn of_scores(origin: Origin, rows: &[ScoreRow]) -> Self {
+        let arrival = |row: &ScoreRow| Arrival {
+            key: score_key(row.score.app_id, &row.score.id),
+            day: Day::of(row.score.created_at),
+            finished: true,
+            received_at: row.received_at,
+        };
+        Self { batch: encode_scores(origin, rows), arrivals: rows.iter().map(arrival).collect() }
     }
     /// The days among the rows.
     pub fn days(&self) -> HashSet<Day> {

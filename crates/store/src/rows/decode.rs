@@ -8,7 +8,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, Decimal128Type, Float64Type, Int8Type, Int16Type, Int64Type, TimestampMicrosecondType,
 };
 use spanlake_model::{
-    AgentId, AppId, Cost, CostSource, Kind, Money, Span, SpanId, SpanKey, Status, Timestamp, TraceId, Usage,
+    AgentId, AppId, Cost, CostSource, Kind, Money, Span, SpanId, SpanKey, Status, Table, Timestamp, TraceId, Usage,
 };
 
 use super::content::{self, Content};
@@ -37,18 +37,19 @@ pub fn decode(batch: &RecordBatch) -> Result<Vec<Span>, DecodeError> {
     (0..batch.num_rows()).map(|row| columns.span(row)).collect()
 }
 
-/// The keys of a batch's rows, in their order; needs `app_id`, `trace_id` and `span_id` only.
+/// The keys of a batch's rows, in their order; needs `app_id` and [`crate::schema::key_columns`] only.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn span_keys(batch: &RecordBatch) -> Result<Vec<SpanKey>, DecodeError> {
-    let (apps, traces, spans) = (ids(batch, "app_id")?, ids(batch, "trace_id")?, ids(batch, "span_id")?);
+pub fn row_keys(table: Table, batch: &RecordBatch) -> Result<Vec<SpanKey>, DecodeError> {
+    let [high, low] = crate::schema::key_columns(table);
+    let (apps, traces, spans) = (ids(batch, "app_id")?, ids(batch, high)?, ids(batch, low)?);
     (0..batch.num_rows())
         .map(|row| {
             Ok(SpanKey {
                 app_id: AppId::from_bytes(id16("app_id", apps, row)?),
-                trace_id: TraceId::from_slice(traces.value(row)).map_err(|why| broken("trace_id", why))?,
-                span_id: SpanId::from_slice(spans.value(row)).map_err(|why| broken("span_id", why))?,
+                trace_id: TraceId::from_slice(traces.value(row)).map_err(|why| broken(high, why))?,
+                span_id: SpanId::from_slice(spans.value(row)).map_err(|why| broken(low, why))?,
             })
         })
         .collect()
@@ -107,7 +108,7 @@ pub fn numbers<'a, T: ArrowPrimitiveType>(
     column(batch, name)?.as_primitive_opt().ok_or_else(|| broken(name, "it is of another type"))
 }
 
-fn id16(column: &'static str, array: &FixedSizeBinaryArray, row: usize) -> Result<[u8; 16], DecodeError> {
+pub(super) fn id16(column: &'static str, array: &FixedSizeBinaryArray, row: usize) -> Result<[u8; 16], DecodeError> {
     array.value(row).try_into().map_err(|_| broken(column, "it is not 16 bytes"))
 }
 

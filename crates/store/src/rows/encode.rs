@@ -49,12 +49,12 @@ fn column(field: &FieldRef, origin: Origin, rows: &[Row]) -> ArrayRef {
 }
 
 /// The part of an instant below a microsecond, which the timestamp column cannot hold.
-fn nanos_of(at: Timestamp) -> i16 {
+pub(super) fn nanos_of(at: Timestamp) -> i16 {
     i16::try_from(at.as_nanos().rem_euclid(1_000)).expect("below 1,000")
 }
 
 /// Minutes since the epoch: the second sort key.
-fn minute_of(at: Timestamp) -> i32 {
+pub(super) fn minute_of(at: Timestamp) -> i32 {
     i32::try_from(at.as_secs().div_euclid(60)).expect("i64 nanoseconds reach about 154 million minutes")
 }
 

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
-use spanlake_model::{Day, FileId, Span, SystemEntropy, Table, TenantId, Timestamp, WriterId};
+use spanlake_model::{
+    AgentId, AppId, Day, FileId, Score, Span, SpanId, SystemEntropy, Table, TenantId, Timestamp, TraceId, WriterId,
+};
 use spanlake_store::disk::LocalDisk;
 use spanlake_store::log::{self, Frame, Log};
-use spanlake_store::rows::{Origin, Row, decode, encode};
+use spanlake_store::rows::{Origin, Row, ScoreRow, decode, decode_scores, encode, encode_scores};
 use spanlake_store::{file, schema};
 use spanlake_testkit::TemporaryFolder;
 
@@ -41,6 +43,64 @@ async fn every_version_of_a_span_file_is_read() {
 }
 
 #[tokio::test]
+async fn every_version_of_a_score_file_is_read() {
+    for version in 1..=schema::format_version(Table::Scores) {
+        let bytes = sample(&format!("scores-{version}.parquet"));
+        let marked = format!("spanlake.format_version\u{18}\u{1}{version}");
+        assert!(String::from_utf8_lossy(&bytes).contains(&marked), "version {version}");
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        store.put(&"sample".into(), PutPayload::from(bytes)).await.unwrap();
+        let batches: Vec<_> = file::read(store, "sample", None).await.unwrap().try_collect().await.unwrap();
+        let adapted = |batch| schema::adapt(Table::Scores, batch).unwrap();
+        let read: Vec<_> = batches.iter().flat_map(|batch| decode_scores(&adapted(batch)).unwrap()).collect();
+        assert_eq!(read, scores(), "version {version}");
+    }
+}
+
+/// What samples of scores hold, in the order of their keys.
+fn scores() -> [Score; 2] {
+    let about_trace = Score {
+        id: "mine".into(),
+        app_id: AppId::from_bytes([1; 16]),
+        agent_id: Some(AgentId::from_bytes([2; 16])),
+        trace_id: TraceId::from_bytes([9; 16]),
+        span_id: SpanId::from_bytes([8; 8]),
+        session_id: None,
+        name: "accuracy".into(),
+        value: Some(0.1 + 0.2),
+        label: None,
+        comment: Some("why".into()),
+        source: "api".into(),
+        author: Some("01a21b79-2635-7c41-8b5b-fd2a3a1120ae".into()),
+        created_at: Timestamp::from_nanos(1_763_700_000_123_456_789),
+        metadata: r#"{"by":"ann"}"#.into(),
+    };
+    let about_session = Score {
+        id: "yours".into(),
+        agent_id: None,
+        trace_id: None,
+        span_id: None,
+        session_id: Some("talk".into()),
+        value: None,
+        label: Some("good".into()),
+        comment: None,
+        author: None,
+        metadata: "{}".into(),
+        ..about_trace.clone()
+    };
+    [about_trace, about_session]
+}
+
+fn file_of_scores() -> Vec<u8> {
+    let (tenant, writer): (TenantId, WriterId) = (TENANT.parse().unwrap(), WRITER.parse().unwrap());
+    let row = |score: Score| ScoreRow { received_at: score.created_at, score, sequence: 1 };
+    let batch = encode_scores(Origin { tenant, writer }, &scores().map(row));
+    let (day, sorted) = file::sort(Table::Scores, &[batch]).unwrap().remove(0);
+    let name = file::Name { tenant, table: Table::Scores, day, file: FileId::from_bytes([1; 16]) };
+    file::encode(&name, &sorted, &file::Config::default()).unwrap().0
+}
+
+#[tokio::test]
 #[ignore = "writes into the source tree; run once when a format's version was raised"]
 async fn write_the_missing_samples() {
     let name = format!("log-{}.log", log::FORMAT_VERSION);
@@ -50,6 +110,10 @@ async fn write_the_missing_samples() {
     let name = format!("spans-{}.parquet", schema::FORMAT_VERSION);
     if !path(&name).exists() {
         std::fs::write(path(&name), file_of(spans(sample("spans-1.parquet")).await)).unwrap();
+    }
+    let name = format!("scores-{}.parquet", schema::format_version(Table::Scores));
+    if !path(&name).exists() {
+        std::fs::write(path(&name), file_of_scores()).unwrap();
     }
 }
 

@@ -20,7 +20,7 @@ use spanlake_model::{
     AppId, Clock, Day, Entropy, Erasure, ErasureId, ErasureScope, FileId, Kind, Limits, MemberId, Receipt, Role, Span,
     SpanId, SpanKey, Status, SystemEntropy, Table, TenantId, TimeRange, Timestamp, TraceId, Usage, WriterId,
 };
-use spanlake_store::rows::{Origin, Row, decode, encode, span_keys};
+use spanlake_store::rows::{Origin, Row, decode, encode, row_keys};
 use spanlake_store::{Store, erased, file};
 
 pub(crate) const TENANT: TenantId = TenantId::from_bytes([1; 16]);
@@ -230,7 +230,8 @@ impl World {
     pub(crate) async fn erase_up_to(&self, tenant: TenantId, scope: ErasureScope, sequence: u64) -> ErasureId {
         let id = ErasureId::generate(self.clock.as_ref(), &SystemEntropy);
         let erasure = Erasure { id, tenant, scope, bounds: vec![Receipt { writer: WRITER, sequence }] };
-        let new = NewErasure { erasure, subject: Subject::Traces, requested_at: self.clock.now() };
+        let new =
+            NewErasure { erasure, score_bounds: Vec::new(), subject: Subject::Traces, requested_at: self.clock.now() };
         self.catalog.add_erasure(new).await.unwrap();
         id
     }
@@ -282,9 +283,11 @@ impl World {
         let batches: Vec<_> =
             file::read(self.store.tenant(file.tenant), &file.path, None).await.unwrap().try_collect().await.unwrap();
         for batch in &batches {
-            assert_eq!(span_keys(batch).unwrap().len(), batch.num_rows());
+            assert_eq!(row_keys(Table::Spans, batch).unwrap().len(), batch.num_rows());
         }
-        let kept = |batch: &RecordBatch| filter_record_batch(batch, &erased::kept(batch, erasures).unwrap()).unwrap();
+        let kept = |batch: &RecordBatch| {
+            filter_record_batch(batch, &erased::kept(Table::Spans, batch, erasures).unwrap()).unwrap()
+        };
         batches.iter().flat_map(|batch| decode(&kept(batch)).unwrap()).collect()
     }
 

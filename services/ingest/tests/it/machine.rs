@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -11,13 +12,13 @@ use spanlake_catalog::{Catalog, Config as CatalogConfig, Files as _};
 use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_ingest::{Accepted, Config, Door, Error, Incoming, Parts, Service};
 use spanlake_model::{
-    AgentId, AppId, Caller, Fault, KeyId, Limits, Principal, Scope, ScopeSet, Span, SpanId, SystemClock, SystemEntropy,
-    Table, TenantId, TimeRange, Timestamp,
+    AgentId, AppId, Caller, Fault, KeyId, Limits, Principal, Scope, ScopeSet, Score, Span, SpanId, SystemClock,
+    SystemEntropy, Table, TenantId, TimeRange, Timestamp,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshSource as _};
 use spanlake_store::disk::{Disk, LocalDisk};
-use spanlake_store::rows::decode;
+use spanlake_store::rows::{decode, decode_scores};
 use spanlake_store::{Store, file, log};
 use spanlake_testkit::otlp::{self, span_id, trace_id};
 use spanlake_testkit::{SimulatedDisk, TemporaryFolder};
@@ -85,21 +86,36 @@ impl Machine {
     /// Every row there is, in data files and in what the service has not flushed, in the order of their time.
     pub(crate) async fn rows(&self, service: &Service, tenant: TenantId) -> Vec<Span> {
         let range = TimeRange::new(NOON, NOON.plus(std::time::Duration::from_secs(3_600))).unwrap();
-        let snapshot = self.catalog.snapshot(tenant, Table::Spans, range).await.unwrap();
+        let batches = self.batches(service, tenant, Table::Spans, range).await;
+        let mut rows: Vec<_> = batches.iter().flat_map(|batch| decode(batch).unwrap()).collect();
+        rows.sort_by_key(|row| (row.start, row.span_id));
+        rows
+    }
+
+    /// Every score there is, likewise, in the order of their ids.
+    pub(crate) async fn scores(&self, service: &Service, tenant: TenantId) -> Vec<Score> {
+        let batches = self.batches(service, tenant, Table::Scores, TimeRange::all()).await;
+        let mut scores: Vec<_> = batches.iter().flat_map(|batch| decode_scores(batch).unwrap()).collect();
+        scores.sort_by(|one, other| one.id.cmp(&other.id));
+        scores
+    }
+
+    async fn batches(&self, service: &Service, tenant: TenantId, table: Table, range: TimeRange) -> Vec<RecordBatch> {
+        let snapshot = self.catalog.snapshot(tenant, table, range).await.unwrap();
         let mut rows = Vec::new();
         // Read past the simulation, which may stop at any step.
         let store = self.store(Arc::new(LocalDisk)).unwrap().tenant(tenant);
         for file in &snapshot.files {
-            assert!(file.superseded.is_empty(), "no span was sent twice");
+            assert!(file.superseded.is_empty(), "no row of a file was sent twice");
             let batches: Vec<_> =
                 file::read(store.clone(), &file.path, None).await.unwrap().try_collect().await.unwrap();
-            rows.extend(batches.iter().flat_map(|batch| decode(batch).unwrap()));
+            rows.extend(batches);
         }
         for writer in &snapshot.writers {
             let watermark = snapshot.watermarks.iter().find(|mark| mark.writer == writer.id);
             let request = FreshRequest {
                 tenant,
-                table: Table::Spans,
+                table,
                 range,
                 writer: writer.id,
                 after_sequence: watermark.map_or(0, |mark| mark.sequence),
@@ -107,11 +123,10 @@ impl Machine {
                 known_version: snapshot.version,
             };
             match service.fresh("", request).await.unwrap() {
-                Fresh::Rows(fresh) => rows.extend(fresh.batches.iter().flat_map(|batch| decode(batch).unwrap())),
+                Fresh::Rows(fresh) => rows.extend(fresh.batches),
                 Fresh::Stale => panic!("nobody flushes meanwhile"),
             }
         }
-        rows.sort_by_key(|row| (row.start, row.span_id));
         rows
     }
 }
@@ -134,10 +149,14 @@ pub(crate) async fn send_body(
     encoding: Encoding,
     body: Vec<u8>,
 ) -> Result<Accepted, Fault> {
+    service.accept(&caller(tenant), Incoming { signal, encoding, door: Door::Open, body: Bytes::from(body) }).await
+}
+
+/// Whoever may do anything there.
+pub(crate) fn caller(tenant: TenantId) -> Caller {
     let app = AppId::from_bytes([2; 16]);
     let principal = Principal::Key(KeyId::from_bytes([3; 16]));
-    let caller = Caller::verified(tenant, app, None, Scope::ALL.into_iter().collect::<ScopeSet>(), principal);
-    service.accept(&caller, Incoming { signal, encoding, door: Door::Open, body: Bytes::from(body) }).await
+    Caller::verified(tenant, app, None, Scope::ALL.into_iter().collect::<ScopeSet>(), principal)
 }
 
 /// The one agent there is.

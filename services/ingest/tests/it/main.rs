@@ -5,3 +5,4 @@
 mod logs;
 mod machine;
 mod power_loss;
+mod scores;

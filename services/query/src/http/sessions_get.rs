@@ -93,7 +93,7 @@ async fn answer(face: &Face, caller: &Caller, id: String, params: Params) -> Res
         let (first, moment) = cursor::open(&binding, text)?;
         (range, from) = (first, Some(moment));
     }
-    let session = face.service.session(caller, range, receipt).await?;
+    let session = face.service.session_with_scores(caller, range, receipt).await?;
     let found = describe(&session, caller, std::slice::from_ref(&id)).await?.pop();
     let row = found.ok_or_else(|| Fault::not_found("session"))?.into();
     let chosen = timeline(&session, caller, &id, order, from.as_ref(), limit).await?;

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use spanlake_dialects::chat::{self, Message};
 use spanlake_engine::ParentStatus;
-use spanlake_model::{CostSource, Event, Link, Span};
+use spanlake_model::{CostSource, Event, Link, Score, Span};
 use utoipa::ToSchema;
 
 use super::json::Json;
+use super::score_row::ScoreRow;
 
 /// A span without what is large: input, output, attributes, events and links are in the whole span. `scores` are not
 /// shown yet.
@@ -96,6 +97,8 @@ pub(super) struct SpanNode {
     parent_status: &'static str,
     #[serde(flatten)]
     io: Option<Io>,
+    /// Newest first; among the 1,000 newest of the trace.
+    scores: Vec<ScoreRow>,
 }
 
 /// The whole span.
@@ -116,6 +119,8 @@ pub(super) struct SpanDetail {
     /// The output, likewise.
     #[schema(value_type = Option<Vec<serde_json::Value>>)]
     output_messages: Option<Vec<Message>>,
+    /// Newest first; among the 1,000 newest of the trace.
+    scores: Vec<ScoreRow>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -194,21 +199,31 @@ impl Io {
 }
 
 impl SpanNode {
-    pub(super) fn new(mut span: Span, parent: ParentStatus, with_io: bool) -> Self {
+    pub(super) fn new(mut span: Span, parent: ParentStatus, with_io: bool, scores: Vec<Score>) -> Self {
         let io = with_io.then(|| Io::taken(&mut span));
-        Self { row: span.into(), parent_status: parent.as_str(), io }
+        let scores = scores.into_iter().map(ScoreRow::from).collect();
+        Self { row: span.into(), parent_status: parent.as_str(), io, scores }
     }
 }
 
-impl From<Span> for SpanDetail {
-    fn from(mut span: Span) -> Self {
+impl SpanDetail {
+    pub(super) fn new(mut span: Span, scores: impl Iterator<Item = Score>) -> Self {
         let input_messages = span.input.as_deref().and_then(chat::of_input);
         let output_messages = span.output.as_deref().and_then(chat::of_output);
         let io = Io::taken(&mut span);
         let attributes = Json::of(std::mem::take(&mut span.attributes));
         let events = std::mem::take(&mut span.events).into_iter().map(EventRow::from).collect();
         let links = std::mem::take(&mut span.links).into_iter().map(LinkRow::from).collect();
-        Self { row: span.into(), attributes, events, links, io, input_messages, output_messages }
+        Self {
+            row: span.into(),
+            attributes,
+            events,
+            links,
+            io,
+            input_messages,
+            output_messages,
+            scores: scores.map(ScoreRow::from).collect(),
+        }
     }
 }
 
@@ -227,5 +242,5 @@ impl From<Link> for LinkRow {
 
 /// A span as `GET /v1/traces/{id}/spans/{span_id}` shows it.
 pub fn span_json(span: Span) -> serde_json::Value {
-    serde_json::to_value(SpanDetail::from(span)).expect("a span is JSON")
+    serde_json::to_value(SpanDetail::new(span, std::iter::empty())).expect("a span is JSON")
 }

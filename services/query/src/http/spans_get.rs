@@ -13,8 +13,8 @@ use super::span_row::SpanDetail;
 use super::{Face, params};
 use crate::error::Error;
 use crate::read::columns::{id, is_trace, own};
-use crate::read::logs;
 use crate::read::spans::{Columns, collect};
+use crate::read::{logs, scores};
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
@@ -53,11 +53,13 @@ async fn detail(
     params: Params,
 ) -> Result<SpanDetail, Error> {
     let after = params::parsed("after", params.after.as_deref())?;
-    let session =
-        face.service.session(caller, params::whole_range(face.service.now()), after).await?.near(&[trace]).await?;
+    let session = face.service.session_with_scores(caller, params::whole_range(face.service.now()), after).await?;
+    let session = session.near(&[trace]).await?;
     let wanted = own(caller).and(is_trace(trace)).and(col("span_id").eq(id(span.as_bytes())));
     let frame = session.frame()?.filter(wanted)?.limit(0, Some(1))?;
     let mut found = collect(&session, Columns::All.of(&session, frame)?).await?;
     logs::fill(&session, caller, &mut found).await?;
-    Ok(found.pop().ok_or_else(|| Fault::not_found("span"))?.into())
+    let found = found.pop().ok_or_else(|| Fault::not_found("span"))?;
+    let scores = scores::of_trace(&session, caller, trace).await?;
+    Ok(SpanDetail::new(found, scores.into_iter().filter(|score| score.span_id == Some(span))))
 }

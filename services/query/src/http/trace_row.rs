@@ -1,14 +1,25 @@
 //! A trace in API.md's words.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::read::traces::Trace;
 
-/// A trace: all spans of one trace id in the app. `scores` are not shown yet.
+/// A trace: all spans of one trace id in the app.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Trace)]
 pub(super) struct TraceRow {
+    #[serde(flatten)]
+    summary: TraceSummary,
+    /// By name the mean of the numbers that the trace and its spans were given.
+    scores: BTreeMap<String, f64>,
+}
+
+/// What a trace is but for its scores.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TraceSummary {
     /// 32 lower-case hex digits.
     id: String,
     app_id: String,
@@ -44,6 +55,13 @@ pub(super) struct TraceRow {
 }
 
 impl From<Trace> for TraceRow {
+    fn from(mut trace: Trace) -> Self {
+        let scores = std::mem::take(&mut trace.scores);
+        Self { summary: trace.into(), scores }
+    }
+}
+
+impl From<Trace> for TraceSummary {
     fn from(trace: Trace) -> Self {
         Self {
             id: trace.id.to_string(),

@@ -11,15 +11,16 @@ use spanlake_transport::response::ErrorResponse;
 use utoipa::{IntoParams, ToSchema};
 
 use super::json::Json;
+use super::score_row::ScoreRow;
 use super::span_row::SpanNode;
-use super::trace_row::TraceRow;
+use super::trace_row::TraceSummary;
 use super::{Face, cursor, params};
 use crate::error::Error;
 use crate::read::columns::{is_trace, own};
-use crate::read::logs;
 use crate::read::order::{Edge, Order, place};
 use crate::read::spans::{Columns, collect};
 use crate::read::traces::describe;
+use crate::read::{logs, scores};
 
 /// How much of the trace.
 #[derive(Debug, Default, Deserialize, Serialize, IntoParams)]
@@ -39,11 +40,13 @@ pub(super) struct Params {
     after: Option<String>,
 }
 
-/// A trace with one page of its spans. `scores` are not shown yet.
+/// A trace with one page of its spans.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TraceDetail {
     #[serde(flatten)]
-    row: TraceRow,
+    row: TraceSummary,
+    /// Of the trace and of its spans, newest first; 1,000 at most.
+    scores: Vec<ScoreRow>,
     /// The root's, else that of the earliest span that has any.
     metadata: Json,
     /// By start, then span id; parents are named by `parent_id`.
@@ -113,7 +116,7 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
         let (first, Place(start, span_id)) = cursor::open(&binding, text)?;
         (range, wanted.after) = (first, Some(Position { start, trace_id: trace, span_id }));
     }
-    let session = face.service.session(caller, range, wanted.receipt).await?.near(&[trace]).await?;
+    let session = face.service.session_with_scores(caller, range, wanted.receipt).await?.near(&[trace]).await?;
     let found = describe(&session, caller, &[trace], TimeRange::all()).await?.pop();
     let mut trace = found.ok_or_else(|| Fault::not_found("trace"))?;
     let mut spans = read_spans(&session, caller, &wanted).await?;
@@ -127,12 +130,15 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
     }
     let metadata = Json::of(std::mem::take(&mut trace.metadata));
     let loose = LooseEnds::of(&session, session.frame()?.filter(own(caller).and(is_trace(trace.id)))?).await?;
+    let scores = scores::of_trace(&session, caller, trace.id).await?;
     let node = |span: Span| {
+        let own = scores.iter().filter(|score| score.span_id == Some(span.span_id)).cloned().collect();
         let parent = loose.status(span.trace_id, span.span_id, span.parent_span_id);
-        SpanNode::new(span, parent, with_io)
+        SpanNode::new(span, parent, with_io, own)
     };
     let spans = spans.into_iter().map(node).collect();
-    let data = TraceDetail { row: trace.into(), metadata, spans };
+    let scores = scores.into_iter().map(ScoreRow::from).collect();
+    let data = TraceDetail { row: trace.into(), scores, metadata, spans };
     Ok(Answer { data, pagination: SpanPages { limit: wanted.limit, next_cursor } })
 }
 

@@ -139,7 +139,7 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<Trace
     }
     let searched = query.range.start().minus(REACH)..query.range.end().plus(REACH);
     let searched = spanlake_model::TimeRange::new(searched.start, searched.end).unwrap_or(query.range);
-    let session = face.service.session(caller, searched, after).await?;
+    let session = face.service.session_with_scores(caller, searched, after).await?;
     let chosen = choose(&session, caller, &query).await?;
     let traces = describe(&session, caller, &chosen.ids(), chosen.range).await?;
     let last = chosen.places.last().filter(|_| chosen.has_more);

@@ -30,9 +30,9 @@ use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange, Timestamp, Tra
 pub(crate) use self::row::Trace;
 use super::columns::{id, own, start_ns, text};
 use super::filter::conditions;
-use super::logs;
 use super::order::Order;
 use super::sort_key::{Key, least_money};
+use super::{logs, scores};
 use crate::error::Error;
 
 /// What a list can be sorted by.
@@ -237,6 +237,10 @@ pub(crate) async fn describe(
         traces.extend(row::read(&batch)?);
     }
     logs::fill_previews(session, caller, &mut traces).await?;
+    let mut means = scores::means(session, caller, ids).await?;
+    for trace in &mut traces {
+        trace.scores = means.remove(&trace.id).unwrap_or_default();
+    }
     traces.sort_by_key(|trace: &Trace| ids.iter().position(|id| *id == trace.id));
     Ok(traces)
 }

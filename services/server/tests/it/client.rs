@@ -44,16 +44,27 @@ pub(crate) fn url(address: SocketAddr) -> String {
 }
 
 /// How paths that the query service answers begin.
-const OF_QUERY: [&str; 7] =
-    ["/v1/traces", "/v1/spans", "/v1/deletions", "/v1/sessions", "/v1/metrics", "/v1/metadata", "/v1/facets"];
+const OF_QUERY: [&str; 8] = [
+    "/v1/scores",
+    "/v1/traces",
+    "/v1/spans",
+    "/v1/deletions",
+    "/v1/sessions",
+    "/v1/metrics",
+    "/v1/metadata",
+    "/v1/facets",
+];
 
 impl Bases {
     /// Who answers `path`: what a proxy before the five would do.
     fn of(&self, method: &Method, path: &str) -> &str {
         let route = path.split('?').next().unwrap_or_default();
-        let is_otlp = ["/v1/traces", "/v1/logs"].iter().any(|end| route.ends_with(end)) && method == Method::POST;
+        let is_sent = ["/v1/traces", "/v1/logs", "/scores", "/v1/score", "/v1/scores/batch"]
+            .iter()
+            .any(|end| route.ends_with(end))
+            && method == Method::POST;
         match route {
-            _ if is_otlp => &self.ingest,
+            _ if is_sent => &self.ingest,
             "/v1/traces/export" => &self.export,
             _ if OF_QUERY.iter().any(|own| route.starts_with(own)) => &self.query,
             _ => &self.auth,

@@ -31,7 +31,7 @@ impl House {
         let tenant = Tenant::named(cluster, &format!("{word} tenant"), &email).await;
         let made = tenant
             .new_key(&json!({
-            "name": format!("{word} key"), "kind": "workspace", "scopes": ["ingest", "read", "export", "admin"]}))
+            "name": format!("{word} key"), "kind": "workspace", "scopes": ["ingest", "read", "export", "admin", "score"]}))
             .await;
         let agent = tenant.agent(&format!("{word} agent")).await;
         let app = cluster.client.post("/v1/apps", &tenant.token, &json!({"name": format!("{word} app")})).await;
@@ -58,6 +58,16 @@ impl House {
         let body = otlp::for_agent(otlp::request(vec![sent]), &self.agent).encode_to_vec();
         let answer = cluster.client.otlp("/v1/traces", &self.key, PROTOBUF, body).await;
         assert_eq!((answer.status, answer.body.len()), (200, 0), "{}", answer.text());
+        // The same ids in both houses: of the trace, of the span, and of the score.
+        let score = json!({
+            "id": "shared-score", "trace_id": trace.to_string(), "span_id": span.to_string(), "name": format!("{word}-score"),
+            "score": 0.5, "label": format!("{word}-label"), "session_id": format!("{word}-session"),
+        });
+        let mine =
+            json!({"id": format!("{word}-score-id"), "resource_id": trace.to_string(), "name": "quality", "score": 1});
+        for score in [score, mine] {
+            assert_eq!(cluster.client.post("/v1/scores", &self.key, &score).await.status, 201);
+        }
     }
 
     /// What an answer to somebody else must never hold.
@@ -72,6 +82,8 @@ impl House {
             "id" | "trace_id" => self.own.to_string(),
             "span_id" => span_id(SHARED_SPAN).to_string(),
             "agent_id" => self.agent.clone(),
+            "score_id" => format!("{word}-score-id"),
+            "resource_id" => self.own.to_string(),
             "session_id" => format!("{word}-session"),
             "user_id" | "userId" => format!("{word}-user"),
             "model" => format!("{word}-model"),
@@ -147,6 +159,9 @@ pub(crate) async fn the_same_ids_hold_each_tenants_own(cluster: &Cluster) {
         let span = format!("{path}/spans/{}", span_id(SHARED_SPAN));
         let span = cluster.client.get(&span, &house.key).await.data();
         assert_eq!(span["output"], format!("{} answer", house.word));
+        assert_eq!(span["scores"], json!([]), "the score of the same id is of another trace by now");
+        let score = cluster.client.get("/v1/scores/shared-score", &house.key).await.data();
+        assert_eq!(score["name"], format!("{}-score", house.word));
         assert_eq!(cluster.client.get("/v1/traces", &house.key).await.rows().len(), 2);
         let export = cluster.client.get("/v1/traces/export", &house.key).await.text();
         assert_eq!(export.lines().count(), 3);
@@ -163,6 +178,8 @@ pub(crate) async fn what_another_owns_answers_like_what_does_not_exist(cluster: 
     let pairs = [
         (Method::GET, format!("/v1/traces/{}", bob.own), format!("/v1/traces/{nothing}")),
         (Method::GET, format!("/v1/traces/{}/spans/{span}", bob.own), format!("/v1/traces/{nothing}/spans/{span}")),
+        (Method::GET, "/v1/scores/heron-score-id".into(), "/v1/scores/nobody-score-id".into()),
+        (Method::DELETE, "/v1/scores/heron-score-id".into(), "/v1/scores/nobody-score-id".into()),
         (Method::GET, "/v1/sessions/heron-session".into(), "/v1/sessions/nobody-session".into()),
         (Method::DELETE, format!("/v1/api-keys/{}", bob.key_id), format!("/v1/api-keys/{no_key}")),
     ];

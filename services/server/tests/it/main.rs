@@ -34,6 +34,7 @@ mod oracle;
 mod process;
 mod reading;
 mod refusals;
+mod scores;
 mod tenant;
 mod visibility;
 mod world;
@@ -107,6 +108,16 @@ stories! {
         the_same_ids_hold_each_tenants_own,
         what_another_owns_answers_like_what_does_not_exist,
         ids_that_look_like_paths_touch_nothing,
+    }
+    scores {
+        a_score_is_there_once_however_often_it_is_given,
+        scores_show_at_their_trace_and_their_span,
+        a_batch_is_answered_score_by_score,
+        every_spelling_of_a_score_is_taken,
+        what_is_deleted_takes_its_scores_along,
+        an_agent_key_sees_the_scores_it_gave,
+        scores_are_shown_for_ninety_days,
+        pages_of_scores_hold_every_one_once_while_more_arrive,
     }
     refusals {
         every_documented_operation_says_who_may_use_it,

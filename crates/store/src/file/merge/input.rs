@@ -102,7 +102,7 @@ impl Input {
     }
 
     fn check(&mut self, name: &Name, batch: &RecordBatch) -> Result<(), Error> {
-        let keys = SortKey::of(batch)?;
+        let keys = SortKey::of(name.table, batch)?;
         if self.last.iter().chain(&keys).is_sorted() {
             self.last = keys.last().copied().or(self.last);
         } else {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use http::request::Parts;
-use spanlake_model::Scope;
+use spanlake_model::{Scope, Table};
 use spanlake_transport::response::{Data, ErrorResponse};
 
 use super::Retention;
@@ -15,5 +15,8 @@ use crate::api::Deps;
 )]
 pub(in crate::api) async fn get(State(deps): State<Deps>, parts: Parts) -> Result<Data<Retention>, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
-    Ok(Data(Retention { spans_days: deps.service.spans_days(&caller).await? }))
+    Ok(Data(Retention {
+        spans_days: deps.service.kept_days(&caller, Table::Spans).await?,
+        scores_days: deps.service.kept_days(&caller, Table::Scores).await?,
+    }))
 }

@@ -1,5 +1,7 @@
 //! One trace, read from the aggregate.
 
+use std::collections::BTreeMap;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Decimal128Type, Int64Type};
 use spanlake_model::{AgentId, AppId, Money, Status, Timestamp, TraceId};
@@ -33,6 +35,8 @@ pub(crate) struct Trace {
     pub(crate) output_preview: Option<String>,
     /// A JSON object.
     pub(crate) metadata: String,
+    /// By name the mean of the numbers that it and its spans were given; nothing when the session has no scores.
+    pub(crate) scores: BTreeMap<String, f64>,
 }
 
 pub(super) fn read(batch: &RecordBatch) -> Result<Vec<Trace>, Error> {
@@ -72,6 +76,7 @@ impl Trace {
             input_preview: either("root_input", "llm_input")?,
             output_preview: either("root_output", "llm_output")?,
             metadata: row.text("metadata")?.unwrap_or_else(|| "{}".into()),
+            scores: BTreeMap::new(),
         })
     }
 }
