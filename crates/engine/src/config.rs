@@ -32,6 +32,9 @@ pub struct Config {
     pub query_read_bytes: u64,
     /// Which traces which files hold, about 4 bytes a trace, kept from one query to the next; at the bound the least used go.
     pub trace_index_bytes: usize,
+    /// Rows whose trees are held at a time to settle which usage counts; a query over more does it in several rounds, each over
+    /// some of the traces.
+    pub tree_rows: u64,
     /// Parquet footers and indexes kept from one query to the next; at the bound the least recently used go.
     pub metadata_cache_bytes: usize,
     /// How many parts of a query run at the same time.
@@ -54,6 +57,7 @@ impl Default for Config {
             tenant_scans_at_once: 2,
             query_read_bytes: 16 << 30,
             trace_index_bytes: 64 << 20,
+            tree_rows: 1_000_000,
             metadata_cache_bytes: 64 << 20,
             partitions: 2,
             batch_rows: 8_192,

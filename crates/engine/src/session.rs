@@ -80,7 +80,7 @@ pub struct TenantSession {
     index: TraceIndex,
     range: TimeRange,
     shown: Vec<Receipt>,
-    rows_max: u64,
+    rounds: u64,
     book: Arc<Book>,
     bounds: Bounds,
 }
@@ -137,7 +137,7 @@ impl TenantSession {
         });
         let in_files = rows.files.iter().map(|file| file.rows);
         let in_memory = rows.fresh.iter().map(|batch| batch.num_rows() as u64);
-        let rows_max = in_files.chain(in_memory).sum();
+        let rounds = in_files.chain(in_memory).sum::<u64>().div_ceil(config.tree_rows.max(1));
         let (range, mut rows) = (rows.range, rows);
         let shown = std::mem::take(&mut rows.shown);
         let table = snapshot_table(request.table, rows);
@@ -153,7 +153,7 @@ impl TenantSession {
             index,
             range,
             shown,
-            rows_max,
+            rounds,
             book,
             bounds,
         })
@@ -260,9 +260,9 @@ impl TenantSession {
         run::start(frame, self.bounds.clone()).await
     }
 
-    /// At least as many rows as the snapshot holds.
-    pub(crate) fn rows_max(&self) -> u64 {
-        self.rows_max
+    /// In how many rounds the trees of all rows are held.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.rounds
     }
 
     /// A share of the query's memory for what is held beside its plans; empty at first.

@@ -23,8 +23,6 @@ use crate::error::Error;
 use crate::session::TenantSession;
 use crate::tree::{hash, span_hash};
 
-/// Rows whose trees are held at a time; more are read in several rounds, each of some of the traces.
-const ROUND_ROWS: u64 = 1_000_000;
 /// Rounds at most; each reads the ids of all rows.
 const ROUNDS_MAX: u64 = 64;
 /// What a span takes in the maps of the rule, beside itself.
@@ -54,12 +52,13 @@ impl fmt::Debug for Uncounted {
 }
 
 impl Uncounted {
-    /// Among these spans, which are priced and of whole traces.
+    /// Among these spans, which are priced and of whole traces. Their trees are held some traces at a time, as
+    /// [`crate::Config::tree_rows`] says.
     ///
     /// # Errors
     /// As [`TenantSession::collect`].
     pub async fn among(session: &TenantSession, spans: DataFrame) -> Result<Self, Error> {
-        let rounds = session.rows_max().div_ceil(ROUND_ROWS).clamp(1, ROUNDS_MAX);
+        let rounds = session.rounds().clamp(1, ROUNDS_MAX);
         let columns: Vec<Expr> = KEYS.into_iter().chain(SPENT).map(col).collect();
         let spans = spans.select(columns)?;
         let kept = session.memory("uncounted calls");

@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test binary: no public face, and it may panic")]
 
 mod bounds;
+mod calls;
 mod erased;
 mod near;
 mod prices;
