@@ -14,12 +14,12 @@ mod aggregate;
 mod state;
 mod uncounted;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use spanlake_model::Kind;
 
 use crate::columns::SPENT;
-use crate::tree::cuts;
+use crate::tree::{HashedMap, HashedSet, cuts};
 
 pub use aggregate::call_totals;
 pub use uncounted::{Uncounted, reports};
@@ -100,7 +100,7 @@ impl Forest {
     /// Tells of each report that counts.
     fn counted<'f>(&'f self, mut tell: impl FnMut(&'f Report)) {
         let repeated = self.repeated();
-        let mut calls: HashMap<u64, &Report> = HashMap::new();
+        let mut calls: HashedMap<&Report> = HashedMap::default();
         for report in self.reports.iter().filter(|report| !repeated.contains(&report.node)) {
             if report.response == 0 {
                 tell(report);
@@ -115,10 +115,10 @@ impl Forest {
     }
 
     /// Spans with a report below them that is theirs. Every node is passed at most twice.
-    fn repeated(&self) -> HashSet<u64> {
-        let tree: HashMap<u64, &Node> = self.nodes.iter().map(|node| (node.id, node)).collect();
+    fn repeated(&self) -> HashedSet {
+        let tree: HashedMap<&Node> = self.nodes.iter().map(|node| (node.id, node)).collect();
         let cuts = cuts(self.reports.iter().map(|report| report.node), |id| tree.get(&id)?.parent);
-        let mut repeated = HashSet::new();
+        let mut repeated = HashedSet::default();
         let mut passed = HashSet::new();
         for report in &self.reports {
             let mut at = tree.get(&report.node).copied();

@@ -1,6 +1,5 @@
 //! How many different values there are, exactly but for two values with one hash of 64 bits.
 
-use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
@@ -11,7 +10,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Grou
 use datafusion::prelude::Expr;
 
 use crate::gathered::{Alone, Gather, Gathered};
-use crate::tree::hash;
+use crate::tree::{HashedSet, hash};
 
 /// How many different values of a column of texts or ids a group has; null is none. Holds about 18 bytes a value.
 pub fn distinct(value: Expr) -> Expr {
@@ -52,7 +51,7 @@ impl AggregateUDFImpl for Distinct {
 
 /// Their hashes.
 #[derive(Debug, Default)]
-struct Values(HashSet<u64>);
+struct Values(HashedSet);
 
 impl Values {
     fn insert(&mut self, value: u64) -> usize {

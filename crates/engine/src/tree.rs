@@ -1,7 +1,7 @@
 //! How the spans of a trace hang together, whatever is wrong with it: parents that are missing, spans that are each other's.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
 use arrow::array::{Array, AsArray};
 use datafusion::dataframe::DataFrame;
@@ -12,10 +12,30 @@ use spanlake_model::{SpanId, TraceId};
 use crate::error::Error;
 use crate::session::TenantSession;
 
+/// The same for the same value wherever it is computed.
 pub(crate) fn hash(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    foldhash::quality::FixedState::default().hash_one(value)
+}
+
+/// Sets and maps whose keys are hashes already.
+pub(crate) type HashedSet = HashSet<u64, BuildHasherDefault<AsItIs>>;
+pub(crate) type HashedMap<V> = HashMap<u64, V, BuildHasherDefault<AsItIs>>;
+
+/// The hash of a hash.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        // Keys are single numbers; anything else is still hashed, only not well.
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A span among those of many traces.
@@ -25,9 +45,9 @@ pub(crate) fn span_hash(trace: &[u8], span: &[u8]) -> u64 {
 
 /// Where circles of parents are cut: of each circle that is above one of these nodes, or contains it, the node with the smallest id,
 /// which is then taken to have no parent. Every node is passed once.
-pub(crate) fn cuts(from: impl Iterator<Item = u64>, parent: impl Fn(u64) -> Option<u64>) -> HashSet<u64> {
-    let mut walks: HashMap<u64, usize> = HashMap::new();
-    let mut cuts = HashSet::new();
+pub(crate) fn cuts(from: impl Iterator<Item = u64>, parent: impl Fn(u64) -> Option<u64>) -> HashedSet {
+    let mut walks: HashedMap<usize> = HashedMap::default();
+    let mut cuts = HashedSet::default();
     for (walk, start) in from.enumerate() {
         let mut at = Some(start);
         while let Some(id) = at {
@@ -78,8 +98,8 @@ impl ParentStatus {
 /// Of one trace, the spans that name a parent and yet stand at the top.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LooseEnds {
-    missing: HashSet<u64>,
-    circular: HashSet<u64>,
+    missing: HashedSet,
+    circular: HashedSet,
 }
 
 /// What one span takes while its trace is looked at, maps included.
@@ -93,7 +113,7 @@ impl LooseEnds {
     pub async fn of(session: &TenantSession, spans: DataFrame) -> Result<Self, Error> {
         let mut stream = session.stream(spans.select(["trace_id", "span_id", "parent_span_id"].map(col))?).await?;
         let held = session.memory("tree");
-        let mut parents: HashMap<u64, Option<u64>> = HashMap::new();
+        let mut parents: HashedMap<Option<u64>> = HashedMap::default();
         while let Some(batch) = stream.try_next().await? {
             session.within(held.try_grow(batch.num_rows() * NODE_BYTES))?;
             let [traces, spans, above] = [0, 1, 2].map(|column| batch.column(column).as_fixed_size_binary());
@@ -105,7 +125,7 @@ impl LooseEnds {
         Ok(Self::among(&parents))
     }
 
-    fn among(parents: &HashMap<u64, Option<u64>>) -> Self {
+    fn among(parents: &HashedMap<Option<u64>>) -> Self {
         let is_missing = |parent: &Option<u64>| parent.is_some_and(|parent| !parents.contains_key(&parent));
         Self {
             missing: parents.iter().filter(|(_, parent)| is_missing(parent)).map(|(id, _)| *id).collect(),
@@ -146,8 +166,9 @@ mod tests {
 
     #[test]
     fn a_tree_of_any_shape_has_a_top_from_which_all_is_reached() {
-        let parents = HashMap::from([(1, None), (2, Some(1)), (3, Some(99)), (4, Some(5)), (5, Some(4)), (6, Some(5))]);
+        let parents =
+            [(1, None), (2, Some(1)), (3, Some(99)), (4, Some(5)), (5, Some(4)), (6, Some(5))].into_iter().collect();
         let loose = LooseEnds::among(&parents);
-        assert_eq!((loose.missing, loose.circular), (HashSet::from([3]), HashSet::from([4])));
+        assert_eq!((loose.missing, loose.circular), (HashedSet::from_iter([3]), HashedSet::from_iter([4])));
     }
 }

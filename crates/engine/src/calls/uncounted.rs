@@ -1,7 +1,6 @@
 //! The rule as a set: which spans' usage repeats that of others. With it, sums can be grouped by anything, and the sums of
 //! the groups are the whole.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use super::{Forest, Node, Report};
 use crate::columns::{SPENT, kind, signature};
 use crate::error::Error;
 use crate::session::TenantSession;
-use crate::tree::{hash, span_hash};
+use crate::tree::{HashedSet, hash, span_hash};
 
 /// Rounds at most; each reads the ids of all rows.
 const ROUNDS_MAX: u64 = 64;
@@ -41,7 +40,7 @@ pub fn reports() -> Expr {
 
 /// Spans whose usage repeats that of others in their trace, by the rule of [`super::call_totals`].
 pub struct Uncounted {
-    spans: Arc<HashSet<u64>>,
+    spans: Arc<HashedSet>,
     _memory: MemoryReservation,
 }
 
@@ -62,7 +61,7 @@ impl Uncounted {
         let columns: Vec<Expr> = KEYS.into_iter().chain(SPENT).map(col).collect();
         let spans = spans.select(columns)?;
         let kept = session.memory("uncounted calls");
-        let mut found = HashSet::new();
+        let mut found = HashedSet::default();
         for round in 0..rounds {
             let part = match rounds {
                 1 => spans.clone(),
@@ -113,7 +112,7 @@ async fn round_of(session: &TenantSession, spans: DataFrame) -> Result<Vec<u64>,
             held.try_grow(batch.num_rows() * (size_of::<Node>() + MAPS_BYTES) + reports * size_of::<Report>()),
         )?;
     }
-    let mut uncounted: HashSet<u64> = forest.reports.iter().map(|report| report.node).collect();
+    let mut uncounted: HashedSet = forest.reports.iter().map(|report| report.node).collect();
     forest.counted(|report| {
         uncounted.remove(&report.node);
     });
@@ -141,7 +140,7 @@ fn add(forest: &mut Forest, batch: &RecordBatch) -> Result<(), Error> {
 
 #[derive(Debug)]
 struct Counts {
-    uncounted: Arc<HashSet<u64>>,
+    uncounted: Arc<HashedSet>,
     signature: Signature,
 }
 

@@ -79,13 +79,17 @@ async fn trees_that_need_more_than_the_querys_memory_are_refused_with_advice() {
 async fn values_are_counted_and_ranked_over_files_and_memory_together() {
     let world = world().await;
     let session = session(&world, Config::default()).await;
-    let columns =
-        vec![distinct(col("trace_id")).alias("traces"), distinct(col("model")), quantiles(col("duration_ns")).alias("took")];
+    let columns = vec![
+        distinct(col("trace_id")).alias("traces"),
+        distinct(col("model")),
+        quantiles(col("duration_ns")).alias("took"),
+    ];
     // Of all, and of groups: two ways through the engine.
     for groups in [vec![], vec![col("kind")]] {
         let frame = session.frame().unwrap().aggregate(groups.clone(), columns.clone()).unwrap();
         for batch in session.collect(frame).await.unwrap() {
-            let [traces, models] = [0, 1].map(|place| batch.column(groups.len() + place).as_primitive::<Int64Type>().clone());
+            let [traces, models] =
+                [0, 1].map(|place| batch.column(groups.len() + place).as_primitive::<Int64Type>().clone());
             let took = batch.column(groups.len() + 2).as_struct();
             for row in 0..batch.num_rows() {
                 assert_eq!(traces.value(row), 40);

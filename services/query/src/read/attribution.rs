@@ -6,8 +6,9 @@ use spanlake_engine::datafusion::common::JoinType;
 use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::array_agg;
-use spanlake_engine::datafusion::functions_nested::expr_fn::{array_distinct, flatten};
-use spanlake_engine::datafusion::prelude::{Expr, col};
+use spanlake_engine::datafusion::functions_nested::expr_fn::{array_distinct, array_length, flatten};
+use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
+use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_model::Caller;
 use spanlake_store::schema;
 
@@ -61,18 +62,33 @@ impl Attributed {
         }
     }
 
-    /// Of all spans of a trace.
+    /// Whether a span itself says it.
+    fn is_said(&self) -> Expr {
+        match self {
+            Self::Tags => array_length(col("tags")).gt(lit(0_u64)),
+            one => one.own().is_not_null(),
+        }
+    }
+
+    /// Of all spans of a trace that say it.
     fn of_trace(&self) -> Result<Expr, Error> {
         Ok(match self {
-            Self::Tags => array_agg(col("tags")),
-            one => first_set(one.own(), one.own().is_not_null())?,
+            Self::Tags => array_agg(col("tags")).distinct().filter(self.is_said()).build()?,
+            one => first_set(one.own(), one.is_said())?,
         })
+    }
+
+    /// From [`Self::of_trace`], before it is put on each span.
+    fn condensed(&self, of_trace: Expr) -> Expr {
+        match self {
+            Self::Tags => array_distinct(flatten(of_trace)),
+            _ => of_trace,
+        }
     }
 
     fn settled(&self, of_trace: Expr) -> Expr {
         match self {
-            Self::Session => of_trace,
-            Self::Tags => array_distinct(flatten(of_trace)),
+            Self::Session | Self::Tags => of_trace,
             others => coalesce(vec![others.own(), of_trace]),
         }
     }
@@ -90,10 +106,12 @@ pub(super) fn attributed(
     }
     let named = |place: usize| format!("of_trace_{place}");
     let values = wanted.iter().enumerate().map(|(place, one)| Ok(one.of_trace()?.alias(named(place))));
-    let all = session.frame()?.filter(own(caller))?;
-    let traces = all.aggregate(vec![col("trace_id")], values.collect::<Result<Vec<_>, Error>>()?)?;
+    let any_said = wanted.iter().map(Attributed::is_said).reduce(Expr::or).unwrap_or(lit(true));
+    let saying = session.frame()?.filter(own(caller).and(any_said))?;
+    let traces = saying.aggregate(vec![col("trace_id")], values.collect::<Result<Vec<_>, Error>>()?)?;
     let aliased = [col("trace_id").alias("attributed_trace")].into_iter();
-    let traces = traces.select(aliased.chain((0..wanted.len()).map(|place| col(named(place)))).collect::<Vec<_>>())?;
+    let condensed = wanted.iter().enumerate().map(|(place, one)| one.condensed(col(named(place))).alias(named(place)));
+    let traces = traces.select(aliased.chain(condensed).collect::<Vec<_>>())?;
     let joined = frame.join(traces, JoinType::Left, &["trace_id"], &["attributed_trace"], None)?;
     let settled = |name: &str| {
         let place = wanted.iter().position(|one| one.column() == name)?;

@@ -139,9 +139,8 @@ async fn top(
     selected: &DataFrame,
     query: &MetricsQuery,
 ) -> Result<(Labels, Vec<Vec<Option<String>>>), Error> {
-    let is_tag = |dimension: &&Dimension| **dimension == Dimension::Tag;
     let mut spans = selected.clone();
-    if query.group_by.iter().any(|dimension| is_tag(&dimension)) {
+    if query.group_by.contains(&Dimension::Tag) {
         spans = spans.unnest_columns_with_options(&["tags"], expanding())?;
     }
     let columns: Vec<_> = query.group_by.iter().map(Dimension::column).collect();
@@ -178,9 +177,11 @@ fn expanding() -> UnnestOptions {
 
 /// The spans once for each group that they are in.
 fn grouped(selected: DataFrame, query: &MetricsQuery, labels: &Labels) -> Result<DataFrame, Error> {
-    let columns = query.group_by.iter().map(Dimension::column).collect();
-    let numbered = selected.with_column(GROUPS, labels.clone().of_span(columns))?;
-    let each = numbered.unnest_columns_with_options(&[GROUPS], expanding())?;
+    let number = labels.clone().of_span(query.group_by.iter().map(Dimension::column).collect());
+    if !query.group_by.contains(&Dimension::Tag) {
+        return Ok(selected.with_column(GROUP, number)?);
+    }
+    let each = selected.with_column(GROUPS, number)?.unnest_columns_with_options(&[GROUPS], expanding())?;
     Ok(each.with_column(GROUP, col(GROUPS))?)
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Builder, ListBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int32Builder, ListBuilder};
 use arrow::datatypes::{DataType, Field, Int8Type};
 use spanlake_engine::datafusion::common::{Result, internal_datafusion_err};
 use spanlake_engine::datafusion::logical_expr::{
@@ -38,8 +38,8 @@ impl Labels {
         i32::try_from(self.len()).unwrap_or(i32::MAX)
     }
 
-    /// The numbers of the groups that a span is in, each once: several when a column is a list, of which each value counts, and null
-    /// where it is empty.
+    /// The number of the group that a span is in. When a column is a list, the numbers of its groups as a list, each once: each value
+    /// counts, and null where it is empty.
     pub(super) fn of_span(self, columns: Vec<Expr>) -> Expr {
         let signature = Signature::any(columns.len(), Volatility::Immutable);
         ScalarUDF::from(GroupNumbers { labels: Arc::new(self), signature }).call(columns)
@@ -109,18 +109,25 @@ impl ScalarUDFImpl for GroupNumbers {
     fn signature(&self) -> &Signature {
         &self.signature
     }
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true))))
+    fn return_type(&self, columns: &[DataType]) -> Result<DataType> {
+        Ok(match columns.iter().any(|column| matches!(column, DataType::List(_))) {
+            true => DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true))),
+            false => DataType::Int32,
+        })
     }
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
         let columns = args.args.into_iter().map(|column| column.into_array(rows)).collect::<Result<Vec<_>>>()?;
+        let number = |hash: u64| self.labels.numbers.get(&hash).copied().unwrap_or(self.labels.other());
+        if !columns.iter().any(|column| matches!(column.data_type(), DataType::List(_))) {
+            let group = |row| columns.iter().try_fold(0, |hash, column| extended(hash, column, row)).map(number);
+            return Ok(ColumnarValue::Array(Arc::new((0..rows).map(group).collect::<Result<Int32Array>>()?)));
+        }
         let mut lists = ListBuilder::new(Int32Builder::new());
         let mut numbers = Vec::new();
         for row in 0..rows {
             numbers.clear();
-            let of = |hash: &u64| self.labels.numbers.get(hash).copied().unwrap_or(self.labels.other());
-            numbers.extend(Self::hashes(&columns, row)?.iter().map(of));
+            numbers.extend(Self::hashes(&columns, row)?.into_iter().map(number));
             numbers.sort_unstable();
             numbers.dedup();
             lists.values().append_slice(&numbers);
