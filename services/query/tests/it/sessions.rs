@@ -105,6 +105,29 @@ async fn each_filter_finds_the_sessions_it_names() {
 }
 
 #[tokio::test]
+async fn more_sessions_than_are_looked_up_by_id_are_listed_all_the_same() {
+    let world = World::new();
+    let spans: Vec<_> = (0..1_100_u32)
+        .map(|number| {
+            let mut bytes = [7; 16];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            let trace_id = spanlake_model::TraceId::from_bytes(bytes).unwrap();
+            Span { trace_id, ..of_session(&format!("s{number}"), call(1, span(1, 1, u64::from(number % 3)))) }
+        })
+        .collect();
+    world.file(tenant(1), 1, &spans[..600], &[]).await;
+    world.writer(0, vec![fresh(tenant(1), &spans[600..], &[])]);
+    let face = face(&world);
+    let mut seen = ids(&face.ok("/v1/sessions?limit=1000").await);
+    assert_eq!(seen.len(), 1_000);
+    let cursor = face.ok("/v1/sessions?limit=1000").await["pagination"]["next_cursor"].clone();
+    let last = face.ok(&format!("/v1/sessions?limit=1000&cursor={}", cursor.as_str().unwrap())).await;
+    seen.extend(ids(&last));
+    assert_eq!((seen.len(), BTreeSet::from_iter(&seen).len()), (1_100, 1_100));
+    assert_eq!((&last["data"][0]["trace_count"], &last["data"][0]["input_tokens"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_not_found_and_what_makes_no_sense_is_refused() {
     let world = World::new();
     world.file(tenant(2), 1, &[of_session("theirs", span(1, 1, 0))], &[]).await;
