@@ -4,15 +4,17 @@ use axum::extract::State;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use spanlake_engine::starts_in;
-use spanlake_model::{Caller, Code, Fault};
+use spanlake_model::{Caller, Code, Fault, SpanFilter};
 use spanlake_transport::extract::{Path, Query};
 use spanlake_transport::response::{ErrorResponse, Page};
 use utoipa::{IntoParams, ToSchema};
 
+use super::filters::Short;
 use super::{Face, cursor, params};
 use crate::error::Error;
 use crate::read::columns::own;
 use crate::read::facets::{FacetQuery, read};
+use crate::read::filter::matches;
 use crate::read::metrics::dimension::Dimension;
 
 /// Which values, and how many.
@@ -22,6 +24,8 @@ use crate::read::metrics::dimension::Dimension;
 pub(super) struct Params {
     /// Values that begin so, in any case. Not of `status` and `agent_id`.
     q: Option<String>,
+    /// Among these spans only, in the filter language: docs/api/filters.md.
+    filter: Option<String>,
     /// Values a page; at most 1,000. 50 unless given.
     #[serde(skip_serializing)]
     limit: Option<usize>,
@@ -79,13 +83,15 @@ async fn page(face: &Face, caller: &Caller, field: &str, params: Params) -> Resu
     let mut range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
     let after = params::parsed("after", params.after.as_deref())?;
     let limit = params::limit(params.limit, 50)?;
+    let filter = Short { filter: params.filter.as_deref(), ..Short::default() }.read()?;
     let mut query = FacetQuery { field, prefix: params.q, after: None, limit };
     if let Some(text) = &params.cursor {
         let (first, last) = cursor::open(&binding, text)?;
         (range, query.after) = (first, Some(last));
     }
     let session = face.service.session(caller, range, after).await?;
-    let spans = session.frame()?.filter(own(caller).and(starts_in(range)))?;
+    let wanted = matches(&session, &SpanFilter { filter, ..SpanFilter::default() })?;
+    let spans = session.frame()?.filter(own(caller).and(starts_in(range)).and(wanted))?;
     let (facets, has_more) = read(&session, spans, &query).await?;
     let next_cursor = facets.last().filter(|_| has_more).map(|last| cursor::seal(&binding, range, last));
     let data = facets.into_iter().map(|facet| FacetRow { value: facet.value, count: facet.count }).collect();

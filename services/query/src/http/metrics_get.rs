@@ -12,6 +12,7 @@ use spanlake_transport::extract::Query;
 use spanlake_transport::response::{Data, ErrorResponse};
 use utoipa::{IntoParams, ToSchema};
 
+use super::filters::Short;
 use super::metrics_row::{Point, Summary, When};
 use super::{Face, params};
 use crate::error::Error;
@@ -63,6 +64,8 @@ pub(super) struct Params {
     environment: Option<String>,
     /// Attributed to this agent.
     agent_id: Option<String>,
+    /// In the filter language: docs/api/filters.md.
+    filter: Option<String>,
     /// A receipt (`X-Spanlake-Receipt`): the answer includes that write.
     after: Option<String>,
 }
@@ -249,6 +252,7 @@ impl Params {
             tag: self.tag.clone(),
             environment: self.environment.clone(),
             agent_id: params::parsed("agent_id", self.agent_id.as_deref())?,
+            filter: Short { filter: self.filter.as_deref(), ..Short::default() }.read()?,
             ..SpanFilter::default()
         })
     }

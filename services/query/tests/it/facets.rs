@@ -65,6 +65,7 @@ async fn values_are_found_by_how_they_begin() {
     assert_eq!(found("q=p_").await, ["p_x"]);
     assert_eq!(found("q=lan").await, [""; 0]);
     assert_eq!(found("limit=1").await, ["planet"]);
+    assert_eq!(found("filter=name%20contains%20%22pla%22").await, ["planet", "Plan"]);
 }
 
 #[tokio::test]

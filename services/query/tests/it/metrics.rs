@@ -97,7 +97,15 @@ async fn what_one_span_of_a_trace_says_counts_for_all_of_them() {
         assert_eq!(json!(shown), values, "{field}");
         assert_eq!((&data["summary"]["input_tokens"], &data["other"]), (&json!(12), &Value::Null));
     }
-    for filter in ["user_id=u", "session_id=s", "environment=prod", "tag=b", "user_id=u&kind=llm"] {
+    for filter in [
+        "user_id=u",
+        "session_id=s",
+        "environment=prod",
+        "tag=b",
+        "user_id=u&kind=llm",
+        "filter=user_id%20%3D%20%22u%22",
+        "filter=latency_ms%20%3E%3D%201000&user_id=u",
+    ] {
         let data = face.ok(&format!("/v1/metrics?{filter}")).await["data"].clone();
         assert_eq!(
             (&data["summary"]["input_tokens"], &data["summary"]["unique_users"]),
@@ -154,6 +162,7 @@ async fn what_makes_no_sense_is_refused_by_name() {
         ("limit=0", "limit"),
         ("sort_by=latency", "sort_by"),
         ("type=LLM", "type"),
+        ("filter=model%20is%20good", "filter"),
     ] {
         let (status, body) = face.get(&format!("/v1/metrics?{query}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
