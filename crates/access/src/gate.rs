@@ -22,7 +22,8 @@ use moka::future::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use spanlake_model::{
-    AgentId, AppId, Caller, Clock, Code, Fault, FaultKind, KeyId, Limit, Principal, Scope, ScopeSet, TenantId,
+    AgentId, AppId, Caller, Clock, Code, Fault, FaultKind, KeyId, Limit, MemberId, Principal, Role, Scope, ScopeSet,
+    TenantId,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 
@@ -65,6 +66,8 @@ struct Inner {
     tenants: Remembered<TenantId, Arc<TenantInfo>>,
     apps: Remembered<(TenantId, AppId), ()>,
     agents: Remembered<(TenantId, AgentId), AppId>,
+    /// What each member may do now. A token says what they could when it was made.
+    members: Remembered<(TenantId, MemberId), Role>,
 }
 
 /// A verified credential, before the app is chosen.
@@ -87,6 +90,7 @@ impl Gate {
             tenants: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
             apps: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
             agents: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
+            members: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
             auth,
             limiter,
             clock,
@@ -151,6 +155,12 @@ impl Gate {
         self.0.revoked.insert(key, ()).await;
     }
 
+    /// Asks anew what a member may do. For whoever changed that, after the commit. A request that was asking meanwhile may still
+    /// leave the old answer, for ten seconds; other processes follow when what they remember has aged.
+    pub async fn forget_member(&self, tenant: TenantId, member: MemberId) {
+        self.0.members.forget((tenant, member)).await;
+    }
+
     async fn identify(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Fault> {
         let holder = match credential::read(headers)? {
             Presented::Key(_, key) => self.key_holder(&key).await?,
@@ -181,12 +191,23 @@ impl Gate {
 
     async fn token_holder(&self, token: &str) -> Result<Holder, Fault> {
         let verified = self.0.tokens.verify(token).await?;
+        let role = self.role(verified.tenant, verified.member).await?;
         Ok(Holder {
             tenant: verified.tenant,
             pin: None,
             agent: None,
-            scopes: verified.role.scopes(),
-            principal: Principal::Member(verified.member, verified.role),
+            scopes: role.scopes(),
+            principal: Principal::Member(verified.member, role),
+        })
+    }
+
+    async fn role(&self, tenant: TenantId, member: MemberId) -> Result<Role, Fault> {
+        let ask = async { self.0.auth.member_role(tenant, member).await };
+        self.0.members.get((tenant, member), ask).await.map_err(|fault| match fault.kind() {
+            FaultKind::NotFound => {
+                Fault::new(Code::Unauthenticated, "Whoever this access token was made for is no member any more.")
+            }
+            _ => fault,
         })
     }
 

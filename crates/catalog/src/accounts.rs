@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, ScopeSet, Table, TenantId, Timestamp};
 
 use crate::error::Error;
+use crate::people::People;
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +142,7 @@ pub struct Account {
 /// Every call may fail as [`Error::Database`]. Adding something to a tenant, app, agent or member that is not there, or is
 /// another tenant's, is [`Error::Changed`]: look first, and take this for the race it then is.
 #[async_trait]
-pub trait Accounts: Send + Sync + 'static {
+pub trait Accounts: People {
     /// Makes a tenant, its default app and its owner, or nothing.
     ///
     /// # Errors
@@ -157,7 +158,7 @@ pub trait Accounts: Send + Sync + 'static {
     async fn own_prices(&self, tenant: TenantId) -> Result<Option<String>, Error>;
     /// Sets them all. Every later read is priced by them, of whatever time its spans are.
     async fn set_own_prices(&self, tenant: TenantId, prices: &str) -> Result<(), Error>;
-    /// Every tenant this person is a member of, oldest first. The one read across tenants: login has no tenant yet.
+    /// Every tenant this person is a member of, the one they joined first first. The one read across tenants: login has no tenant yet.
     async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error>;
     /// A member of the tenant.
     async fn member(&self, tenant: TenantId, member: MemberId) -> Result<Option<Member>, Error>;

@@ -31,6 +31,7 @@ mod erasures;
 mod error;
 mod files;
 mod jobs;
+mod people;
 pub mod sql;
 mod sweeps;
 
@@ -43,5 +44,6 @@ pub use erasures::{
 pub use error::Error;
 pub use files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 pub use jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};
+pub use people::{Invite, MemberChange, OPEN_INVITES_MAX, People};
 pub use sql::Catalog;
 pub use sweeps::{Orphan, SweepLease, Sweeps};

@@ -14,6 +14,7 @@ mod connect;
 mod erasures;
 mod files;
 mod jobs;
+mod people;
 mod prices;
 mod retention;
 mod row;

@@ -81,6 +81,9 @@ uuid_id!(
     /// An API key's public name; not the secret.
     KeyId, "the key id");
 uuid_id!(
+    /// An invitation to become a member; not its token.
+    InviteId, "the invitation id");
+uuid_id!(
     /// One ingest process's log, over all its restarts.
     WriterId, "the writer id");
 uuid_id!(

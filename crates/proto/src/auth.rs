@@ -5,7 +5,7 @@ mod grpc;
 use std::fmt;
 
 use async_trait::async_trait;
-use spanlake_model::{AgentId, AppId, Fault, KeyId, Limits, ScopeSet, TenantId, Timestamp};
+use spanlake_model::{AgentId, AppId, Fault, KeyId, Limits, MemberId, Role, ScopeSet, TenantId, Timestamp};
 
 pub use grpc::{Client, service};
 
@@ -80,4 +80,10 @@ pub trait Auth: Send + Sync + 'static {
 
     /// The app an agent of the tenant belongs to; `None` when the tenant has no such agent.
     async fn find_agent(&self, tenant: TenantId, agent: AgentId) -> Result<Option<AppId>, Fault>;
+
+    /// What a member of the tenant may do now, whatever their token says.
+    ///
+    /// # Errors
+    /// `not_found` when they are no member, or no longer.
+    async fn member_role(&self, tenant: TenantId, member: MemberId) -> Result<Role, Fault>;
 }

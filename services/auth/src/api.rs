@@ -1,16 +1,18 @@
 //! The HTTP routes. One endpoint, one file.
 //!
-//! Who may: signing up, logging in, refreshing and logging out need no credential. `GET /v1/me` takes any. Apps and
-//! agents are read with `read`, made, renamed and deleted with `admin`. Everything about keys needs `admin`: their list says who holds what.
+//! Who may: signing up, logging in, refreshing, logging out and accepting an invitation need no credential. `GET /v1/me` takes any. Apps and
+//! agents are read with `read`, made, renamed and deleted with `admin`. Everything about keys and members needs `admin`: their lists say who holds what.
 //! So does setting how long rows are kept and what calls cost; prices are read with `read`.
 
 mod agents;
 mod api_keys;
 mod apps;
+mod invites;
 mod jwks;
 mod login;
 mod logout;
 mod me;
+mod members;
 mod page;
 mod prices;
 mod refresh;
@@ -54,6 +56,11 @@ pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
         .routes(routes!(api_keys::list::list, api_keys::create::create))
         .routes(routes!(api_keys::revoke::revoke))
         .routes(routes!(api_keys::rotate::rotate))
+        .routes(routes!(members::list::list))
+        .routes(routes!(members::get::get, members::change::change, members::remove::remove))
+        .routes(routes!(invites::list::list, invites::create::create))
+        .routes(routes!(invites::withdraw::withdraw))
+        .routes(routes!(invites::accept::accept))
         .routes(routes!(prices::get::get, prices::put::put))
         .routes(routes!(prices::lookup::look_up))
         .routes(routes!(retention::get::get, retention::put::put))

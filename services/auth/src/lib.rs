@@ -12,6 +12,8 @@
 //! - A secret is shown once, in an answer that says `Cache-Control: no-store`.
 //! - An unknown person and a wrong password look and cost the same.
 //! - Every session begins in one place (`service/session.rs`).
+//! - What a member may do is asked for anew every ten seconds; their token only says who they are. Every tenant has an owner,
+//!   nobody gives a role above their own, and an invitation works once, for seven days.
 //! - A key never holds a scope that its maker lacks, and one that is pinned to an app or an agent never holds `admin`.
 
 mod api;

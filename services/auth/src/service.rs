@@ -2,6 +2,7 @@
 
 mod account;
 mod key;
+mod people;
 mod prices;
 mod retention;
 mod rotation;
@@ -10,6 +11,7 @@ mod things;
 
 pub(crate) use account::{Me, SignedUp};
 pub(crate) use key::{KeyRequest, NewKey};
+pub(crate) use people::Joined;
 pub(crate) use prices::Found;
 pub(crate) use rotation::{Rotated, Rotation};
 pub(crate) use session::Tokens;
@@ -20,7 +22,7 @@ use async_trait::async_trait;
 use spanlake_access::secret::{MasterSecret, SIGNING_VERSION};
 use spanlake_access::token::{Issuer, Jwks};
 use spanlake_catalog::Accounts;
-use spanlake_model::{AgentId, AppId, Clock, Entropy, Fault, TenantId};
+use spanlake_model::{AgentId, AppId, Clock, Entropy, Fault, MemberId, Role, TenantId};
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 
 use crate::config::Config;
@@ -80,5 +82,9 @@ impl Auth for Service {
     }
     async fn find_agent(&self, tenant: TenantId, agent: AgentId) -> Result<Option<AppId>, Fault> {
         Ok(self.accounts.agent(tenant, agent).await.map_err(Error::from)?.map(|agent| agent.app))
+    }
+    async fn member_role(&self, tenant: TenantId, member: MemberId) -> Result<Role, Fault> {
+        let found = self.accounts.member(tenant, member).await.map_err(Error::from)?;
+        found.map(|member| member.role).ok_or_else(|| Fault::not_found("member"))
     }
 }

@@ -67,6 +67,12 @@ where
         }
     }
 
+    /// Asks again next time.
+    pub(super) async fn forget(&self, key: K) {
+        self.known.invalidate(&key).await;
+        self.refused.invalidate(&key).await;
+    }
+
     async fn refuse(&self, key: K, asked_at: Timestamp, fault: Fault) -> Fault {
         if matches!(fault.kind(), FaultKind::Unauthenticated | FaultKind::NotFound) {
             self.refused.insert(key, Aged { value: fault.clone(), asked_at }).await;

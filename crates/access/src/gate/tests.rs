@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use http::Request;
-use spanlake_model::{Limits, MemberId, Role, SystemEntropy, Timestamp};
+use spanlake_model::{Limits, SystemEntropy, Timestamp};
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -35,6 +35,8 @@ impl Clock for TestClock {
 struct TestAuth {
     keys: Mutex<HashMap<String, KeyIdentity>>,
     jwks: Mutex<Vec<u32>>,
+    /// What the member of the tests may do; `None` once they are gone.
+    role: Mutex<Option<Role>>,
     calls: AtomicUsize,
     away: Mutex<bool>,
     door: Semaphore,
@@ -75,6 +77,11 @@ impl Auth for TestAuth {
         self.called().await?;
         Ok((tenant == TENANT && agent == AGENT).then_some(OTHER_APP))
     }
+    async fn member_role(&self, _: TenantId, _: MemberId) -> Result<Role, Fault> {
+        let role = *self.role.lock().unwrap();
+        self.called().await?;
+        role.ok_or_else(|| Fault::not_found("member"))
+    }
 }
 
 fn issuer(version: u32) -> Issuer {
@@ -94,6 +101,7 @@ impl Fixture {
         let auth = Arc::new(TestAuth {
             keys: Mutex::default(),
             jwks: Mutex::new(vec![1]),
+            role: Mutex::new(Some(Role::Owner)),
             calls: AtomicUsize::new(0),
             away: Mutex::new(false),
             door: Semaphore::new(1_000),
@@ -313,9 +321,10 @@ async fn a_missing_scope_is_forbidden_and_named() {
 #[tokio::test]
 async fn a_token_carries_the_scopes_of_its_role() {
     let it = Fixture::new();
+    *it.auth.role.lock().unwrap() = Some(Role::Viewer);
     let caller = it.read(&format!("Bearer {}", it.token(1, Role::Viewer))).await.unwrap();
     assert_eq!(caller.scopes(), Role::Viewer.scopes());
-    assert_eq!(it.calls(), 2, "public keys and tenant");
+    assert_eq!(it.calls(), 3, "public keys, role and tenant");
     it.read(&it.token(1, Role::Owner)).await.unwrap();
     assert_eq!(it.calls(), 0);
 }
@@ -379,4 +388,31 @@ async fn an_agents_app_is_remembered_and_a_foreign_agent_has_none() {
         assert_eq!(it.gate.agent_app(&caller, AgentId::from_bytes([9; 16])).await, Ok(None));
     }
     assert_eq!(it.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_role_that_changed_bites_within_ten_seconds_whatever_the_token_says() {
+    let it = Fixture::new();
+    let token = it.token(1, Role::Owner);
+    assert_eq!(it.read(&token).await.unwrap().scopes(), Role::Owner.scopes());
+    *it.auth.role.lock().unwrap() = Some(Role::Viewer);
+    it.clock.advance(10);
+    let caller = it.read(&token).await.unwrap();
+    assert_eq!(caller.scopes(), Role::Viewer.scopes());
+    assert!(matches!(caller.principal(), Principal::Member(_, Role::Viewer)));
+    *it.auth.role.lock().unwrap() = None;
+    it.clock.advance(10);
+    assert_eq!(code(it.read(&token).await), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_member_that_is_forgotten_is_asked_for_at_once() {
+    let it = Fixture::new();
+    let token = it.token(1, Role::Owner);
+    let caller = it.read(&token).await.unwrap();
+    let Principal::Member(member, _) = caller.principal() else { panic!("{caller:?}") };
+    *it.auth.role.lock().unwrap() = None;
+    it.read(&token).await.unwrap();
+    it.gate.forget_member(TENANT, member).await;
+    assert_eq!(code(it.read(&token).await), Code::Unauthenticated);
 }

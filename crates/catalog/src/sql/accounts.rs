@@ -25,6 +25,7 @@ macro_rules! member_columns {
          members.created_at AS member_created_at"
     };
 }
+pub(super) use member_columns;
 macro_rules! app_columns {
     () => {
         "id, tenant_id, name, created_at"
@@ -90,7 +91,7 @@ impl Accounts for Catalog {
             ", ",
             tenant_columns!(),
             " FROM members JOIN tenants ON tenants.id = members.tenant_id WHERE members.email = $1 \
-             ORDER BY tenants.created_at, tenants.id"
+             ORDER BY members.created_at, tenants.created_at, tenants.id"
         ));
         let read_account = |row: &AnyRow| Ok(Account { member: read_member(row)?, tenant: read_tenant(row)? });
         all(found.bind(email), &self.read, read_account).await
@@ -330,7 +331,7 @@ impl Accounts for Catalog {
 
 type Statement<'q> = Query<'q, Any, AnyArguments>;
 
-async fn one<T>(
+pub(super) async fn one<T>(
     statement: Statement<'_>,
     executor: impl Executor<'_, Database = Any>,
     read: impl Fn(&AnyRow) -> Result<T, Error>,
@@ -338,7 +339,7 @@ async fn one<T>(
     statement.fetch_optional(executor).await?.as_ref().map(read).transpose()
 }
 
-async fn all<T>(
+pub(super) async fn all<T>(
     statement: Statement<'_>,
     executor: impl Executor<'_, Database = Any>,
     read: impl Fn(&AnyRow) -> Result<T, Error>,
@@ -392,7 +393,7 @@ fn insert_key(key: NewKey) -> Statement<'static> {
         .bind(maybe_stored(key.last_used_at))
 }
 
-fn insert_member(member: &Member) -> Statement<'static> {
+pub(super) fn insert_member(member: &Member) -> Statement<'static> {
     query("INSERT INTO members (id, tenant_id, email, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(member.id.to_string())
         .bind(member.tenant.to_string())
@@ -417,7 +418,7 @@ fn read_tenant(row: &AnyRow) -> Result<Tenant, Error> {
     })
 }
 
-fn read_member(row: &AnyRow) -> Result<Member, Error> {
+pub(super) fn read_member(row: &AnyRow) -> Result<Member, Error> {
     Ok(Member {
         id: row.parsed("member_id")?,
         tenant: row.parsed("tenant_id")?,

@@ -8,6 +8,7 @@ mod deleted;
 mod erasures;
 mod files;
 mod jobs;
+mod people;
 mod races;
 mod samples;
 mod schema;
@@ -107,6 +108,13 @@ guarantees! {
         an_erasure_is_finished_when_the_files_it_emptied_are_deleted,
         rows_are_kept_as_long_as_their_tenant_says,
         a_snapshot_of_any_range_holds_the_erasures,
+    }
+    people {
+        an_invitation_is_accepted_once_and_in_time,
+        a_newer_invitation_replaces_the_older_and_only_its_tenant_withdraws_it,
+        a_member_who_goes_takes_sessions_and_invitations_along,
+        the_last_owner_stays,
+        an_owner_of_one_tenant_is_not_made_owner_of_another,
     }
     races {
         racing_sign_ups_make_one_tenant,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use spanlake_model::{AgentId, AppId, Fault, KeyId, Limits, TenantId, Timestamp};
+use spanlake_model::{AgentId, AppId, Fault, KeyId, Limits, MemberId, Role, TenantId, Timestamp};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
@@ -63,6 +63,13 @@ impl Auth for Client {
             pb::FindAgentRequest { tenant_id: tenant.as_bytes().to_vec(), agent_id: agent.as_bytes().to_vec() };
         let answer = self.0.clone().find_agent(request).await.map_err(from_status)?.into_inner();
         Ok(optional_uuid(&answer.app_id, "agent.app_id")?.map(AppId::from_bytes))
+    }
+
+    async fn member_role(&self, tenant: TenantId, member: MemberId) -> Result<Role, Fault> {
+        let request =
+            pb::MemberRoleRequest { tenant_id: tenant.as_bytes().to_vec(), member_id: member.as_bytes().to_vec() };
+        let answer = self.0.clone().member_role(request).await.map_err(from_status)?.into_inner();
+        Ok(Role::parse(&answer.role).ok_or(Malformed("member.role"))?)
     }
 }
 
@@ -137,5 +144,13 @@ impl pb::auth_server::Auth for Server {
         let agent = AgentId::from_bytes(id(&request.agent_id, "agent_id")?);
         let app = self.0.find_agent(tenant, agent).await.map_err(|fault| to_status(&fault))?;
         Ok(Response::new(pb::FindAgentResponse { app_id: app.map(|app| app.as_bytes().to_vec()).unwrap_or_default() }))
+    }
+
+    async fn member_role(&self, request: Request<pb::MemberRoleRequest>) -> Answer<pb::MemberRoleResponse> {
+        let request = request.into_inner();
+        let tenant = TenantId::from_bytes(id(&request.tenant_id, "tenant_id")?);
+        let member = MemberId::from_bytes(id(&request.member_id, "member_id")?);
+        let role = self.0.member_role(tenant, member).await.map_err(|fault| to_status(&fault))?;
+        Ok(Response::new(pb::MemberRoleResponse { role: role.as_str().to_owned() }))
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use spanlake_model::{AgentId, AppId, Code, Fault, KeyId, Limits, Scope, ScopeSet, TenantId, Timestamp};
+use spanlake_model::{
+    AgentId, AppId, Code, Fault, KeyId, Limits, MemberId, Role, Scope, ScopeSet, TenantId, Timestamp,
+};
 use spanlake_proto::auth::{Auth, Client, KeyIdentity, PresentedKey, TenantInfo, service};
 use spanlake_proto::internal::connect;
 
@@ -15,6 +17,7 @@ struct Book;
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 const APP: AppId = AppId::from_bytes([2; 16]);
 const AGENT: AgentId = AgentId::from_bytes([3; 16]);
+const MEMBER: MemberId = MemberId::from_bytes([5; 16]);
 
 #[async_trait]
 impl Auth for Book {
@@ -47,6 +50,10 @@ impl Auth for Book {
     async fn find_agent(&self, tenant: TenantId, agent: AgentId) -> Result<Option<AppId>, Fault> {
         Ok(((tenant, agent) == (TENANT, AGENT)).then_some(APP))
     }
+    async fn member_role(&self, tenant: TenantId, member: MemberId) -> Result<Role, Fault> {
+        let is_known = (tenant, member) == (TENANT, MEMBER);
+        is_known.then_some(Role::Admin).ok_or_else(|| Fault::not_found("member"))
+    }
 }
 
 #[tokio::test]
@@ -62,6 +69,7 @@ async fn the_client_answers_as_auth_itself_does() {
         assert_eq!(client.tenant(tenant).await, Book.tenant(tenant).await);
         assert_eq!(client.has_app(tenant, APP).await, Book.has_app(tenant, APP).await);
         assert_eq!(client.find_agent(tenant, AGENT).await, Book.find_agent(tenant, AGENT).await);
+        assert_eq!(client.member_role(tenant, MEMBER).await, Book.member_role(tenant, MEMBER).await);
     }
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::session::Session;
 use super::{Deps, NO_STORE};
-use crate::service::SignedUp;
+use crate::service::{Joined, SignedUp};
 
 /// A new account.
 #[derive(Deserialize, ToSchema)]
@@ -28,7 +28,8 @@ pub(super) struct SignUp {
 pub(super) struct Account {
     tenant: Named,
     /// The first app; it is meant when no app is named.
-    app: Named,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<Named>,
     member: Member,
     #[serde(flatten)]
     session: Session,
@@ -65,13 +66,32 @@ impl From<SignedUp> for Account {
     fn from(SignedUp { account, tokens }: SignedUp) -> Self {
         Self {
             tenant: Named { id: account.tenant.id.to_string(), name: account.tenant.name },
-            app: Named { id: account.app.id.to_string(), name: account.app.name },
-            member: Member {
-                id: account.owner.id.to_string(),
-                email: account.owner.email,
-                role: account.owner.role.as_str(),
-            },
+            app: Some(account.app.into()),
+            member: account.owner.into(),
             session: tokens.into(),
         }
+    }
+}
+
+impl From<Joined> for Account {
+    fn from(Joined { tenant, app, member, tokens }: Joined) -> Self {
+        Self {
+            tenant: Named { id: tenant.id.to_string(), name: tenant.name },
+            app: app.map(Named::from),
+            member: member.into(),
+            session: tokens.into(),
+        }
+    }
+}
+
+impl From<spanlake_catalog::App> for Named {
+    fn from(app: spanlake_catalog::App) -> Self {
+        Self { id: app.id.to_string(), name: app.name }
+    }
+}
+
+impl From<spanlake_catalog::Member> for Member {
+    fn from(member: spanlake_catalog::Member) -> Self {
+        Self { id: member.id.to_string(), email: member.email, role: member.role.as_str() }
     }
 }

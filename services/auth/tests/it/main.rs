@@ -4,6 +4,7 @@
 mod apps_and_agents;
 mod house;
 mod keys;
+mod members;
 mod people;
 mod prices;
 mod retention;

@@ -3,7 +3,8 @@ use serde_json::json;
 use crate::house::{House, text};
 
 /// What answers without a credential, by its nature.
-const OPEN: [&str; 5] = ["/v1/signup", "/v1/login", "/v1/token/refresh", "/v1/logout", "/.well-known/jwks.json"];
+const OPEN: [&str; 6] =
+    ["/v1/signup", "/v1/login", "/v1/token/refresh", "/v1/logout", "/v1/invites/accept", "/.well-known/jwks.json"];
 
 #[tokio::test]
 async fn every_other_route_refuses_a_stranger_before_it_looks_at_the_request() {
@@ -38,6 +39,13 @@ async fn every_route_refuses_a_key_without_its_scope() {
         ("POST", "/v1/api-keys", "admin"),
         ("DELETE", "/v1/api-keys/00000000-0000-7000-8000-000000000001", "admin"),
         ("POST", "/v1/api-keys/00000000-0000-7000-8000-000000000001/rotate", "admin"),
+        ("GET", "/v1/members", "admin"),
+        ("GET", "/v1/members/00000000-0000-7000-8000-000000000001", "admin"),
+        ("PATCH", "/v1/members/00000000-0000-7000-8000-000000000001", "admin"),
+        ("DELETE", "/v1/members/00000000-0000-7000-8000-000000000001", "admin"),
+        ("GET", "/v1/members/invites", "admin"),
+        ("POST", "/v1/members/invites", "admin"),
+        ("DELETE", "/v1/members/invites/00000000-0000-7000-8000-000000000001", "admin"),
         ("GET", "/v1/prices", "read"),
         ("GET", "/v1/prices/lookup?model=m", "read"),
         ("PUT", "/v1/prices", "admin"),

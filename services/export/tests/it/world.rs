@@ -175,6 +175,9 @@ impl Auth for Book {
     async fn find_agent(&self, _tenant: TenantId, _agent: AgentId) -> Result<Option<AppId>, Fault> {
         Ok(None)
     }
+    async fn member_role(&self, _: TenantId, _: spanlake_model::MemberId) -> Result<spanlake_model::Role, Fault> {
+        Err(Fault::not_found("member"))
+    }
 }
 
 pub(crate) struct World {

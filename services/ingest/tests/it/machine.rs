@@ -182,4 +182,7 @@ impl Auth for Everyone {
     async fn find_agent(&self, _: TenantId, agent: AgentId) -> Result<Option<AppId>, Fault> {
         Ok((agent == AGENT).then_some(AppId::from_bytes([2; 16])))
     }
+    async fn member_role(&self, _: TenantId, _: spanlake_model::MemberId) -> Result<spanlake_model::Role, Fault> {
+        Err(Fault::not_found("member"))
+    }
 }

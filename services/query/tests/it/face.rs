@@ -121,4 +121,7 @@ impl Auth for Keys {
     async fn find_agent(&self, _: TenantId, _: AgentId) -> Result<Option<AppId>, Fault> {
         Ok(None)
     }
+    async fn member_role(&self, _: TenantId, _: spanlake_model::MemberId) -> Result<spanlake_model::Role, Fault> {
+        Err(Fault::not_found("member"))
+    }
 }

@@ -31,6 +31,7 @@ mod keys;
 mod limits;
 mod logs;
 mod oracle;
+mod people;
 mod process;
 mod reading;
 mod refusals;
@@ -155,6 +156,9 @@ stories! {
     keys {
         a_revoked_key_is_refused_everywhere,
         a_key_is_nowhere_on_disk,
+    }
+    people {
+        a_role_change_and_a_removal_bite_in_every_service,
     }
     limits {
         ten_exports_an_hour_and_not_one_more,

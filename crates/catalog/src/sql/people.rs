@@ -1,0 +1,220 @@
+//! Members and invitations.
+
+use async_trait::async_trait;
+use spanlake_model::{InviteId, MemberId, Role, TenantId, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Transaction, query};
+
+use super::Catalog;
+use super::accounts::{all, insert_member, member_columns, one, read_member};
+use super::row::{Columns as _, refused, stored};
+use crate::accounts::Member;
+use crate::error::Error;
+use crate::people::{Invite, MemberChange, OPEN_INVITES_MAX, People};
+
+macro_rules! invite_columns {
+    () => {
+        "id, tenant_id, email, role, token_hash, invited_by, created_at, expires_at"
+    };
+}
+
+#[async_trait]
+impl People for Catalog {
+    async fn members(&self, tenant: TenantId) -> Result<Vec<Member>, Error> {
+        let found = query(concat!(
+            "SELECT ",
+            member_columns!(),
+            " FROM members WHERE tenant_id = $1 ORDER BY members.created_at, members.id"
+        ));
+        all(found.bind(tenant.to_string()), &self.read, read_member).await
+    }
+
+    async fn change_role(
+        &self,
+        tenant: TenantId,
+        member: MemberId,
+        from: Role,
+        to: Role,
+    ) -> Result<MemberChange, Error> {
+        let mut transaction = self.begin_write().await?;
+        let found = match locked(&mut transaction, tenant, member, from).await? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(refusal),
+        };
+        if to != Role::Owner && is_last_owner(&mut transaction, &found).await? {
+            return Ok(MemberChange::LastOwner);
+        }
+        query("UPDATE members SET role = $1 WHERE tenant_id = $2 AND id = $3")
+            .bind(to.as_str())
+            .bind(tenant.to_string())
+            .bind(member.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(refused("a tenant that this person owns"))?;
+        withdraw_all_of(&mut transaction, tenant, member).await?;
+        transaction.commit().await?;
+        Ok(MemberChange::Done(Member { role: to, ..found }))
+    }
+
+    async fn remove_member(&self, tenant: TenantId, member: MemberId, role: Role) -> Result<MemberChange, Error> {
+        let mut transaction = self.begin_write().await?;
+        let found = match locked(&mut transaction, tenant, member, role).await? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(refusal),
+        };
+        if is_last_owner(&mut transaction, &found).await? {
+            return Ok(MemberChange::LastOwner);
+        }
+        withdraw_all_of(&mut transaction, tenant, member).await?;
+        for delete in [
+            "DELETE FROM refresh_tokens WHERE tenant_id = $1 AND member_id = $2",
+            "DELETE FROM members WHERE tenant_id = $1 AND id = $2",
+        ] {
+            // A session that began at this very moment is the race that refuses the delete.
+            let deleted = query(delete).bind(tenant.to_string()).bind(member.to_string());
+            deleted.execute(&mut *transaction).await.map_err(refused("the member"))?;
+        }
+        transaction.commit().await?;
+        Ok(MemberChange::Done(found))
+    }
+
+    async fn invite(&self, invite: Invite) -> Result<(), Error> {
+        let mut transaction = self.begin_write().await?;
+        lock(&mut transaction, invite.tenant).await?;
+        query("DELETE FROM invites WHERE tenant_id = $1 AND accepted_at IS NULL AND (email = $2 OR expires_at <= $3)")
+            .bind(invite.tenant.to_string())
+            .bind(&invite.email)
+            .bind(invite.created_at.as_nanos())
+            .execute(&mut *transaction)
+            .await?;
+        let open = query("SELECT COUNT(*) AS open FROM invites WHERE tenant_id = $1 AND accepted_at IS NULL");
+        let open = open.bind(invite.tenant.to_string()).fetch_one(&mut *transaction).await?;
+        if open.integer("open")? >= stored(OPEN_INVITES_MAX)? {
+            return Err(Error::Crowded { what: "invitations", max: OPEN_INVITES_MAX });
+        }
+        query(concat!("INSERT INTO invites (", invite_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"))
+            .bind(invite.id.to_string())
+            .bind(invite.tenant.to_string())
+            .bind(invite.email)
+            .bind(invite.role.as_str())
+            .bind(hex::encode(invite.token_hash))
+            .bind(invite.invited_by.map(|member| member.to_string()))
+            .bind(invite.created_at.as_nanos())
+            .bind(invite.expires_at.as_nanos())
+            .execute(&mut *transaction)
+            .await
+            .map_err(refused("this invitation"))?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn invites(&self, tenant: TenantId, now: Timestamp) -> Result<Vec<Invite>, Error> {
+        let found = query(concat!(
+            "SELECT ",
+            invite_columns!(),
+            " FROM invites WHERE tenant_id = $1 AND accepted_at IS NULL AND expires_at > $2 ORDER BY created_at, id"
+        ));
+        all(found.bind(tenant.to_string()).bind(now.as_nanos()), &self.read, read_invite).await
+    }
+
+    async fn withdraw_invite(&self, tenant: TenantId, invite: InviteId) -> Result<bool, Error> {
+        let deleted = query("DELETE FROM invites WHERE tenant_id = $1 AND id = $2 AND accepted_at IS NULL")
+            .bind(tenant.to_string())
+            .bind(invite.to_string())
+            .execute(&self.write)
+            .await?;
+        Ok(deleted.rows_affected() > 0)
+    }
+
+    async fn open_invite(&self, token_hash: &[u8], now: Timestamp) -> Result<Option<Invite>, Error> {
+        let found = query(concat!(
+            "SELECT ",
+            invite_columns!(),
+            " FROM invites WHERE token_hash = $1 AND accepted_at IS NULL AND expires_at > $2"
+        ));
+        one(found.bind(hex::encode(token_hash)).bind(now.as_nanos()), &self.read, read_invite).await
+    }
+
+    async fn accept_invite(
+        &self,
+        invite: InviteId,
+        member: MemberId,
+        password_hash: &str,
+        at: Timestamp,
+    ) -> Result<Option<Member>, Error> {
+        let mut transaction = self.begin_write().await?;
+        // The update holds the row, so of two who race only one gets it.
+        let closed = query(concat!(
+            "UPDATE invites SET accepted_at = $1 WHERE id = $2 AND accepted_at IS NULL AND expires_at > $1 RETURNING ",
+            invite_columns!()
+        ));
+        let closed = closed.bind(at.as_nanos()).bind(invite.to_string());
+        let Some(invite) = one(closed, &mut *transaction, read_invite).await? else { return Ok(None) };
+        let member = Member {
+            id: member,
+            tenant: invite.tenant,
+            email: invite.email,
+            password_hash: password_hash.to_owned(),
+            role: invite.role,
+            created_at: at,
+        };
+        insert_member(&member).execute(&mut *transaction).await.map_err(refused("a member with this email"))?;
+        transaction.commit().await?;
+        Ok(Some(member))
+    }
+}
+
+/// Holds the tenant's row: who counts its owners or invitations sees no other do so meanwhile.
+async fn lock(transaction: &mut Transaction<'static, Any>, tenant: TenantId) -> Result<(), Error> {
+    query("UPDATE tenants SET name = name WHERE id = $1").bind(tenant.to_string()).execute(&mut **transaction).await?;
+    Ok(())
+}
+
+/// The member, with their tenant held; the refusal when they are not there in this role.
+async fn locked(
+    transaction: &mut Transaction<'static, Any>,
+    tenant: TenantId,
+    member: MemberId,
+    role: Role,
+) -> Result<Result<Member, MemberChange>, Error> {
+    lock(transaction, tenant).await?;
+    let found = query(concat!("SELECT ", member_columns!(), " FROM members WHERE tenant_id = $1 AND id = $2"));
+    let found = one(found.bind(tenant.to_string()).bind(member.to_string()), &mut **transaction, read_member).await?;
+    Ok(found.filter(|found| found.role == role).ok_or(MemberChange::NoSuchMember))
+}
+
+async fn is_last_owner(transaction: &mut Transaction<'static, Any>, member: &Member) -> Result<bool, Error> {
+    if member.role != Role::Owner {
+        return Ok(false);
+    }
+    let owners = query("SELECT COUNT(*) AS owners FROM members WHERE tenant_id = $1 AND role = 'owner'");
+    let owners = owners.bind(member.tenant.to_string()).fetch_one(&mut **transaction).await?;
+    Ok(owners.integer("owners")? <= 1)
+}
+
+/// What somebody invited others to with rights they no longer have.
+async fn withdraw_all_of(
+    transaction: &mut Transaction<'static, Any>,
+    tenant: TenantId,
+    member: MemberId,
+) -> Result<(), Error> {
+    query("DELETE FROM invites WHERE tenant_id = $1 AND invited_by = $2 AND accepted_at IS NULL")
+        .bind(tenant.to_string())
+        .bind(member.to_string())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+fn read_invite(row: &AnyRow) -> Result<Invite, Error> {
+    Ok(Invite {
+        id: row.parsed("id")?,
+        tenant: row.parsed("tenant_id")?,
+        email: row.text("email")?,
+        role: row.word("role", Role::parse)?,
+        token_hash: row.bytes("token_hash")?,
+        invited_by: row.maybe_parsed("invited_by")?,
+        created_at: row.time("created_at")?,
+        expires_at: row.time("expires_at")?,
+    })
+}
