@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::field::{Field, Holds};
+use super::language;
 use crate::span::{Status, Type};
 
 /// Values of `in` at most.
@@ -245,9 +246,8 @@ fn coarse(text: &str) -> Result<Type, String> {
 /// In the text language, values in quotes; reads back as the same.
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quoted = |value: &String| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
-        let values: Vec<_> = self.values.iter().map(quoted).collect();
-        write!(f, "{} {}", self.field, self.operator.text())?;
+        let values: Vec<_> = self.values.iter().map(|value| language::quote(value)).collect();
+        write!(f, "{} {}", language::field(&self.field.to_string()), self.operator.text())?;
         match self.operator {
             Operator::Exists | Operator::Missing => Ok(()),
             Operator::In | Operator::NotIn => write!(f, " ({})", values.join(", ")),

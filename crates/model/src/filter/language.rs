@@ -4,6 +4,7 @@
 //! filter    = clause { "and" clause }
 //! clause    = condition | "(" condition { "or" condition } ")"
 //! condition = field operator [ value | "(" value { "," value } ")" | value "and" value ]
+//! field     = word | "…" | '…'          in quotes for a key with spaces or signs: "metadata.my key"
 //! value     = word | "…" | '…'          a backslash keeps what follows it, in quotes
 //! ```
 //! Words of the language are read in any case.
@@ -85,8 +86,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
             at += 1;
             token.1
         } else {
-            let ends = |c: &char| c.is_whitespace() || "()=<>!,\"'".contains(*c);
-            let length = chars[at..].iter().position(ends).unwrap_or(chars.len() - at);
+            let length = chars[at..].iter().position(|c| ends_word(*c)).unwrap_or(chars.len() - at);
             if length == 0 {
                 return Err(FilterError { at, why: format!("'{first}' is not expected") });
             }
@@ -97,6 +97,21 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
     }
     tokens.push((chars.len(), Token::End));
     Ok(tokens)
+}
+
+/// Whether a word ends before this.
+fn ends_word(c: char) -> bool {
+    c.is_whitespace() || "()=<>!,\"'".contains(c)
+}
+
+/// A field as it is read back: in quotes when it would end too early.
+pub(super) fn field(name: &str) -> String {
+    if name.contains(ends_word) { quote(name) } else { name.to_owned() }
+}
+
+/// In quotes.
+pub(super) fn quote(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn quoted(chars: &[char], begun: usize) -> Result<(String, usize), FilterError> {
@@ -167,7 +182,7 @@ impl Reader {
         if self.conditions > CONDITIONS_MAX {
             return Err(FilterError { at, why: format!("there are more than {CONDITIONS_MAX} conditions") });
         }
-        let Token::Word(name) = token else {
+        let (Token::Word(name) | Token::Quoted(name)) = token else {
             let hint = if token == Token::Open { "; parentheses do not nest" } else { "" };
             return Err(FilterError { at, why: format!("expected a field, found {}{hint}", token.shown()) });
         };

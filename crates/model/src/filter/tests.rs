@@ -83,6 +83,15 @@ fn a_slip_is_pointed_at_and_answered_with_what_would_be_right() {
 }
 
 #[test]
+fn a_key_with_spaces_or_words_of_the_language_stays_one_key() {
+    let key = "a exists and user_id";
+    let condition = Condition::new(Field::Metadata(key.into()), Operator::Is, vec!["x".into()]).unwrap();
+    let filter = Filter::new(vec![vec![condition]]).unwrap();
+    assert_eq!(filter.to_string(), r#""metadata.a exists and user_id" = "x""#);
+    assert_eq!(read(&filter.to_string()), filter);
+}
+
+#[test]
 fn what_grows_is_bounded() {
     let many = vec!["name = a"; CONDITIONS_MAX + 1].join(" and ");
     assert!(slip(&many).contains("more than 20 conditions"));
@@ -96,7 +105,8 @@ fn condition() -> impl Strategy<Value = Condition> {
     let field = prop_oneof![
         (0..KNOWN.len()).prop_map(|place| Field::Known(&KNOWN[place])),
         "[a-zA-Z_][a-zA-Z0-9_.-]{0,20}".prop_map(Field::Metadata),
-        "[a-zA-Z_][a-zA-Z0-9_-]{0,20}".prop_map(Field::Score),
+        "\\PC{1,20}".prop_map(Field::Metadata),
+        "\\PC{1,20}".prop_map(Field::Score),
     ];
     let values = prop_oneof![
         prop::collection::vec("\\PC{0,12}", 0..4),

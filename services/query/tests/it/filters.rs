@@ -34,7 +34,7 @@ fn children() -> Vec<Span> {
                 1 => r#"{"plan":"pro","seats":3}"#.into(),
                 2 => r#"{"plan":"Free","seats":"10","team":{"name":"a b"}}"#.into(),
                 3 => r#"{"seats":3.0,"plan":null}"#.into(),
-                _ => r#"{"team.name":"dotted","ok":true}"#.into(),
+                _ => r#"{"team.name":"dotted","ok":true,"seats":"NaN","my key":"b"}"#.into(),
             };
             one.input = (n % 2 == 1)
                 .then(|| ["Wie spät ist ES?", "50% off_now \\ \"yes\"", "ΣΊΣΥΦΟΣ"][usize::from(n / 2 % 3)].into());
@@ -50,7 +50,7 @@ fn children() -> Vec<Span> {
         .collect()
 }
 
-const FILTERS: [&str; 44] = [
+const FILTERS: [&str; 46] = [
     "name = 'chat gpt-4o'",
     "name != plan",
     "name contains 'GPT'",
@@ -90,6 +90,8 @@ const FILTERS: [&str; 44] = [
     "metadata.seats = 3",
     "metadata.team.name contains A",
     "metadata.ok = true",
+    "metadata.seats > 9.5",
+    "'metadata.my key' = b",
     "latency_ms between 1000 and 3000",
     "latency_ms > 4000",
     "cost > 0.1",

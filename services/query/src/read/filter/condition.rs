@@ -129,7 +129,10 @@ fn metadata_holds(key: &str, test: &Test) -> Expr {
     let value = text_at(key);
     let number = || try_cast(text_at(key), DataType::Float64);
     match test {
-        Test::Within { .. } => number_holds(&number(), test),
+        // The texts "NaN" and "inf" are no numbers to anybody, and NaN sorts above all.
+        Test::Within { .. } => {
+            number_holds(&number(), test).and(number().gt(lit(f64::NEG_INFINITY))).and(number().lt(lit(f64::INFINITY)))
+        }
         Test::Is(wanted) => {
             let numbers: Vec<_> = wanted.iter().filter_map(|value| Number::parse(value)).collect();
             let is = text_holds(&value, test);
