@@ -329,7 +329,7 @@ async fn the_schema_names_every_field_and_its_operators() {
     let fields = schema["data"]["fields"].as_array().unwrap();
     for field in fields {
         let name = field["name"].as_str().unwrap().replace("<key>", "plan");
-        for operator in field["operators"].as_array().unwrap() {
+        let condition = |operator: &Value| {
             let value = match (operator.as_str().unwrap(), field["type"].as_str().unwrap()) {
                 ("exists" | "doesNotExist", _) => json!(null),
                 ("between", _) => json!([1, 2]),
@@ -337,14 +337,16 @@ async fn the_schema_names_every_field_and_its_operators() {
                 (_, "type") => json!("SPAN"),
                 _ => json!("1"),
             };
-            let body = json!({"filter": [{"field": name, "operator": operator, "value": value}]});
-            for resource in ["spans", "traces"] {
-                let (status, answer) = face.post(&format!("/v1/{resource}/search"), &body).await;
-                let is_id = name == "trace_id"
-                    && !["equals", "notEquals", "in", "notIn", "exists", "doesNotExist"]
-                        .contains(&operator.as_str().unwrap());
-                assert_eq!(status == StatusCode::OK, !is_id, "{resource} {body}: {answer}");
-            }
+            json!({"field": name, "operator": operator, "value": value})
+        };
+        // Of ids not all that is offered can be answered (docs/state.md).
+        let parts = ["contains", "notContains", "startsWith", "endsWith"];
+        let is_answered = |operator: &&Value| name != "trace_id" || !parts.contains(&operator.as_str().unwrap());
+        let operators = field["operators"].as_array().unwrap().iter().filter(is_answered);
+        let body = json!({"filter": [{"or": operators.map(condition).collect::<Vec<_>>()}]});
+        for resource in ["spans", "traces"] {
+            let (status, answer) = face.post(&format!("/v1/{resource}/search"), &body).await;
+            assert_eq!(status, StatusCode::OK, "{resource} {body}: {answer}");
         }
     }
 }
