@@ -48,6 +48,7 @@ async fn a_span_is_shown_whole() {
             "links": [{"trace_id": trace(5).to_string(), "span_id": id(5).to_string(), "attributes": {}}],
             "input": [{"role": "user", "content": "hi"}], "output": "plain text",
             "input_messages": [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}], "output_messages": null,
+            "scores": [],
         })
     );
 }

@@ -48,19 +48,24 @@ async fn a_trace_is_the_sum_of_its_spans_in_files_and_in_memory() {
     world.writer(0, vec![fresh(tenant(1), &[last], &[])]);
     let face = face(&world);
 
-    let row = json!({
+    let mut row = json!({
         "id": trace(1).to_string(), "app_id": "01010101-0101-0101-0101-010101010101", "agent_id": null,
         "name": "agent", "status": "OK", "start": "2026-01-02T00:00:00Z", "end": "2026-01-02T00:00:04Z",
         "latency_ms": 4000.0, "cost": 0.75, "tokens": 32, "input_tokens": 30, "output_tokens": 2, "span_count": 3,
         "error_count": 0, "models": ["gpt-4o"], "session_id": "s", "user_id": "u", "environment": "prod",
-        "tags": ["a", "b"], "input_preview": "hi", "output_preview": "bye",
+        "tags": ["a", "b"], "input_preview": "hi", "output_preview": "bye", "scores": {},
     });
-    assert_eq!(face.ok("/v1/traces").await, json!({"data": [row], "pagination": {"limit": 50, "next_cursor": null}}));
+    assert_eq!(
+        face.ok("/v1/traces").await,
+        json!({"data": [row.clone()], "pagination": {"limit": 50, "next_cursor": null}})
+    );
 
     let detail = face.ok(&format!("/v1/traces/{}", trace(1))).await;
     let mut head = detail["data"].clone();
     let spans = head.as_object_mut().unwrap().remove("spans").unwrap();
     assert_eq!(head.as_object_mut().unwrap().remove("metadata"), Some(json!({"plan": "pro"})));
+    // A list has the mean of each name, a trace all its scores.
+    row["scores"] = json!([]);
     assert_eq!(head, row);
     let tree: Vec<_> = spans.as_array().unwrap().iter().map(|span| (&span["name"], &span["parent_id"])).collect();
     let root_id = json!(id(1).to_string());
