@@ -145,8 +145,10 @@ impl Wanted {
         })
     }
 
-    fn is_row(&self, row: &Value) {
+    /// Nobody has given it a score: `scores` is empty, as a list has them or as a trace has.
+    fn is_row(&self, row: &Value, scores: &Value) {
         let mut row = row.clone();
+        assert_eq!(row.as_object_mut().unwrap().remove("scores").as_ref(), Some(scores));
         let previews = [("input_preview", AgentRun::QUESTION), ("output_preview", AgentRun::ANSWER)];
         for (field, part) in previews {
             let preview = row.as_object_mut().unwrap().remove(field).unwrap();
@@ -159,7 +161,7 @@ impl Wanted {
         let (rows, id) = (answer.rows(), self.run.trace.to_string());
         let found: Vec<_> = rows.iter().filter(|row| row["id"] == id.as_str()).collect();
         assert_eq!(found.len(), 1, "{id} in {}", answer.text());
-        self.is_row(found[0]);
+        self.is_row(found[0], &json!({}));
     }
 
     async fn is_trace(&self, client: &Client, key: &str) {
@@ -168,12 +170,13 @@ impl Wanted {
         let spans = trace.as_object_mut().unwrap().remove("spans").unwrap();
         let metadata = trace.as_object_mut().unwrap().remove("metadata").unwrap();
         assert_eq!(metadata, json!({}));
-        self.is_row(&trace);
+        self.is_row(&trace, &json!([]));
         let skeleton: Vec<Value> = (0..4).map(|place| self.span(place)).collect();
         for (got, wanted) in spans.as_array().unwrap().iter().zip(&skeleton) {
             let mut got = got.clone();
             let parent = got.as_object_mut().unwrap().remove("parent_status").unwrap();
             assert_eq!(parent, if wanted["parent_id"].is_null() { "none" } else { "present" });
+            assert_eq!(got.as_object_mut().unwrap().remove("scores"), Some(json!([])));
             assert_same(&got, wanted);
         }
         assert_eq!(spans.as_array().unwrap().len(), 4);
@@ -191,7 +194,7 @@ impl Wanted {
             for (messages, content) in [("input_messages", "input"), ("output_messages", "output")] {
                 wanted[messages] = if is_chat { wanted[content].clone() } else { Value::Null };
             }
-            (wanted["events"], wanted["links"]) = (json!([]), json!([]));
+            (wanted["events"], wanted["links"], wanted["scores"]) = (json!([]), json!([]), json!([]));
             assert_same(&span, &wanted);
         }
     }
