@@ -108,15 +108,10 @@ impl Engine {
     /// dropped; one session a request, or a request may wait for itself.
     ///
     /// # Errors
-    /// [`Error::Crowded`] when too many queries of the tenant wait already; [`Error::TooManyFiles`] for a range too wide; [`Error::Writer`] when a writer cannot be reached, since leaving its
-    /// rows out would be a silent lie; [`Error::Catalog`], [`Error::Unsettled`], [`Error::Deadline`].
+    /// [`Error::Crowded`] when too many queries of the tenant wait already; [`Error::TooManyFiles`] for a range too wide;
+    /// [`Error::Writer`] when a writer cannot be reached, since leaving its rows out would be a silent lie; [`Error::Catalog`], [`Error::Unsettled`], [`Error::Deadline`].
     pub async fn snapshot(&self, caller: &Caller, request: &SnapshotRequest) -> Result<TenantSession, Error> {
-        let allowance = Allowance {
-            turns: &self.queries,
-            within: self.config.deadline(),
-            read_bytes: self.config.query_read_bytes,
-        };
-        self.allowed(caller, request, allowance, false).await
+        self.allowed(caller, request, self.of_query(), false).await
     }
 
     /// As [`Self::snapshot`] of spans, with all the tenant's scores that are kept beside them ([`TenantSession::scores`]),
@@ -129,12 +124,7 @@ impl Engine {
         caller: &Caller,
         request: &SnapshotRequest,
     ) -> Result<TenantSession, Error> {
-        let allowance = Allowance {
-            turns: &self.queries,
-            within: self.config.deadline(),
-            read_bytes: self.config.query_read_bytes,
-        };
-        self.allowed(caller, request, allowance, true).await
+        self.allowed(caller, request, self.of_query(), true).await
     }
 
     /// As [`Self::snapshot`], for exports, which wait for their reader: with a deadline and turns of their own, and no bound
@@ -149,6 +139,10 @@ impl Engine {
         within: Duration,
     ) -> Result<TenantSession, Error> {
         self.allowed(caller, request, Allowance { turns: &self.scans, within, read_bytes: u64::MAX }, false).await
+    }
+
+    fn of_query(&self) -> Allowance<'_> {
+        Allowance { turns: &self.queries, within: self.config.deadline(), read_bytes: self.config.query_read_bytes }
     }
 
     async fn allowed(

@@ -3,7 +3,6 @@
 //! A file never changes, so what it holds is read once: its column of trace ids, of which 32 bits of each distinct id are kept.
 //! Of a file with 100,000 traces, one foreign id in 40,000 is taken for one of its own; such a file is opened for nothing.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -16,6 +15,7 @@ use spanlake_model::{FileId, TraceId};
 use spanlake_store::file;
 
 use crate::error::Error;
+use crate::tree::hash;
 
 /// Files that are read at the same time.
 const READ_AT_ONCE: usize = 4;
@@ -44,10 +44,11 @@ impl TraceIndex {
         files: &[DataFile],
         traces: &[TraceId],
     ) -> Result<Vec<DataFile>, Error> {
-        let wanted: Vec<u32> = traces.iter().map(|trace| print(trace.as_bytes())).collect();
-        let looked = stream::iter(files.to_vec()).map(|file| async {
-            let holds = self.prints(store, &file).await?.any(&wanted);
-            Ok::<_, Error>(holds.then_some(file))
+        let wanted: &Vec<u32> = &traces.iter().map(|trace| print(trace.as_bytes())).collect();
+        // By place: a file's list of replaced keys may be long, so only those that hold a trace are copied.
+        let looked = stream::iter(0..files.len()).map(|place| async move {
+            let holds = self.prints(store, &files[place]).await?.any(wanted);
+            Ok::<_, Error>(holds.then(|| files[place].clone()))
         });
         looked.buffered(READ_AT_ONCE).try_filter_map(|file| async { Ok(file) }).try_collect().await
     }
@@ -99,7 +100,5 @@ fn add(prints: &mut Vec<u32>, batch: &RecordBatch) -> Result<(), file::Error> {
 
 /// Ids are random by their specification, but not all senders keep to it, so they are hashed.
 fn print(id: &[u8]) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    hasher.finish() as u32
+    hash(id) as u32
 }

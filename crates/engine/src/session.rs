@@ -1,7 +1,7 @@
 //! One query's own world: a DataFusion context that holds one tenant's snapshot and nothing else.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use datafusion::dataframe::DataFrame;
@@ -75,7 +75,8 @@ pub struct TenantSession {
     table: Table,
     provider: Arc<SnapshotTable>,
     scores: Option<Scores>,
-    extent: Extent,
+    /// Made when it is first asked for: most queries know their range.
+    extent: OnceLock<Extent>,
     store: Arc<dyn ObjectStore>,
     index: TraceIndex,
     range: TimeRange,
@@ -146,7 +147,7 @@ impl TenantSession {
         Ok(Self {
             context,
             table: request.table,
-            extent: Extent::of(&table.files, &table.fresh),
+            extent: OnceLock::new(),
             provider: Arc::new(table),
             scores,
             store,
@@ -169,13 +170,14 @@ impl TenantSession {
         let late = |_| Error::Deadline { deadline_ms: self.bounds.deadline_ms };
         let files = timeout_at(self.bounds.deadline, holding).await.map_err(late)??;
         let provider = Arc::new(SnapshotTable { files, ..self.provider.as_ref().clone() });
-        Ok(Self { provider, ..self.clone() })
+        Ok(Self { provider, extent: OnceLock::new(), ..self.clone() })
     }
 
     /// The latest part of the range up to `end` that holds about so many rows, `end` excluded; the rest of the range
     /// when it holds fewer. `None` when nothing of the range is before `end`.
     pub fn part_before(&self, end: Timestamp, rows: u64) -> Option<TimeRange> {
-        self.extent.before(end.min(self.range.end()), self.range.start(), rows)
+        let extent = self.extent.get_or_init(|| Extent::of(&self.provider.files, &self.provider.fresh));
+        extent.before(end.min(self.range.end()), self.range.start(), rows)
     }
 
     /// Of each writer that had rows of the tenant, the last write that this snapshot shows: it shows every one before it

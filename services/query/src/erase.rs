@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use arrow::array::AsArray;
 use spanlake_catalog::{ERASED_TRACES_MAX, ErasureProof, NewErasure, Subject};
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::prelude::{Expr, col};
@@ -19,6 +18,7 @@ use spanlake_store::rows::score_key;
 
 use crate::error::Error;
 use crate::read::columns::{is_trace, own, text};
+use crate::read::row::trace_ids;
 use crate::read::scores;
 use crate::service::Service;
 
@@ -135,17 +135,10 @@ impl Service {
         of_session: Option<&str>,
     ) -> Result<TraceSet, Error> {
         let mut found: BTreeSet<TraceId> = traces.as_slice().iter().copied().collect();
-        let mut parts = vec![TimeRange::all()];
-        while let Some(part) = parts.pop() {
-            let session = match self.session_with_scores(caller, part, None).await {
-                Ok(session) => session,
-                Err(error) => match halves(part) {
-                    Some(halves) if is_too_much(&error) => {
-                        parts.extend(halves);
-                        continue;
-                    }
-                    _ => return Err(error),
-                },
+        let mut parts = Parts::of_all_time();
+        while let Some(part) = parts.0.pop() {
+            let Some(session) = parts.opened(part, self.session_with_scores(caller, part, None).await)? else {
+                continue;
             };
             if !session.has_scores() {
                 break;
@@ -167,20 +160,41 @@ impl Service {
     /// may not open so many files, time is taken in parts.
     async fn traces_with(&self, caller: &Caller, like: Expr) -> Result<TraceSet, Error> {
         let (like, mut found) = (own(caller).and(like), BTreeSet::new());
-        let mut parts = vec![TimeRange::all()];
-        while let Some(part) = parts.pop() {
-            match self.session(caller, part, None).await {
-                Ok(session) => found.extend(traces_in(&session, like.clone()).await?),
-                Err(error) => match halves(part) {
-                    Some(halves) if is_too_much(&error) => parts.extend(halves),
-                    _ => return Err(error),
-                },
+        let mut parts = Parts::of_all_time();
+        while let Some(part) = parts.0.pop() {
+            if let Some(session) = parts.opened(part, self.session(caller, part, None).await)? {
+                found.extend(traces_in(&session, like.clone()).await?);
             }
             if found.len() > ERASED_TRACES_MAX {
                 break;
             }
         }
         Ok(found.into_iter().collect())
+    }
+}
+
+/// Time in parts that one query each can look at, still to be looked at.
+struct Parts(Vec<TimeRange>);
+
+impl Parts {
+    fn of_all_time() -> Self {
+        Self(vec![TimeRange::all()])
+    }
+
+    /// The session of a part; nothing when that holds more files than one query may open, and its halves come next.
+    fn opened(
+        &mut self,
+        part: TimeRange,
+        session: Result<TenantSession, Error>,
+    ) -> Result<Option<TenantSession>, Error> {
+        match (session, halves(part)) {
+            (Ok(session), _) => Ok(Some(session)),
+            (Err(error), Some(halves)) if is_too_much(&error) => {
+                self.0.extend(halves);
+                Ok(None)
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 }
 
@@ -217,14 +231,7 @@ fn refuse_agents(caller: &Caller) -> Result<(), Fault> {
 
 async fn traces_in(session: &TenantSession, like: Expr) -> Result<Vec<TraceId>, Error> {
     let frame = session.rows()?.filter(like)?.select(vec![col("trace_id")])?.distinct()?;
-    let mut traces = Vec::new();
-    for batch in session.collect(frame.limit(0, Some(ERASED_TRACES_MAX + 1))?).await? {
-        let ids = batch.column(0).as_fixed_size_binary_opt().ok_or(Error::Column("trace_id"))?;
-        for id in ids.iter().flatten() {
-            traces.push(TraceId::from_slice(id).map_err(|_| Error::Column("trace_id"))?);
-        }
-    }
-    Ok(traces)
+    trace_ids(session, frame.limit(0, Some(ERASED_TRACES_MAX + 1))?, "trace_id").await
 }
 
 fn is_too_much(error: &Error) -> bool {

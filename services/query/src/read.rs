@@ -8,7 +8,7 @@ pub(crate) mod logs;
 pub(crate) mod metadata;
 pub(crate) mod metrics;
 pub(crate) mod order;
-mod row;
+pub(crate) mod row;
 pub(crate) mod scan;
 pub(crate) mod scores;
 pub(crate) mod sessions;

@@ -54,9 +54,7 @@ impl Service {
         let request = SnapshotRequest { table: Table::Spans, range, after };
         Ok(self.engine.snapshot(caller, &request).await?)
     }
-}
 
-impl Service {
     /// As [`Self::session`], with all scores that are kept.
     pub(crate) async fn session_with_scores(
         &self,

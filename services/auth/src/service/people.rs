@@ -5,12 +5,10 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
 use spanlake_catalog::{self as catalog, App, Invite, Member, MemberChange, Tenant};
 use spanlake_model::{Caller, Code, Fault, InviteId, MemberId, Principal, Role};
 
+use super::session::hash;
 use super::{Service, Tokens};
 use crate::error::Error;
 use crate::input;
@@ -77,9 +75,7 @@ impl Service {
         if self.accounts.members(caller.tenant()).await?.iter().any(|member| member.email == email) {
             return Err(Fault::new(Code::Conflict, "This person is a member already.").into());
         }
-        let mut secret = [0; 32];
-        self.entropy.fill(&mut secret);
-        let token = format!("{INVITE_PREFIX}{}", URL_SAFE_NO_PAD.encode(secret));
+        let token = format!("{INVITE_PREFIX}{}", self.random_text::<32>());
         let created_at = self.clock.now();
         let invite = Invite {
             id: InviteId::generate(&*self.clock, &*self.entropy),
@@ -154,11 +150,6 @@ fn may_set(caller: &Caller, role: Role) -> Result<(), Fault> {
     }
     let message = format!("The role '{role}' is above what you may do yourself.", role = role.as_str());
     Err(Fault::new(Code::Forbidden, message))
-}
-
-/// 256 random bits need no salt and no slow hash.
-fn hash(token: &str) -> Vec<u8> {
-    Sha256::digest(token).to_vec()
 }
 
 fn over() -> Fault {

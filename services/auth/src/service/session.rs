@@ -75,7 +75,7 @@ impl Service {
         Ok(())
     }
 
-    fn random_text<const N: usize>(&self) -> String {
+    pub(super) fn random_text<const N: usize>(&self) -> String {
         let mut bytes = [0; N];
         self.entropy.fill(&mut bytes);
         URL_SAFE_NO_PAD.encode(bytes)
@@ -103,7 +103,7 @@ impl std::fmt::Display for Family {
 }
 
 /// 256 random bits need no salt and no slow hash.
-fn hash(token: &str) -> Vec<u8> {
+pub(super) fn hash(token: &str) -> Vec<u8> {
     Sha256::digest(token).to_vec()
 }
 

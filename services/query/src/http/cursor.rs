@@ -48,7 +48,7 @@ pub(super) fn seal(binding: &Binding, range: TimeRange, place: &impl Serialize) 
 ///
 /// # Errors
 /// `invalid_query_params` when it is of another query or caller, or no cursor at all.
-pub(super) fn open<P: DeserializeOwned>(binding: &Binding, text: &str) -> Result<(TimeRange, P), Fault> {
+fn open<P: DeserializeOwned>(binding: &Binding, text: &str) -> Result<(TimeRange, P), Fault> {
     let refused = || {
         Fault::new(Code::InvalidQueryParams, "The cursor is not of this query; start again without it.")
             .detail("cursor", "must be the next_cursor of the same query")
@@ -57,4 +57,31 @@ pub(super) fn open<P: DeserializeOwned>(binding: &Binding, text: &str) -> Result
     let sealed: Sealed<P> = serde_json::from_slice(&bytes).map_err(|_| refused())?;
     let is_ours = sealed.v == VERSION && sealed.bound == binding.0 && sealed.range.start() < sealed.range.end();
     if is_ours { Ok((sealed.range, sealed.place)) } else { Err(refused()) }
+}
+
+/// Where a page begins: in the range and after the place that its cursor holds, else at the beginning of this range.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn begin<P: DeserializeOwned>(
+    binding: &Binding,
+    cursor: Option<&str>,
+    range: TimeRange,
+) -> Result<(TimeRange, Option<P>), Fault> {
+    let Some(text) = cursor else { return Ok((range, None)) };
+    let (range, place) = open(binding, text)?;
+    Ok((range, Some(place)))
+}
+
+/// Cuts rows, which are one more than `limit` when more follow, to a page, and says where the next one begins.
+pub(super) fn cut<R, P: Serialize>(
+    binding: &Binding,
+    range: TimeRange,
+    rows: &mut Vec<R>,
+    limit: usize,
+    place: impl Fn(&R) -> P,
+) -> Option<String> {
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last().filter(|_| has_more).map(|last| seal(binding, range, &place(last)))
 }

@@ -80,15 +80,12 @@ async fn page(face: &Face, caller: &Caller, field: &str, params: Params) -> Resu
         return Err(params::refused("q", format_args!("{} has no values that begin with a text", field.name())).into());
     }
     let binding = cursor::Binding::of(caller, &format!("facets {}", field.name()), &params);
-    let mut range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
+    let asked = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
     let after = params::parsed("after", params.after.as_deref())?;
     let limit = params::limit(params.limit, 50)?;
     let filter = Short { filter: params.filter.as_deref(), ..Short::default() }.read()?;
-    let mut query = FacetQuery { field, prefix: params.q, after: None, limit };
-    if let Some(text) = &params.cursor {
-        let (first, last) = cursor::open(&binding, text)?;
-        (range, query.after) = (first, Some(last));
-    }
+    let (range, after_value) = cursor::begin(&binding, params.cursor.as_deref(), asked)?;
+    let query = FacetQuery { field, prefix: params.q, after: after_value, limit };
     let session = face.service.session(caller, range, after).await?;
     let wanted = matches(&session, &SpanFilter { filter, ..SpanFilter::default() })?;
     let spans = session.frame()?.filter(own(caller).and(starts_in(range)).and(wanted))?;

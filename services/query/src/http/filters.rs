@@ -1,7 +1,9 @@
 //! The filter language in requests: as text, as parameters, as JSON. All three make one [`Filter`].
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use spanlake_model::{CONDITIONS_MAX, Code, Condition, Fault, Field, Filter, FilterError, Operator};
+use utoipa::ToSchema;
 
 use super::params::refused;
 
@@ -56,6 +58,34 @@ fn slip(error: &FilterError) -> Fault {
     Fault::new(Code::InvalidFilter, format!("The filter cannot be read: {error}.")).detail("filter", error.to_string())
 }
 
+/// What a search takes in its body: the JSON form of the filter language, and otherwise what the list takes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Search {
+    /// Conditions `{"field", "operator", "value"}`, which all hold, or `{"or": [conditions]}`, of which one does.
+    #[schema(value_type = Vec<Object>)]
+    #[serde(default)]
+    filter: Vec<Value>,
+    pub(super) limit: Option<usize>,
+    pub(super) cursor: Option<String>,
+    pub(super) start_date: Option<String>,
+    pub(super) end_date: Option<String>,
+    pub(super) sort_by: Option<String>,
+    pub(super) sort_order: Option<String>,
+    pub(super) after: Option<String>,
+}
+
+impl Search {
+    /// The filter in the text language, so that the cursor of one form is good for the other; nothing when it is empty.
+    ///
+    /// # Errors
+    /// As [`from_json`].
+    pub(super) fn filter(&self) -> Result<Option<String>, Fault> {
+        let filter = from_json(&self.filter)?;
+        Ok((!filter.is_empty()).then(|| filter.to_string()))
+    }
+}
+
 /// Both halves of a pair, or none.
 ///
 /// # Errors
@@ -73,7 +103,7 @@ pub(super) fn pair(key: Option<&String>, value: Option<&String>) -> Result<Optio
 ///
 /// # Errors
 /// `invalid_filter` with the path of what is wrong.
-pub(super) fn from_json(clauses: &[Value]) -> Result<Filter, Fault> {
+fn from_json(clauses: &[Value]) -> Result<Filter, Fault> {
     if clauses.len() > CONDITIONS_MAX {
         return Err(wrong("filter", format_args!("holds more than {CONDITIONS_MAX} conditions")));
     }

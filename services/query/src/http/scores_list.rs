@@ -65,19 +65,13 @@ pub(super) async fn list(
 async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<ScoreRow>, Error> {
     let binding = cursor::Binding::of(caller, "scores", &params);
     let limit = params::limit(params.limit, 50)?;
-    let mut range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
-    let mut from: Option<Place> = None;
-    if let Some(text) = &params.cursor {
-        let (first, place) = cursor::open(&binding, text)?;
-        (range, from) = (first, Some(place));
-    }
+    let range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
+    let (range, from) = cursor::begin::<Place>(&binding, params.cursor.as_deref(), range)?;
     let after = params::parsed("after", params.after.as_deref())?;
     let filter = params.filter()?;
     let session = face.service.scores(caller, after).await?;
     let mut found = scores::list(&session, caller, &filter, range, from.as_ref(), limit.saturating_add(1)).await?;
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let next_cursor = found.last().filter(|_| has_more).map(|last| cursor::seal(&binding, range, &Place::of(last)));
+    let next_cursor = cursor::cut(&binding, range, &mut found, limit, Place::of);
     Ok(Page { data: found.into_iter().map(ScoreRow::from).collect(), limit, next_cursor, total: None })
 }
 

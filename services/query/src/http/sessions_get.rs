@@ -81,18 +81,14 @@ pub(super) async fn get(
 
 async fn answer(face: &Face, caller: &Caller, id: String, params: Params) -> Result<Answer, Error> {
     let binding = cursor::Binding::of(caller, &format!("session {id}"), &params);
-    let mut range = params::whole_range(face.service.now());
     let order = match &params.sort_order {
         Some(_) => params::order(params.sort_order.as_deref())?,
         None => Order::OldestFirst,
     };
     let limit = params::limit(params.limit, 50)?;
     let receipt = params::parsed("after", params.after.as_deref())?;
-    let mut from = None;
-    if let Some(text) = &params.cursor {
-        let (first, moment) = cursor::open(&binding, text)?;
-        (range, from) = (first, Some(moment));
-    }
+    let whole = params::whole_range(face.service.now());
+    let (range, from) = cursor::begin(&binding, params.cursor.as_deref(), whole)?;
     let session = face.service.session_with_scores(caller, range, receipt).await?;
     let found = describe(&session, caller, std::slice::from_ref(&id)).await?.pop();
     let row = found.ok_or_else(|| Fault::not_found("session"))?.into();

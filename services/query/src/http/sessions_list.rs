@@ -66,10 +66,7 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<Sessi
     let after = params::parsed("after", params.after.as_deref())?;
     let binding = cursor::Binding::of(caller, "sessions", &params);
     let mut query = params.query(face)?;
-    if let Some(text) = &params.cursor {
-        let (range, place) = cursor::open(&binding, text)?;
-        (query.range, query.after) = (range, Some(place));
-    }
+    (query.range, query.after) = cursor::begin(&binding, params.cursor.as_deref(), query.range)?;
     let searched = params::around(params::whole_range(face.service.now()), query.range);
     let session = face.service.session(caller, searched, after).await?;
     let chosen = choose(&session, caller, &query).await?;

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use spanlake_model::{Caller, Fault, Filter, Position, Span, SpanFilter, SpanId, Timestamp, TraceId};
 use spanlake_transport::extract::{Body, Query};
 use spanlake_transport::response::{ErrorResponse, Page};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
-use super::filters::{Short, from_json, pair};
+use super::filters::{Search, Short, pair};
 use super::span_row::SpanRow;
 use super::{Face, cursor, params};
 use crate::error::Error;
@@ -99,39 +99,20 @@ pub(super) async fn list(
     Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
 }
 
-/// The same by the JSON form of the filter language, in a body.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SpanSearch {
-    /// Conditions `{"field", "operator", "value"}`, which all hold, or `{"or": [conditions]}`, of which one does.
-    #[schema(value_type = Vec<Object>)]
-    #[serde(default)]
-    filter: Vec<serde_json::Value>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-    start_date: Option<String>,
-    end_date: Option<String>,
-    sort_by: Option<String>,
-    sort_order: Option<String>,
-    after: Option<String>,
-}
-
 /// Spans by the JSON form of the filter language; otherwise as the list.
 #[utoipa::path(
-    post, path = "/v1/spans/search", tag = "query", operation_id = "search_spans", request_body = SpanSearch,
+    post, path = "/v1/spans/search", tag = "query", operation_id = "search_spans", request_body = Search,
     responses((status = 200, description = "One page of spans.", body = Page<SpanRow>), ErrorResponse),
 )]
 pub(super) async fn search(
     State(face): State<Face>,
     parts: Parts,
-    body: Result<Body<SpanSearch>, ErrorResponse>,
+    body: Result<Body<Search>, ErrorResponse>,
 ) -> Result<Page<SpanRow>, ErrorResponse> {
     let caller = face.reader(&parts).await?;
     let Body(body) = body?;
-    let filter = from_json(&body.filter)?;
-    let SpanSearch { limit, cursor, start_date, end_date, sort_by, sort_order, after, .. } = body;
-    // As text, so that the cursor of one form is good for the other.
-    let filter = (!filter.is_empty()).then(|| filter.to_string());
+    let filter = body.filter()?;
+    let Search { limit, cursor, start_date, end_date, sort_by, sort_order, after, .. } = body;
     let params =
         Params { filter, limit, cursor, start_date, end_date, sort_by, sort_order, after, ..Params::default() };
     Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
@@ -140,21 +121,15 @@ pub(super) async fn search(
 async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<SpanRow>, Error> {
     let binding = cursor::Binding::of(caller, "spans", &params);
     let limit = params::limit(params.limit, 50)?;
-    let mut range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
-    let mut from = None;
-    if let Some(text) = &params.cursor {
-        let (first, Place(start, trace_id, span_id)) = cursor::open(&binding, text)?;
-        (range, from) = (first, Some(Position { start, trace_id, span_id }));
-    }
+    let range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
+    let (range, from) = cursor::begin(&binding, params.cursor.as_deref(), range)?;
+    let from = from.map(|Place(start, trace_id, span_id)| Position { start, trace_id, span_id });
     let after = params::parsed("after", params.after.as_deref())?;
     let (filter, order) = (params.filter()?, params.order()?);
     let session = face.service.session(caller, range, after).await?;
     let wanted = List { filter: &filter, order, from, limit: limit.saturating_add(1) };
     let mut spans = read(&session, caller, &wanted).await?;
-    let has_more = spans.len() > limit;
-    spans.truncate(limit);
-    let last = spans.last().filter(|_| has_more);
-    let next_cursor = last.map(|span| cursor::seal(&binding, range, &Place::of(span)));
+    let next_cursor = cursor::cut(&binding, range, &mut spans, limit, Place::of);
     Ok(Page { data: spans.into_iter().map(SpanRow::from).collect(), limit, next_cursor, total: None })
 }
 

@@ -17,7 +17,7 @@ use super::trace_row::TraceSummary;
 use super::{Face, cursor, params};
 use crate::error::Error;
 use crate::read::columns::{is_trace, own};
-use crate::read::order::{Edge, Order, place};
+use crate::read::order::{Edge, Order};
 use crate::read::spans::{Columns, collect};
 use crate::read::traces::describe;
 use crate::read::{logs, scores};
@@ -103,7 +103,6 @@ pub(super) async fn get(
 
 async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) -> Result<Answer, Error> {
     let binding = cursor::Binding::of(caller, &format!("trace {trace}"), &params);
-    let mut range = params::whole_range(face.service.now());
     let mut wanted = Wanted {
         trace,
         columns: params::one_of("fields", params.fields.as_deref(), &[("io", Columns::SkeletonWithIo)])?
@@ -112,18 +111,15 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
         after: None,
         receipt: params::parsed("after", params.after.as_deref())?,
     };
-    if let Some(text) = &params.cursor {
-        let (first, Place(start, span_id)) = cursor::open(&binding, text)?;
-        (range, wanted.after) = (first, Some(Position { start, trace_id: trace, span_id }));
-    }
+    let whole = params::whole_range(face.service.now());
+    let (range, from) = cursor::begin(&binding, params.cursor.as_deref(), whole)?;
+    wanted.after = from.map(|Place(start, span_id)| Position { start, trace_id: trace, span_id });
     let session = face.service.session_with_scores(caller, range, wanted.receipt).await?.near(&[trace]).await?;
     let found = describe(&session, caller, &[trace], TimeRange::all()).await?.pop();
     let mut trace = found.ok_or_else(|| Fault::not_found("trace"))?;
     let mut spans = read_spans(&session, caller, &wanted).await?;
-    let has_more = spans.len() > wanted.limit;
-    spans.truncate(wanted.limit);
-    let last = spans.last().map(place).filter(|_| has_more);
-    let next_cursor = last.map(|last| cursor::seal(&binding, range, &Place(last.start, last.span_id)));
+    let at = |span: &Span| Place(span.start, span.span_id);
+    let next_cursor = cursor::cut(&binding, range, &mut spans, wanted.limit, at);
     let with_io = wanted.columns == Columns::SkeletonWithIo;
     if with_io {
         logs::fill(&session, caller, &mut spans).await?;

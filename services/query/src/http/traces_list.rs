@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use spanlake_model::{Caller, Fault, Filter, SpanFilter};
 use spanlake_transport::extract::{Body, Query};
 use spanlake_transport::response::{ErrorResponse, Page};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
-use super::filters::{Short, from_json, pair};
+use super::filters::{Search, Short, pair};
 use super::trace_row::TraceRow;
 use super::{Face, cursor, params};
 use crate::error::Error;
@@ -91,39 +91,20 @@ pub(super) async fn list(
     Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
 }
 
-/// The same by the JSON form of the filter language, in a body.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TraceSearch {
-    /// Conditions `{"field", "operator", "value"}`, which all hold, or `{"or": [conditions]}`, of which one does.
-    #[schema(value_type = Vec<Object>)]
-    #[serde(default)]
-    filter: Vec<serde_json::Value>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-    start_date: Option<String>,
-    end_date: Option<String>,
-    sort_by: Option<String>,
-    sort_order: Option<String>,
-    after: Option<String>,
-}
-
 /// Traces by the JSON form of the filter language; otherwise as the list.
 #[utoipa::path(
-    post, path = "/v1/traces/search", tag = "query", operation_id = "search_traces", request_body = TraceSearch,
+    post, path = "/v1/traces/search", tag = "query", operation_id = "search_traces", request_body = Search,
     responses((status = 200, description = "One page of traces.", body = Page<TraceRow>), ErrorResponse),
 )]
 pub(super) async fn search(
     State(face): State<Face>,
     parts: Parts,
-    body: Result<Body<TraceSearch>, ErrorResponse>,
+    body: Result<Body<Search>, ErrorResponse>,
 ) -> Result<Page<TraceRow>, ErrorResponse> {
     let caller = face.reader(&parts).await?;
     let Body(body) = body?;
-    let filter = from_json(&body.filter)?;
-    let TraceSearch { limit, cursor, start_date, end_date, sort_by, sort_order, after, .. } = body;
-    // As text, so that the cursor of one form is good for the other.
-    let filter = (!filter.is_empty()).then(|| filter.to_string());
+    let filter = body.filter()?;
+    let Search { limit, cursor, start_date, end_date, sort_by, sort_order, after, .. } = body;
     let params =
         Params { filter, limit, cursor, start_date, end_date, sort_by, sort_order, after, ..Params::default() };
     Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
@@ -133,13 +114,8 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<Trace
     let after = params::parsed("after", params.after.as_deref())?;
     let binding = cursor::Binding::of(caller, "traces", &params);
     let mut query = params.query(face)?;
-    if let Some(text) = &params.cursor {
-        let (range, place) = cursor::open(&binding, text)?;
-        (query.range, query.after) = (range, Some(place));
-    }
-    let searched = query.range.start().minus(REACH)..query.range.end().plus(REACH);
-    let searched = spanlake_model::TimeRange::new(searched.start, searched.end).unwrap_or(query.range);
-    let session = face.service.session_with_scores(caller, searched, after).await?;
+    (query.range, query.after) = cursor::begin(&binding, params.cursor.as_deref(), query.range)?;
+    let session = face.service.session_with_scores(caller, params::reaching(query.range, REACH), after).await?;
     let chosen = choose(&session, caller, &query).await?;
     let traces = describe(&session, caller, &chosen.ids(), chosen.range).await?;
     let last = chosen.places.last().filter(|_| chosen.has_more);

@@ -4,8 +4,26 @@ use std::collections::BTreeSet;
 
 use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Int64Type};
+use spanlake_engine::TenantSession;
+use spanlake_engine::datafusion::dataframe::DataFrame;
+use spanlake_model::TraceId;
 
 use crate::error::Error;
+
+/// The ids of traces in this column of the frame, which is bounded.
+pub(crate) async fn trace_ids(
+    session: &TenantSession,
+    frame: DataFrame,
+    column: &'static str,
+) -> Result<Vec<TraceId>, Error> {
+    let mut traces = Vec::new();
+    for batch in session.collect(frame).await? {
+        for row in Row::all(&batch) {
+            traces.push(row.trace(column)?);
+        }
+    }
+    Ok(traces)
+}
 
 /// One row of a batch.
 #[derive(Clone, Copy)]
@@ -52,6 +70,10 @@ impl<'a> Row<'a> {
 
     pub(super) fn id(&self, name: &'static str) -> Result<Option<[u8; 16]>, Error> {
         self.bytes(name)?.map(|bytes| bytes.try_into().map_err(|_| Error::Column(name))).transpose()
+    }
+
+    pub(super) fn trace(&self, name: &'static str) -> Result<TraceId, Error> {
+        self.bytes(name)?.and_then(|bytes| TraceId::from_slice(bytes).ok()).ok_or(Error::Column(name))
     }
 
     /// A list of texts, or of lists of texts: sorted, each once.

@@ -21,7 +21,7 @@ use spanlake_model::{Caller, Resource, Score, SpanId, TimeRange, Timestamp, Trac
 use spanlake_store::{rows, schema};
 
 use super::columns::{id, is_trace, own, text};
-use super::row::Row;
+use super::row::{Row, trace_ids};
 use super::traces::is_one_of;
 use crate::error::Error;
 
@@ -244,8 +244,7 @@ pub(crate) async fn means(
     let frame = numbers.aggregate(vec![col("of_trace"), col("name")], vec![avg(col("value")).alias("mean")])?;
     for batch in session.collect(frame).await? {
         for row in Row::all(&batch) {
-            let trace = row.bytes("of_trace")?.ok_or(Error::Column("of_trace"))?;
-            let trace = TraceId::from_slice(trace).map_err(|_| Error::Column("of_trace"))?;
+            let trace = row.trace("of_trace")?;
             if let (Some(name), Some(mean)) = (row.text("name")?, row.number::<Float64Type>("mean")?) {
                 means.entry(trace).or_default().insert(name, mean);
             }
@@ -265,15 +264,7 @@ pub(crate) async fn of_trace(session: &TenantSession, caller: &Caller, trace: Tr
 
 /// What names these scores in an erasure, each in a trace id's place; no more than `most`.
 pub(crate) async fn erasable(session: &TenantSession, frame: DataFrame, most: usize) -> Result<Vec<TraceId>, Error> {
-    let mut keys = Vec::new();
     // With a count, since this version of DataFusion cannot plan a DISTINCT with a limit over a window.
     let each = frame.aggregate(vec![col("key_high")], vec![count(lit(1_i64)).alias("versions")])?;
-    let frame = each.limit(0, Some(most))?;
-    for batch in session.collect(frame).await? {
-        for row in Row::all(&batch) {
-            let key = row.bytes("key_high")?.ok_or(Error::Column("key_high"))?;
-            keys.push(TraceId::from_slice(key).map_err(|_| Error::Column("key_high"))?);
-        }
-    }
-    Ok(keys)
+    trace_ids(session, each.limit(0, Some(most))?, "key_high").await
 }

@@ -22,7 +22,7 @@ pub(crate) use self::row::Session;
 use super::columns::{id, own, start_ns, text};
 use super::filter::conditions;
 use super::order::Order;
-use super::row::Row;
+use super::row::{Row, trace_ids};
 use super::sort_key::{Key, least_money};
 use super::traces::{end_ns, first_set, is_one_of};
 use crate::error::Error;
@@ -252,13 +252,7 @@ async fn members(session: &TenantSession, caller: &Caller, listed: Option<&[Stri
 /// These traces, unless they are many.
 async fn few_traces(session: &TenantSession, traces: DataFrame) -> Result<Option<Vec<TraceId>>, Error> {
     let ids = traces.select(vec![col(OF_TRACE)])?.limit(0, Some(LOOKED_UP_MAX + 1))?;
-    let mut few = Vec::new();
-    for batch in session.collect(ids).await? {
-        for row in Row::all(&batch) {
-            let trace = row.bytes(OF_TRACE)?.and_then(|bytes| TraceId::from_slice(bytes).ok());
-            few.push(trace.ok_or(Error::Column(OF_TRACE))?);
-        }
-    }
+    let few = trace_ids(session, ids, OF_TRACE).await?;
     Ok((few.len() <= LOOKED_UP_MAX).then_some(few))
 }
 
@@ -316,9 +310,6 @@ fn read_places(batch: &RecordBatch) -> Result<Vec<Place>, Error> {
 }
 
 fn read_moments(batch: &RecordBatch) -> Result<Vec<Moment>, Error> {
-    let moment = |row: Row<'_>| {
-        let trace = row.bytes("trace_id")?.and_then(|bytes| TraceId::from_slice(bytes).ok());
-        Ok(Moment(Timestamp::from_nanos(row.required("key")?), trace.ok_or(Error::Column("trace_id"))?))
-    };
+    let moment = |row: Row<'_>| Ok(Moment(Timestamp::from_nanos(row.required("key")?), row.trace("trace_id")?));
     Row::all(batch).map(moment).collect()
 }

@@ -30,6 +30,15 @@ impl Key {
         }
     }
 
+    /// Of a number, or of money in units of 10⁻¹² dollars.
+    pub(super) fn amount(&self) -> Option<i128> {
+        match self {
+            Self::Number(number) => Some(i128::from(*number)),
+            Self::Money(pico) => pico.parse().ok(),
+            Self::Text(_) => None,
+        }
+    }
+
     pub(super) fn read(keys: &ArrayRef, row: usize) -> Option<Self> {
         if let Some(numbers) = keys.as_primitive_opt::<Int64Type>() {
             Some(Self::Number(numbers.value(row)))

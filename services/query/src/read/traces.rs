@@ -16,8 +16,8 @@ mod row;
 
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::functions::core::expr_fn::{coalesce, get_field};
@@ -31,6 +31,7 @@ pub(crate) use self::row::Trace;
 use super::columns::{id, own, start_ns, text};
 use super::filter::conditions;
 use super::order::Order;
+use super::row::Row;
 use super::sort_key::{Key, least_money};
 use super::{logs, scores};
 use crate::error::Error;
@@ -357,14 +358,10 @@ fn beyond(place: &Place, order: Order) -> Expr {
 }
 
 fn read_found(batch: &RecordBatch) -> Result<Vec<Found>, Error> {
-    let traces = batch.column(1).as_fixed_size_binary_opt().ok_or(Error::Column("trace_id"))?;
-    let time = |column: usize| batch.column(column).as_primitive_opt::<Int64Type>().ok_or(Error::Column("start_ns"));
-    let (first, last) = (time(2)?, time(3)?);
-    (0..batch.num_rows())
-        .map(|row| {
-            let trace = TraceId::from_slice(traces.value(row)).map_err(|_| Error::Column("trace_id"))?;
-            let place = Place { key: Key::read(batch.column(0), row).ok_or(Error::Column("key"))?, trace };
-            Ok(Found { place, first_ns: first.value(row), last_ns: last.value(row) })
-        })
-        .collect()
+    let found = |row: Row<'_>| {
+        let key = Key::read(batch.column(0), row.place()).ok_or(Error::Column("key"))?;
+        let place = Place { key, trace: row.trace("trace_id")? };
+        Ok(Found { place, first_ns: row.required("start_ns")?, last_ns: row.required("last_ns")? })
+    };
+    Row::all(batch).map(found).collect()
 }

@@ -14,20 +14,18 @@ use spanlake_model::{Condition, Field, Filter, Test};
 
 use super::{Fitting, TOTALS, end_ns, name_of_trace, names, rank, rank_of_status, statuses};
 use crate::error::Error;
-use crate::read::filter::condition::{any, holds, number_holds, text_holds, turned};
+use crate::read::filter::condition::{holds, number_holds, text_holds, turned};
 
 /// What the filter asks of traces, added to what is asked already.
 pub(super) fn add(fitting: &mut Fitting, session: &TenantSession, filter: &Filter) -> Result<(), Error> {
     for (place, clause) in filter.clauses().iter().enumerate() {
         let mut columns = Vec::new();
-        let mut number = 0;
         let mut each = Vec::new();
-        for condition in clause {
+        for (number, condition) in clause.iter().enumerate() {
             each.push(match condition.field.is_of_trace() {
                 true => of_trace(session, condition, &mut columns)?,
                 false => {
                     let column = format!("fits_{place}_{number}");
-                    number += 1;
                     columns.push(bool_or(holds(session, condition)?).alias(&column));
                     turned(col(column), condition.is_not)
                 }
@@ -41,9 +39,7 @@ pub(super) fn add(fitting: &mut Fitting, session: &TenantSession, filter: &Filte
 
 /// On what the trace itself has; `columns` is what that takes.
 fn of_trace(session: &TenantSession, condition: &Condition, columns: &mut Vec<Expr>) -> Result<Expr, Error> {
-    let Field::Known(known) = &condition.field else {
-        return any(std::slice::from_ref(condition), |one| holds(session, one));
-    };
+    let Field::Known(known) = &condition.field else { return holds(session, condition) };
     let test = &condition.test;
     let held = match known.name {
         "name" => {

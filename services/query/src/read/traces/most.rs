@@ -6,17 +6,16 @@
 
 use std::cmp::Reverse;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Decimal128Type, Int64Type};
+use arrow::array::RecordBatch;
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::sum;
 use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
 use spanlake_engine::datafusion::prelude::{col, lit};
 use spanlake_model::{Caller, TraceId};
-use spanlake_store::rows::ids;
 
 use super::{Chosen, Fitting, Found, Key, Place, SortBy, TraceQuery, find};
 use crate::error::Error;
+use crate::read::row::Row;
 
 /// Traces that are counted exactly at a time.
 const AT_ONCE: usize = 500;
@@ -52,11 +51,7 @@ pub(super) async fn choose(
 
 impl Place {
     fn amount(&self) -> Option<i128> {
-        match &self.key {
-            Key::Number(number) => Some(i128::from(*number)),
-            Key::Money(pico) => pico.parse().ok(),
-            Key::Text(_) => None,
-        }
+        self.key.amount()
     }
 }
 
@@ -76,14 +71,9 @@ async fn candidates(session: &TenantSession, caller: &Caller, query: &TraceQuery
 }
 
 fn read(batch: &RecordBatch, candidates: &mut Vec<Candidate>) -> Result<(), Error> {
-    let bounds = batch.column(0);
-    let money = bounds.as_primitive_opt::<Decimal128Type>();
-    let tokens = bounds.as_primitive_opt::<Int64Type>();
-    let bound =
-        |row| money.map(|money| money.value(row)).or_else(|| tokens.map(|tokens| i128::from(tokens.value(row))));
-    for (row, id) in ids(batch, "trace_id")?.iter().enumerate() {
-        let trace = id.and_then(|id| TraceId::from_slice(id).ok()).ok_or(Error::Column("trace_id"))?;
-        candidates.push(Candidate { trace, bound: bound(row).ok_or(Error::Column("bound"))? });
+    for row in Row::all(batch) {
+        let bound = Key::read(batch.column(0), row.place()).and_then(|bound| bound.amount());
+        candidates.push(Candidate { trace: row.trace("trace_id")?, bound: bound.ok_or(Error::Column("bound"))? });
     }
     Ok(())
 }

@@ -15,11 +15,11 @@ use std::time::Duration;
 use spanlake_engine::datafusion::prelude::{Expr, col};
 use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, TimeRange, Timestamp, TraceId};
-use spanlake_store::rows::ids;
 
 use super::{Chosen, Found, Key, Place, TraceQuery, find, own, row_conditions};
 use crate::error::Error;
 use crate::read::filter::condition::necessary;
+use crate::read::row::trace_ids;
 
 /// Rows of the first part, for each trace of a page: a few times what an agent's run has.
 const ROWS_A_TRACE: u64 = 64;
@@ -98,11 +98,5 @@ async fn spans_in(
     if let Some(wanted) = wanted {
         frame = frame.filter(wanted.clone())?;
     }
-    let mut traces = Vec::new();
-    for batch in session.collect(frame.aggregate(vec![col("trace_id")], vec![])?).await? {
-        for id in ids(&batch, "trace_id")?.iter().flatten() {
-            traces.push(TraceId::from_slice(id).map_err(|_| Error::Column("trace_id"))?);
-        }
-    }
-    Ok(traces)
+    trace_ids(session, frame.aggregate(vec![col("trace_id")], vec![])?, "trace_id").await
 }

@@ -54,8 +54,7 @@ impl Trace {
         };
         let either = |first, second| Ok::<_, Error>(row.text(first)?.or(row.text(second)?));
         Ok(Self {
-            id: TraceId::from_slice(row.bytes("trace_id")?.unwrap_or_default())
-                .map_err(|_| Error::Column("trace_id"))?,
+            id: row.trace("trace_id")?,
             app_id: row.id("app_id")?.map(AppId::from_bytes).ok_or(Error::Column("app_id"))?,
             agent_id: row.id("agent_id")?.map(AgentId::from_bytes),
             name: either("given_name", "root_name")?.unwrap_or_default(),
