@@ -32,22 +32,31 @@ use self::tokens::Tokens;
 use crate::credential::{self, Presented};
 use crate::limiter::Limiter;
 
-/// How long a revoked key is kept in mind: longer than a load that began before the revocation can last and be cached.
+/// How long a revoked key is kept in mind, beyond the time its last answer may stand while auth is away: longer than a load that
+/// began before the revocation can last and be cached.
 const REVOKED_FOR: Duration = Duration::from_secs(60);
 
-/// How much the gate remembers. How long is not for configuring: it is what we promise about revocation.
+/// The longest that known callers can be let in while auth is away.
+const KNOWN_WHILE_AWAY_MAX: Duration = Duration::from_secs(86_400);
+
+/// How much the gate remembers, and for how long while auth is away. How long while auth answers is not for configuring: it is
+/// what we promise about revocation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Keys, tenants, apps and agents remembered, of each; about 300 bytes an entry. At the bound the least used go.
+    /// Keys, tenants, apps and agents remembered, of each; about 600 bytes an entry. At the bound the least used go.
     pub known_max: u64,
     /// Refused keys, unknown apps and agents remembered, of each. At the bound the least used go.
     pub refused_max: u64,
+    /// While auth or its database is away, whom it knew is let in for so many seconds after its last answer; at most a day.
+    /// Nothing can be revoked while the database is down; a process that is cut off from it lets a revoked key in for so long.
+    /// 0 refuses everybody with 503 once what is remembered is ten seconds old.
+    pub known_while_away_seconds: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { known_max: 100_000, refused_max: 10_000 }
+        Self { known_max: 100_000, refused_max: 10_000, known_while_away_seconds: 300 }
     }
 }
 
@@ -82,15 +91,16 @@ struct Holder {
 impl Gate {
     /// A gate before this auth and this limiter.
     pub fn new(auth: Arc<dyn Auth>, limiter: Arc<dyn Limiter>, clock: Arc<dyn Clock>, config: Config) -> Self {
-        let Config { known_max, refused_max } = config;
+        let Config { known_max, refused_max, known_while_away_seconds } = config;
+        let while_away = Duration::from_secs(known_while_away_seconds.into()).min(KNOWN_WHILE_AWAY_MAX);
         Self(Arc::new(Inner {
             tokens: Tokens::new(Arc::clone(&auth), Arc::clone(&clock)),
-            keys: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
-            revoked: Cache::builder().max_capacity(known_max).time_to_live(REVOKED_FOR).build(),
-            tenants: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
-            apps: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
-            agents: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
-            members: Remembered::new(known_max, refused_max, Arc::clone(&clock)),
+            keys: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
+            revoked: Cache::builder().max_capacity(known_max).time_to_live(while_away + REVOKED_FOR).build(),
+            tenants: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
+            apps: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
+            agents: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
+            members: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
             auth,
             limiter,
             clock,
@@ -159,6 +169,16 @@ impl Gate {
     /// leave the old answer, for ten seconds; other processes follow when what they remember has aged.
     pub async fn forget_member(&self, tenant: TenantId, member: MemberId) {
         self.0.members.forget((tenant, member)).await;
+    }
+
+    /// Asks anew whether the tenant has this app. For whoever deleted it, after the commit; other processes follow within ten
+    /// seconds.
+    pub async fn forget_app(&self, tenant: TenantId, app: AppId) {
+        self.0.apps.forget((tenant, app)).await;
+    }
+    /// Asks anew whether the tenant has this agent. As [`Self::forget_app`].
+    pub async fn forget_agent(&self, tenant: TenantId, agent: AgentId) {
+        self.0.agents.forget((tenant, agent)).await;
     }
 
     async fn identify(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Fault> {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -14,14 +14,25 @@ pub(super) const GOOD_FOR: Duration = Duration::from_secs(10);
 /// Refusals stay this long: what has just been made works soon, and garbage costs one call in this time.
 pub(super) const REFUSED_FOR: Duration = Duration::from_secs(2);
 
+/// While auth is away, what is known is good for this long before auth is tried again: known callers wait for one failing call
+/// in this time, not for one each request.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// While auth is away, the log says so at most once in this time for each kind of thing remembered.
+const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// Remembers what auth said of each `K`. Requests that ask the same thing at once share one call.
 ///
-/// Both caches are bounded; at the bound the least used entry goes and is asked for again. Answers and refusals have
-/// one each, so that garbage pushes no caller out. An error that says nothing of `K` is not remembered: this is where
-/// going on with what is known, while auth is away, will belong.
+/// All caches are bounded; at the bound the least used entry goes and is asked for again. Answers and refusals have
+/// one each, so that garbage pushes no caller out. While auth is away, its last answer stands for `while_away`, counted
+/// from when it was asked for; a refusal ends it at once. An error that says nothing of `K` is not remembered.
 pub(super) struct Remembered<K, V> {
     known: Cache<K, Aged<V>>,
+    last: Cache<K, Aged<V>>,
     refused: Cache<K, Aged<Fault>>,
+    while_away: Duration,
+    /// When the log last said that auth is away.
+    said_at: Mutex<Option<Timestamp>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -29,12 +40,13 @@ pub(super) struct Remembered<K, V> {
 struct Aged<T> {
     value: T,
     asked_at: Timestamp,
+    good_until: Timestamp,
 }
 
 impl<T> Aged<T> {
     /// The cache drops entries by the machine's monotonic clock; this holds them to the clock we were given as well.
-    fn is_fresh(&self, now: Timestamp, good_for: Duration) -> bool {
-        self.asked_at <= now && now < self.asked_at.plus(good_for)
+    fn is_good(&self, now: Timestamp) -> bool {
+        self.asked_at <= now && now < self.good_until
     }
 }
 
@@ -43,9 +55,12 @@ where
     K: Hash + Eq + Copy + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(super) fn new(known_max: u64, refused_max: u64, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(known_max: u64, refused_max: u64, while_away: Duration, clock: Arc<dyn Clock>) -> Self {
         Self {
             known: Cache::builder().max_capacity(known_max).time_to_live(GOOD_FOR).build(),
+            last: Cache::builder().max_capacity(known_max).time_to_live(while_away).build(),
+            while_away,
+            said_at: Mutex::new(None),
             refused: Cache::builder().max_capacity(refused_max).time_to_live(REFUSED_FOR).build(),
             clock,
         }
@@ -54,40 +69,79 @@ where
     /// What is known of `key`, or else what `ask` answers.
     pub(super) async fn get(&self, key: K, ask: impl Future<Output = Result<V, Fault>>) -> Result<V, Fault> {
         let now = self.clock.now();
-        if let Some(answer) = fresh(&self.known, key, now, GOOD_FOR).await {
+        if let Some(answer) = good(&self.known, key, now).await {
             return Ok(answer);
         }
-        if let Some(refusal) = fresh(&self.refused, key, now, REFUSED_FOR).await {
+        if let Some(refusal) = good(&self.refused, key, now).await {
             return Err(refusal);
         }
-        let asking = async { Ok::<_, Fault>(Aged { asked_at: self.clock.now(), value: ask.await? }) };
-        match self.known.try_get_with(key, asking).await {
+        match self.known.try_get_with(key, self.load(key, ask)).await {
             Ok(answer) => Ok(answer.value),
             Err(fault) => Err(self.refuse(key, now, (*fault).clone()).await),
         }
     }
 
-    /// Asks again next time.
+    /// Asks, one request at a time for each key: so a refusal cannot be overtaken by an older answer.
+    async fn load(&self, key: K, ask: impl Future<Output = Result<V, Fault>>) -> Result<Aged<V>, Fault> {
+        let asked_at = self.clock.now();
+        match ask.await {
+            Ok(value) => {
+                let last = Aged { value: value.clone(), asked_at, good_until: asked_at.plus(self.while_away) };
+                self.last.insert(key, last).await;
+                Ok(Aged { value, asked_at, good_until: asked_at.plus(GOOD_FOR) })
+            }
+            Err(fault) if is_refusal(&fault) => {
+                self.last.invalidate(&key).await;
+                Err(fault)
+            }
+            Err(fault) => {
+                let now = self.clock.now();
+                let last = self.last.get(&key).await.filter(|last| last.is_good(now)).ok_or(fault)?;
+                self.say_away(now, last.asked_at);
+                Ok(Aged { asked_at: now, good_until: last.good_until.min(now.plus(TRY_AGAIN_AFTER)), ..last })
+            }
+        }
+    }
+
+    /// Asks again next time, and lets nothing stand in for the answer. A request that was asking meanwhile may still leave the
+    /// old one, for ten seconds or, if auth goes away just then, for `while_away`.
     pub(super) async fn forget(&self, key: K) {
-        self.known.invalidate(&key).await;
+        for answers in [&self.known, &self.last] {
+            answers.invalidate(&key).await;
+        }
         self.refused.invalidate(&key).await;
     }
 
+    fn say_away(&self, now: Timestamp, asked_at: Timestamp) {
+        let mut said_at = self.said_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if said_at.is_some_and(|said| said <= now && now < said.plus(SAY_AGAIN_AFTER)) {
+            return;
+        }
+        *said_at = Some(now);
+        tracing::warn!(access.asked_at = %asked_at, "auth is away: known callers go on with its last answers");
+    }
+
     async fn refuse(&self, key: K, asked_at: Timestamp, fault: Fault) -> Fault {
-        if matches!(fault.kind(), FaultKind::Unauthenticated | FaultKind::NotFound) {
-            self.refused.insert(key, Aged { value: fault.clone(), asked_at }).await;
+        if is_refusal(&fault) {
+            let refusal = Aged { value: fault.clone(), asked_at, good_until: asked_at.plus(REFUSED_FOR) };
+            self.refused.insert(key, refusal).await;
         }
         fault
     }
 }
 
-async fn fresh<K, T>(cache: &Cache<K, Aged<T>>, key: K, now: Timestamp, good_for: Duration) -> Option<T>
+/// Whether auth said no, rather than nothing.
+fn is_refusal(fault: &Fault) -> bool {
+    matches!(fault.kind(), FaultKind::Unauthenticated | FaultKind::NotFound)
+}
+
+async fn good<K, T>(cache: &Cache<K, Aged<T>>, key: K, now: Timestamp) -> Option<T>
 where
     K: Hash + Eq + Copy + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
     let aged = cache.get(&key).await?;
-    if aged.is_fresh(now, good_for) {
+    if aged.is_good(now) {
         return Some(aged.value);
     }
     cache.invalidate(&key).await;

@@ -97,6 +97,9 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(Config::default())
+    }
+    fn with(config: Config) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
         let auth = Arc::new(TestAuth {
             keys: Mutex::default(),
@@ -107,7 +110,7 @@ impl Fixture {
             door: Semaphore::new(1_000),
         });
         let limiter = Arc::new(MemoryLimiter::new(Arc::clone(&clock) as _, 10));
-        let gate = Gate::new(Arc::clone(&auth) as _, limiter, Arc::clone(&clock) as _, Config::default());
+        let gate = Gate::new(Arc::clone(&auth) as _, limiter, Arc::clone(&clock) as _, config);
         Self { auth, clock, gate }
     }
     fn identity(&self) -> KeyIdentity {
@@ -133,6 +136,9 @@ impl Fixture {
     }
     async fn read(&self, credential: &str) -> Result<Caller, Fault> {
         self.gate.admit(&parts("/v1/traces", &[("authorization", credential)]), Scope::Read).await
+    }
+    fn away(&self, is_away: bool) {
+        *self.auth.away.lock().unwrap() = is_away;
     }
     fn calls(&self) -> usize {
         self.auth.calls.swap(0, Ordering::SeqCst)
@@ -260,11 +266,119 @@ async fn a_refusal_is_remembered_for_two_seconds() {
 async fn while_auth_is_away_an_unknown_key_is_unavailable_and_never_unauthenticated() {
     let it = Fixture::new();
     let (_, key) = it.key(|_| ());
-    *it.auth.away.lock().unwrap() = true;
+    it.away(true);
     assert_eq!(code(it.read(&key).await), Code::ServiceUnavailable);
     assert_eq!(code(it.read(&it.token(1, Role::Owner)).await), Code::ServiceUnavailable);
-    *it.auth.away.lock().unwrap() = false;
+    it.away(false);
     it.read(&key).await.unwrap();
+}
+
+#[tokio::test]
+async fn while_auth_is_away_known_callers_go_on_for_five_minutes_after_its_last_answer() {
+    let it = Fixture::new();
+    let (_, key) = it.key(|_| ());
+    let token = it.token(1, Role::Owner);
+    it.read(&key).await.unwrap();
+    it.read(&token).await.unwrap();
+    it.away(true);
+    for _ in 0..299 {
+        it.clock.advance(1);
+        it.read(&key).await.unwrap();
+        it.read(&token).await.unwrap();
+    }
+    it.clock.advance(1);
+    assert_eq!(code(it.read(&key).await), Code::ServiceUnavailable);
+    assert_eq!(code(it.read(&token).await), Code::ServiceUnavailable);
+    it.away(false);
+    it.read(&key).await.unwrap();
+}
+
+#[tokio::test]
+async fn while_auth_is_away_known_callers_try_it_every_two_seconds_and_not_each_time() {
+    let it = Fixture::new();
+    let (_, key) = it.key(|identity| identity.app = Some(OTHER_APP));
+    it.read(&key).await.unwrap();
+    it.away(true);
+    it.clock.advance(10);
+    it.calls();
+    for _ in 0..20 {
+        it.read(&key).await.unwrap();
+    }
+    assert_eq!(it.calls(), 1);
+    it.clock.advance(2);
+    it.read(&key).await.unwrap();
+    assert_eq!(it.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_auth_refused_does_not_come_back_when_auth_goes_away_again() {
+    let it = Fixture::new();
+    let (_, key) = it.key(|identity| identity.app = Some(OTHER_APP));
+    it.read(&key).await.unwrap();
+    it.away(true);
+    it.clock.advance(10);
+    it.read(&key).await.unwrap();
+    it.away(false);
+    it.auth.keys.lock().unwrap().clear();
+    it.clock.advance(2);
+    assert_eq!(code(it.read(&key).await), Code::Unauthenticated);
+    it.away(true);
+    it.clock.advance(2);
+    assert_eq!(code(it.read(&key).await), Code::ServiceUnavailable);
+}
+
+#[tokio::test]
+async fn a_key_that_expires_or_is_revoked_here_while_auth_is_away_is_refused() {
+    let it = Fixture::new();
+    let end = it.clock.now().plus(Duration::from_secs(20));
+    let (_, ending) = it.key(|identity| identity.expires_at = Some(end));
+    let (id, revoked) = it.key(|_| ());
+    it.read(&ending).await.unwrap();
+    it.read(&revoked).await.unwrap();
+    it.away(true);
+    it.gate.revoke(id).await;
+    it.clock.advance(19);
+    it.read(&ending).await.unwrap();
+    assert_eq!(code(it.read(&revoked).await), Code::Unauthenticated);
+    it.clock.advance(1);
+    assert_eq!(code(it.read(&ending).await), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_strict_gate_lets_nobody_in_while_auth_is_away() {
+    let it = Fixture::with(Config { known_while_away_seconds: 0, ..Config::default() });
+    let (_, key) = it.key(|_| ());
+    it.read(&key).await.unwrap();
+    it.away(true);
+    it.clock.advance(9);
+    it.read(&key).await.unwrap();
+    it.clock.advance(1);
+    assert_eq!(code(it.read(&key).await), Code::ServiceUnavailable);
+}
+
+#[tokio::test]
+async fn what_was_forgotten_is_asked_for_and_does_not_stand_in_while_auth_is_away() {
+    let it = Fixture::new();
+    let (_, key) = it.key(|_| ());
+    let caller = it.read(&key).await.unwrap();
+    it.gate.own_app(&caller, OTHER_APP).await.unwrap();
+    it.gate.agent_app(&caller, AGENT).await.unwrap();
+    let token = it.token(1, Role::Owner);
+    it.read(&token).await.unwrap();
+    it.calls();
+    it.gate.forget_app(TENANT, OTHER_APP).await;
+    it.gate.forget_agent(TENANT, AGENT).await;
+    it.gate.own_app(&caller, OTHER_APP).await.unwrap();
+    it.gate.agent_app(&caller, AGENT).await.unwrap();
+    assert_eq!(it.calls(), 2);
+    it.gate.forget_app(TENANT, OTHER_APP).await;
+    it.gate.forget_agent(TENANT, AGENT).await;
+    it.away(true);
+    assert_eq!(it.gate.own_app(&caller, OTHER_APP).await.unwrap_err().code, Code::ServiceUnavailable);
+    assert_eq!(it.gate.agent_app(&caller, AGENT).await.unwrap_err().code, Code::ServiceUnavailable);
+    it.read(&token).await.unwrap();
+    it.gate.forget_member(TENANT, MemberId::from_bytes([7; 16])).await;
+    assert_eq!(code(it.read(&token).await), Code::ServiceUnavailable);
 }
 
 #[tokio::test]

@@ -196,3 +196,17 @@ async fn a_pinned_key_finds_its_own_app_and_agents_only() {
         assert_eq!(house.get(&format!("{path}/{}", text(id)), &pinned).await.status, status, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_deleted_app_that_was_just_used_is_unknown_at_once() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let app = text(&house.post("/v1/apps", &owner, json!({"name": "second"})).await.data()["id"]);
+    let naming = || {
+        let request = Request::get("/v1/me").header("authorization", &owner).header("x-spanlake-app-id", &app);
+        house.send(request.body(String::new().into()).unwrap())
+    };
+    assert_eq!(naming().await.data()["app"]["id"], json!(app));
+    assert_eq!(house.delete(&format!("/v1/apps/{app}"), &owner).await.status, 204);
+    assert_eq!(naming().await.refusal(), (404, "not_found"));
+}

@@ -24,5 +24,6 @@ pub(in crate::api) async fn delete(
     for key in deps.service.delete_agent(&caller, agent).await? {
         deps.gate.revoke(key).await;
     }
+    deps.gate.forget_agent(caller.tenant(), agent).await;
     Ok(NoContent)
 }

@@ -26,5 +26,6 @@ pub(in crate::api) async fn delete(
     for key in deps.service.delete_app(&caller, app).await? {
         deps.gate.revoke(key).await;
     }
+    deps.gate.forget_app(caller.tenant(), app).await;
     Ok(NoContent)
 }
