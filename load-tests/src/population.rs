@@ -23,7 +23,7 @@ const MODELS: &[Model] = &[
     model("aws.bedrock", "amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0", "bedrock-runtime.eu-west-1.amazonaws.com"),
 ];
 
-const AGENTS: &[&str] = &[
+pub(crate) const AGENTS: &[&str] = &[
     "support-triage",
     "order-assistant",
     "research-agent",

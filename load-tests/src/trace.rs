@@ -9,12 +9,14 @@
 //! └─ agent_step 2 …
 //! ```
 
+use std::collections::HashMap;
+
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, status};
 use serde_json::{Value, json};
 
-use crate::population::{Population, Session};
+use crate::population::{AGENTS, Population, Session};
 use crate::random::Draw;
 use crate::text::Prose;
 
@@ -23,6 +25,8 @@ use crate::text::Prose;
 pub(crate) const NOW_NANOS: u64 = 1_735_689_600_000_000_000;
 /// About one span in so many fails.
 const ERROR_CHANCE: f64 = 0.03;
+/// In all knowledge bases together.
+const DOCUMENTS: u64 = 40_000;
 const MILLISECOND: u64 = 1_000_000;
 
 /// Writes traces from a seed: the same seed, the same traces.
@@ -30,11 +34,19 @@ pub(crate) struct Author {
     draw: Draw,
     prose: Prose,
     population: Population,
+    /// What an agent is told is the same in each of its calls.
+    instructions: HashMap<&'static str, String>,
 }
 
 impl Author {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { draw: Draw::new(seed), prose: Prose::new(), population: Population::new() }
+        let (mut draw, prose) = (Draw::new(seed), Prose::new());
+        let mut instruct = |agent: &&'static str| {
+            let bytes = draw.between(300, 900);
+            (*agent, prose.text(&mut draw, bytes))
+        };
+        let instructions = AGENTS.iter().map(&mut instruct).collect();
+        Self { draw, prose, population: Population::new(), instructions }
     }
 
     /// The next trace: whole (every parent is in it), root first, with at least one span and at most `spans_max`.
@@ -43,7 +55,7 @@ impl Author {
         let start = NOW_NANOS - self.draw.between(20_000, 60_000) * MILLISECOND;
         let question = self.words(120, 600);
         let mut run = Run::new(self.draw.id(), start, spans_max.max(1));
-        let root = self.agent(&mut run, &session, &question);
+        let mut root = self.agent(&mut run, &session, &question);
         let mut history = vec![message("user", &question)];
         for number in 1..=self.draw.between(1, 4) {
             if run.room() < 2 {
@@ -51,18 +63,17 @@ impl Author {
             }
             self.step(&mut run, &root, number, &session, &mut history);
         }
+        conclude(&mut root, &history);
         run.finish(root)
     }
 
     fn agent(&mut self, run: &mut Run, session: &Session, question: &str) -> Span {
-        let answer = self.words(200, 700);
         let mut attributes = vec![
             text("gen_ai.operation.name", "invoke_agent"),
             text("gen_ai.agent.name", session.agent),
             text("gen_ai.agent.id", &session.agent_id),
             text("gen_ai.conversation.id", &session.id),
             text("gen_ai.input.messages", json!([message("user", question)]).to_string()),
-            text("gen_ai.output.messages", json!([message("assistant", &answer)]).to_string()),
             list("tag.tags", &session.tags),
             text("metadata.plan", session.plan),
             text("metadata.ticket", format!("T-{}", self.draw.between(10_000, 99_999))),
@@ -89,7 +100,7 @@ impl Author {
 
     fn chat(&mut self, run: &mut Run, step: &Span, session: &Session, history: &mut Vec<Value>) {
         let model = self.population.model(&mut self.draw);
-        let instructions = self.words(300, 900);
+        let instructions = self.instructions.get(session.agent).cloned().unwrap_or_default();
         let answer = message("assistant", &self.words(150, 1_100));
         let (input, output) = (json!(history).to_string(), json!([answer]).to_string());
         let input_tokens = (input.len() + instructions.len()) as u64 / 4 + self.draw.between(20, 1_500);
@@ -133,8 +144,8 @@ impl Author {
         let source = self.population.knowledge(&mut self.draw);
         let documents: Vec<_> = (0..self.draw.between(2, 4))
             .map(|rank| {
-                let id = format!("doc-{}", self.draw.between(1, 40_000));
-                json!({"id": id, "score": 0.95 - 0.07 * rank as f64, "content": self.words(250, 800)})
+                let number = self.draw.between(1, DOCUMENTS);
+                json!({"id": format!("doc-{number}"), "score": 0.95 - 0.07 * rank as f64, "content": self.document(number)})
             })
             .collect();
         let mut attributes = vec![
@@ -169,10 +180,23 @@ impl Author {
         history.push(json!({"role": "tool", "parts": [{"type": "tool_call_response", "id": call, "result": result}]}));
     }
 
+    /// A document says the same whoever retrieves it.
+    fn document(&self, number: u64) -> String {
+        let mut draw = Draw::new(number);
+        let bytes = draw.between(250, 800);
+        self.prose.text(&mut draw, bytes)
+    }
+
     fn words(&mut self, bytes_min: u64, bytes_max: u64) -> String {
         let bytes = self.draw.between(bytes_min, bytes_max);
         self.prose.text(&mut self.draw, bytes)
     }
+}
+
+/// An agent answers what its last call answered.
+fn conclude(root: &mut Span, history: &[Value]) {
+    let answer = history.iter().rfind(|message| message["role"] == "assistant");
+    root.attributes.extend(answer.map(|answer| text("gen_ai.output.messages", json!([answer]).to_string())));
 }
 
 /// A trace in the making: its id, its clock, and how many spans it may still have.
@@ -303,6 +327,14 @@ mod tests {
         (0..count).map(|_| author.trace(usize::MAX)).collect()
     }
 
+    fn value(span: &Span, key: &str) -> Option<String> {
+        let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
+        match found.value.as_ref()?.value.as_ref()? {
+            any_value::Value::StringValue(value) => Some(value.clone()),
+            _ => None,
+        }
+    }
+
     #[test]
     fn the_same_seed_writes_the_same_bytes_and_another_seed_others() {
         let write =
@@ -349,6 +381,24 @@ mod tests {
     }
 
     #[test]
+    fn what_repeats_in_real_traces_repeats() {
+        let spans: Vec<_> = traces(200).into_iter().flatten().collect();
+        let of = |key: &str| spans.iter().filter_map(|span| value(span, key)).collect::<Vec<_>>();
+        let instructions = of("gen_ai.system_instructions");
+        assert!(instructions.len() > 300);
+        assert!(instructions.into_iter().collect::<HashSet<_>>().len() <= AGENTS.len());
+        let concluded = traces(200).iter().all(|trace| {
+            let answered = trace.iter().filter(|span| span.name.starts_with("chat "));
+            let last = answered.last().map(|span| value(span, "gen_ai.output.messages"));
+            last.is_none_or(|last| last == value(&trace[0], "gen_ai.output.messages"))
+        });
+        assert!(concluded);
+        let author = Author::new(7);
+        assert_eq!(author.document(5), Author::new(8).document(5));
+        assert_ne!(author.document(5), author.document(6));
+    }
+
+    #[test]
     fn a_trace_keeps_to_its_bound() {
         let mut author = Author::new(7);
         for spans_max in [1, 2, 3, 5, 8] {
@@ -361,16 +411,9 @@ mod tests {
 
     #[test]
     fn sessions_span_several_traces_and_some_users_are_busier_than_others() {
-        let value = |span: &Span, key: &str| {
-            let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
-            match found.value.as_ref()?.value.as_ref()? {
-                any_value::Value::StringValue(value) => Some(value.clone()),
-                _ => None,
-            }
-        };
         let traces = traces(2_000);
         let count = |key| {
-            let mut counts = std::collections::HashMap::<_, usize>::new();
+            let mut counts = HashMap::<_, usize>::new();
             traces.iter().for_each(|trace| *counts.entry(value(&trace[0], key).unwrap()).or_default() += 1);
             counts
         };
