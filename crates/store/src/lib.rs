@@ -10,6 +10,7 @@
 //! - A data file is never changed; its name is never used again.
 //! - [`Store::tenant`] reaches nothing outside `t/<tenant>/`.
 
+pub mod background;
 pub mod disk;
 pub mod erased;
 pub mod file;

@@ -15,6 +15,8 @@ pub struct Config {
     /// Bytes that files grow to, at most: no merge reads more. A file of more than half of it has its final size, and is read
     /// again only when the day is over and is packed.
     pub target_bytes: u64,
+    /// From so many files of a tenant's day on, its merges no longer give way to requests.
+    pub urgent_files: u64,
     /// What bounds one merge in files and in memory.
     pub merge: merge::Bounds,
     /// How long after its end a day is over, in seconds: it is then packed into as few files as may be, once. What comes later
@@ -59,6 +61,7 @@ impl Default for Config {
         Self {
             least_files: 8,
             target_bytes: 256 << 20,
+            urgent_files: 96,
             merge: merge::Bounds::default(),
             closed_after_s: 86_400,
             days_per_look_max: 1_000,

@@ -26,6 +26,7 @@ use arrow::compute::filter_record_batch;
 use futures::TryStreamExt;
 use spanlake_catalog::{DataFile, ErasedFile, Error as CatalogError, Replacement, Watermark};
 use spanlake_model::{Erasure, ErasureId, FileId, Table, TenantId, TimeRange};
+use spanlake_store::background::{self, Rank};
 use spanlake_store::file::merge;
 use spanlake_store::{erased, file};
 use tokio::runtime::Handle;
@@ -158,8 +159,7 @@ impl Service {
         let id = FileId::generate(self.clock.as_ref(), self.entropy.as_ref());
         let name = file::Name { tenant: file.tenant, table: file.table, day: file.day, file: id };
         let (erasures, stop) = (erasures.to_vec(), stop.clone());
-        // Off the async threads: it takes seconds.
-        let writing = tokio::task::spawn_blocking(move || {
+        let writing = background::run(Rank::Below, move || {
             let living = |_: usize, batch: RecordBatch| -> Result<RecordBatch, file::Error> {
                 Ok(filter_record_batch(&batch, &erased::kept(name.table, &batch, &erasures)?)?)
             };
@@ -220,8 +220,7 @@ impl Service {
                 erasures.iter().map(|erasure| erasure.id).zip(covered).filter(|(_, rows)| *rows > 0).collect();
             Ok::<_, Error>(Found { covered, kept })
         };
-        // Decoding takes a while.
-        tokio::task::spawn_blocking(move || runtime.block_on(count)).await?
+        background::run(Rank::Below, move || runtime.block_on(count)).await?
     }
 }
 

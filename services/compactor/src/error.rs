@@ -1,6 +1,7 @@
 //! Why the compactor could not.
 
 use spanlake_model::Fault;
+use spanlake_store::background;
 use spanlake_store::file::{self, merge};
 
 /// Why the compactor could not.
@@ -15,9 +16,9 @@ pub enum Error {
     /// Files could not be merged, and are as they were.
     #[error(transparent)]
     Merge(#[from] merge::Error),
-    /// A task was cut off.
-    #[error("a task was cut off")]
-    Cut(#[from] tokio::task::JoinError),
+    /// Its work was cut off.
+    #[error(transparent)]
+    Cut(#[from] background::Cut),
     /// A look left work undone; each failure has been logged.
     #[error("{failures} of the compactor's steps failed")]
     Incomplete {

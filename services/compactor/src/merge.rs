@@ -30,6 +30,7 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use spanlake_catalog::DataFile;
 use spanlake_model::{Day, FileId, SpanKey, Table, TenantId};
+use spanlake_store::background::Rank;
 use spanlake_store::file::merge::{self, Inputs};
 use spanlake_store::rows::row_keys;
 use spanlake_store::{Store, file};
@@ -44,6 +45,8 @@ pub(crate) struct Merge {
     pub(crate) table: Table,
     pub(crate) day: Day,
     pub(crate) inputs: Vec<DataFile>,
+    /// A day that gets many files faster than they are merged needs more than what requests leave.
+    pub(crate) rank: Rank,
     /// The output's.
     version: u64,
     /// For each replaced key the version below which its rows are dead.
@@ -65,17 +68,18 @@ impl Merge {
         let paths: Vec<_> = files[run.clone()].iter().map(|file| file.path.as_str()).collect();
         let inputs = merge::open(store.tenant(first.tenant), &paths, &config.merge, &config.file).await?;
         let run = run.start..run.start + inputs.len();
-        Ok(Self::of(files, run).map(|merge| (merge, inputs)))
+        let rank = if files.len() as u64 >= config.urgent_files { Rank::Even } else { Rank::Below };
+        Ok(Self::of(files, run, rank).map(|merge| (merge, inputs)))
     }
 
-    fn of(mut files: Vec<DataFile>, run: Range<usize>) -> Option<Self> {
+    fn of(mut files: Vec<DataFile>, run: Range<usize>, rank: Rank) -> Option<Self> {
         let dead_below = dead_below(&files);
         let is_lowest = run.start == 0;
         let inputs: Vec<_> = files.drain(run).collect();
         let highest = inputs.last()?;
         let (tenant, table, day, version) = (highest.tenant, highest.table, highest.day, highest.version);
         let superseded = if is_lowest { Vec::new() } else { all_superseded(&inputs) };
-        Some(Self { tenant, table, day, inputs, version, dead_below, superseded })
+        Some(Self { tenant, table, day, inputs, rank, version, dead_below, superseded })
     }
 
     /// The ids of the inputs.

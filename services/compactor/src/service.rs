@@ -7,7 +7,7 @@ use spanlake_catalog::{DataFile, Erasures, Error as CatalogError, Files, Jobs, R
 use spanlake_model::{Clock, CompactorId, Entropy, Fault, FileId};
 use spanlake_proto::compactor::{Compacted, Compactor};
 use spanlake_store::file::merge::Inputs;
-use spanlake_store::{Store, file};
+use spanlake_store::{Store, background, file};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -158,7 +158,7 @@ impl Service {
         }
     }
 
-    /// The output, durable in the store; `None` when no row lives on. Off the async threads: it takes seconds.
+    /// The output, durable in the store; `None` when no row lives on.
     async fn write(
         &self,
         merge: &Arc<Merge>,
@@ -167,7 +167,7 @@ impl Service {
     ) -> Result<Option<DataFile>, Error> {
         let (merge, config, stop) = (merge.clone(), self.config.clone(), stop.clone());
         let output = FileId::generate(self.clock.as_ref(), self.entropy.as_ref());
-        tokio::task::spawn_blocking(move || merge.write(inputs, output, &config, &|| !stop.is_cancelled())).await?
+        background::run(merge.rank, move || merge.write(inputs, output, &config, &|| !stop.is_cancelled())).await?
     }
 
     /// Deletes files that the catalog has refused: nobody knows of them.

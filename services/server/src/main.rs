@@ -8,8 +8,9 @@ use spanlake_server::{Config, Outside, Role, demo, normalise, start};
 use spanlake_transport::shutdown::{Shutdown, signals};
 use spanlake_transport::telemetry;
 
+/// A row is made on one thread, held by a second and let go by a third; this allocator gives such memory back (adr/0022).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

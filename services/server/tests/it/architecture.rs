@@ -81,7 +81,8 @@ const HOMES: &[(&str, &[&str])] = &[
     // The demo is a client of the public API.
     ("reqwest", &["server", "load-tests"]),
     ("rustls", &["server"]),
-    ("mimalloc", &["server"]),
+    // Library code does not choose how its process allocates.
+    ("tikv-jemallocator", &["server"]),
     ("anyhow", &["server", "load-tests"]),
 ];
 
