@@ -388,8 +388,8 @@ mod tests {
         assert!(instructions.len() > 300);
         assert!(instructions.into_iter().collect::<HashSet<_>>().len() <= AGENTS.len());
         let concluded = traces(200).iter().all(|trace| {
-            let answered = trace.iter().filter(|span| span.name.starts_with("chat "));
-            let last = answered.last().map(|span| value(span, "gen_ai.output.messages"));
+            let last = trace.iter().rfind(|span| span.name.starts_with("chat "));
+            let last = last.map(|span| value(span, "gen_ai.output.messages"));
             last.is_none_or(|last| last == value(&trace[0], "gen_ai.output.messages"))
         });
         assert!(concluded);
