@@ -5,6 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use spanlake_store::file::{self, merge};
 
+/// Half of what a flush takes: a merge holds its inputs as well.
+const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
+
 /// Settings of the compactor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,6 +57,8 @@ pub struct Config {
     pub look_interval_s: u64,
     /// Data files that come out of merges: read often and rewritten seldom, so packed tighter than those of a flush.
     pub file: file::Config,
+    /// Those of final size, or of a day that is over: hardly ever rewritten, so packed tighter still.
+    pub settled: file::Config,
 }
 
 impl Default for Config {
@@ -78,7 +83,8 @@ impl Default for Config {
             orphan_interval_s: 21_600,
             orphan_objects_per_look_max: 10_000,
             look_interval_s: 30,
-            file: file::Config { row_group_bytes_max: 64 << 20, ..file::Config::merged() },
+            file: file::Config { row_group_bytes_max: ROW_GROUP_BYTES_MAX, ..file::Config::merged() },
+            settled: file::Config { row_group_bytes_max: ROW_GROUP_BYTES_MAX, ..file::Config::settled() },
         }
     }
 }
@@ -91,6 +97,10 @@ impl Config {
     /// A file of more bytes has its final size.
     pub(crate) const fn final_bytes(&self) -> u64 {
         self.target_bytes / 2
+    }
+    /// How to write what comes out of so many bytes of a day.
+    pub(crate) const fn file_of(&self, bytes: u64, is_over: bool) -> &file::Config {
+        if is_over || bytes > self.final_bytes() { &self.settled } else { &self.file }
     }
     /// What choosing goes by: when it changes, settled days are looked at again.
     pub(crate) fn rules(&self) -> String {

@@ -25,7 +25,7 @@ impl Service {
         }
     }
 
-    fn closed_before(&self) -> Day {
+    pub(crate) fn closed_before(&self) -> Day {
         Day::of(self.clock.now().minus(self.config.closed_after()))
     }
 
@@ -114,7 +114,7 @@ impl Service {
             if stop.is_cancelled() {
                 return Ok(Ended::Left);
             }
-            let Some((merge, inputs)) = Merge::open(files, run, &self.store, &self.config).await? else {
+            let Some((merge, inputs)) = Merge::open(files, run, is_over, &self.store, &self.config).await? else {
                 return Ok(Ended::Left);
             };
             let Some(merged) = self.merge(merge, inputs, stop).await? else { return Ok(Ended::Left) };

@@ -153,9 +153,9 @@ impl Service {
         erasures: &[Erasure],
         stop: &CancellationToken,
     ) -> Result<Option<DataFile>, Error> {
-        let config = self.config.clone();
-        let inputs =
-            merge::open(self.store.tenant(file.tenant), &[file.path.as_str()], &config.merge, &config.file).await?;
+        let config = self.config.file_of(file.bytes, file.day < self.closed_before()).clone();
+        let store = self.store.tenant(file.tenant);
+        let inputs = merge::open(store, &[file.path.as_str()], &self.config.merge, &config).await?;
         let id = FileId::generate(self.clock.as_ref(), self.entropy.as_ref());
         let name = file::Name { tenant: file.tenant, table: file.table, day: file.day, file: id };
         let (erasures, stop) = (erasures.to_vec(), stop.clone());
@@ -163,7 +163,7 @@ impl Service {
             let living = |_: usize, batch: RecordBatch| -> Result<RecordBatch, file::Error> {
                 Ok(filter_record_batch(&batch, &erased::kept(name.table, &batch, &erasures)?)?)
             };
-            inputs.write(&name, &config.file, &living, &|| !stop.is_cancelled())
+            inputs.write(&name, &config, &living, &|| !stop.is_cancelled())
         });
         let written = writing.await??.written;
         Ok(written.map(|written| DataFile {

@@ -47,6 +47,8 @@ pub(crate) struct Merge {
     pub(crate) inputs: Vec<DataFile>,
     /// A day that gets many files faster than they are merged needs more than what requests leave.
     pub(crate) rank: Rank,
+    /// How the output is written.
+    file: file::Config,
     /// The output's.
     version: u64,
     /// For each replaced key the version below which its rows are dead.
@@ -61,25 +63,28 @@ impl Merge {
     pub(crate) async fn open(
         files: Vec<DataFile>,
         run: Range<usize>,
+        is_over: bool,
         store: &Store,
         config: &Config,
     ) -> Result<Option<(Self, Inputs)>, Error> {
         let Some(first) = files.get(run.start) else { return Ok(None) };
         let paths: Vec<_> = files[run.clone()].iter().map(|file| file.path.as_str()).collect();
-        let inputs = merge::open(store.tenant(first.tenant), &paths, &config.merge, &config.file).await?;
+        let inputs = merge::open(store.tenant(first.tenant), &paths, &config.merge, &config.settled).await?;
         let run = run.start..run.start + inputs.len();
+        let bytes = files[run.clone()].iter().map(|file| file.bytes).sum();
+        let file = config.file_of(bytes, is_over).clone();
         let rank = if files.len() as u64 >= config.urgent_files { Rank::Even } else { Rank::Below };
-        Ok(Self::of(files, run, rank).map(|merge| (merge, inputs)))
+        Ok(Self::of(files, run, rank, file).map(|merge| (merge, inputs)))
     }
 
-    fn of(mut files: Vec<DataFile>, run: Range<usize>, rank: Rank) -> Option<Self> {
+    fn of(mut files: Vec<DataFile>, run: Range<usize>, rank: Rank, file: file::Config) -> Option<Self> {
         let dead_below = dead_below(&files);
         let is_lowest = run.start == 0;
         let inputs: Vec<_> = files.drain(run).collect();
         let highest = inputs.last()?;
         let (tenant, table, day, version) = (highest.tenant, highest.table, highest.day, highest.version);
         let superseded = if is_lowest { Vec::new() } else { all_superseded(&inputs) };
-        Some(Self { tenant, table, day, inputs, rank, version, dead_below, superseded })
+        Some(Self { tenant, table, day, inputs, rank, file, version, dead_below, superseded })
     }
 
     /// The ids of the inputs.
@@ -93,12 +98,11 @@ impl Merge {
         &self,
         inputs: Inputs,
         output: FileId,
-        config: &Config,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<DataFile>, Error> {
         let name = file::Name { tenant: self.tenant, table: self.table, day: self.day, file: output };
         let living = |number: usize, batch| self.living(self.inputs[number].version, batch);
-        let merged = inputs.write(&name, &config.file, &living, go_on)?;
+        let merged = inputs.write(&name, &self.file, &living, go_on)?;
         tracing::debug!(merge.held_bytes = merged.held_bytes_max, merge.files = self.inputs.len(), "merged files");
         Ok(merged.written.map(|written| self.output(&name, &written)))
     }

@@ -165,9 +165,9 @@ impl Service {
         inputs: Inputs,
         stop: &CancellationToken,
     ) -> Result<Option<DataFile>, Error> {
-        let (merge, config, stop) = (merge.clone(), self.config.clone(), stop.clone());
+        let (merge, stop) = (merge.clone(), stop.clone());
         let output = FileId::generate(self.clock.as_ref(), self.entropy.as_ref());
-        background::run(merge.rank, move || merge.write(inputs, output, &config, &|| !stop.is_cancelled())).await?
+        background::run(merge.rank, move || merge.write(inputs, output, &|| !stop.is_cancelled())).await?
     }
 
     /// Deletes files that the catalog has refused: nobody knows of them.
