@@ -1,11 +1,12 @@
-//! Metadata: tenants, people, apps, agents, keys, data files, watermarks, writers, jobs.
+//! Metadata: tenants, people, apps, agents, keys, data files, watermarks, writers, jobs, exports.
 //!
 //! ```text
 //!   auth ──► Accounts ─┐
 //!   ingest, query,     ├──► sql::Catalog ──► SQLite file │ Postgres     (one SQL, the subset both speak)
 //!   compactor ► Files, │
 //!         Jobs, Sweeps,│
-//!   query  ► Erasures ─┘
+//!   query  ► Erasures ─┤
+//!   export ► Exports ──┘
 //! ```
 //!
 //! Invariants
@@ -29,6 +30,7 @@ mod accounts;
 mod config;
 mod erasures;
 mod error;
+mod exports;
 mod files;
 mod jobs;
 mod people;
@@ -42,6 +44,10 @@ pub use erasures::{
     OPEN_TRACES_MAX, Subject,
 };
 pub use error::Error;
+pub use exports::{
+    Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport, OPEN_EXPORTS_MAX, Progress,
+    RunEnd, Then, UntoldErasure,
+};
 pub use files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 pub use jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};
 pub use people::{Invite, MemberChange, OPEN_INVITES_MAX, People};

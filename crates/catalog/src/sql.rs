@@ -12,6 +12,7 @@ mod accounts;
 mod commit;
 mod connect;
 mod erasures;
+mod exports;
 mod files;
 mod jobs;
 mod people;

@@ -96,6 +96,12 @@ uuid_id!(
     /// One erasure; the API says deletion.
     ErasureId, "the deletion id");
 uuid_id!(
+    /// One export into files, with all its runs.
+    ExportId, "the export id");
+uuid_id!(
+    /// One process that writes exports, from its start to its end.
+    ExporterId, "the exporter id");
+uuid_id!(
     /// A score's id, where the client gave none.
     ScoreId, "the score id");
 uuid_id!(

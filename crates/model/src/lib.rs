@@ -43,8 +43,8 @@ pub use filter::{
     Test, VALUE_CHARS_MAX, VALUES_MAX,
 };
 pub use ids::{
-    AgentId, AppId, CompactorId, ErasureId, FileId, IdError, InviteId, KeyId, MemberId, RequestId, ScoreId, SpanId,
-    TenantId, TraceId, WriterId,
+    AgentId, AppId, CompactorId, ErasureId, ExportId, ExporterId, FileId, IdError, InviteId, KeyId, MemberId,
+    RequestId, ScoreId, SpanId, TenantId, TraceId, WriterId,
 };
 pub use limit::{Exhausted, Limit, Limits};
 pub use money::Money;

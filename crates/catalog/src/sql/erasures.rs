@@ -9,14 +9,14 @@ use sqlx::{AnyConnection, query};
 
 use super::files::{read_data_file, read_removed};
 use super::row::{Columns as _, corrupt, refused, stored};
-use super::{Catalog, commit, retention};
+use super::{Catalog, commit, exports, retention};
 use crate::erasures::{
     ErasedFile, ErasureProof, Erasures, LISTED_FILES_MAX, NewErasure, OPEN_ERASURES_MAX, OPEN_TRACES_MAX, Subject,
 };
 use crate::error::Error;
 use crate::files::{DataFile, Removed, Replacement};
 
-const TRACE_BYTES: usize = 16;
+pub(super) const TRACE_BYTES: usize = 16;
 
 #[async_trait]
 impl Erasures for Catalog {
@@ -120,6 +120,7 @@ async fn insert(connection: &mut AnyConnection, new: &NewErasure) -> Result<(), 
         ErasureScope::Tenant => ("tenant", None, &[][..]),
     };
     let bytes: Vec<u8> = traces.iter().flat_map(TraceId::as_bytes).copied().collect();
+    let traces_hex = hex::encode(bytes);
     let words = |bounds: &[Receipt]| bounds.iter().map(Receipt::to_string).collect::<Vec<_>>().join(" ");
     query(
         "INSERT INTO erasures (id, tenant_id, subject, scope, app_id, traces, trace_count, bounds, requested_at, score_bounds) \
@@ -130,15 +131,15 @@ async fn insert(connection: &mut AnyConnection, new: &NewErasure) -> Result<(), 
     .bind(new.subject.as_str())
     .bind(scope)
     .bind(app.map(ToString::to_string))
-    .bind(hex::encode(bytes))
+    .bind(&traces_hex)
     .bind(stored(traces.len() as u64)?)
     .bind(words(bounds))
     .bind(new.requested_at.as_nanos())
     .bind(words(&new.score_bounds))
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .map_err(refused("an erasure of this id"))?;
-    Ok(())
+    exports::remember_erasure(connection, *tenant, app.copied(), *id, scope, &traces_hex).await
 }
 
 /// Those that hide rows of this table, with its bounds, within the transaction of a snapshot.

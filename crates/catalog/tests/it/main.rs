@@ -6,6 +6,7 @@ mod accounts;
 mod database;
 mod deleted;
 mod erasures;
+mod exports;
 mod files;
 mod jobs;
 mod people;
@@ -108,6 +109,17 @@ guarantees! {
         an_erasure_is_finished_when_the_files_it_emptied_are_deleted,
         rows_are_kept_as_long_as_their_tenant_says,
         a_snapshot_of_any_range_holds_the_erasures,
+    }
+    exports {
+        an_export_reads_back_whole_and_for_its_tenant_only,
+        an_export_belongs_to_one_until_its_lease_ends,
+        a_run_ends_once_with_its_manifest,
+        a_scheduled_export_goes_on_where_it_was,
+        a_failed_run_waits_counts_and_is_given_up_when_told,
+        a_cancelled_export_is_lost_to_whoever_works_on_it,
+        a_crowd_of_exports_is_refused_for_now,
+        of_racing_exporters_one_gets_the_export,
+        each_erasure_is_told_to_each_schedule_it_concerns_until_it_was_told,
     }
     people {
         an_invitation_is_accepted_once_and_in_time,

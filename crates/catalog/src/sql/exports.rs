@@ -1,0 +1,410 @@
+//! Exports and their runs.
+
+use async_trait::async_trait;
+use spanlake_model::{AgentId, AppId, ErasureId, ExportId, ExporterId, Receipt, TenantId, Timestamp, TraceId};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, query};
+
+use super::Catalog;
+use super::erasures::TRACE_BYTES;
+use super::jobs::held;
+use super::row::{Columns as _, corrupt, maybe_stored, refused, stored};
+use crate::error::Error;
+use crate::exports::{
+    Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport, OPEN_EXPORTS_MAX, Progress,
+    RunEnd, Then, UntoldErasure,
+};
+
+/// With the last manifest's row beside it; all columns of that are null when there is none.
+const SELECT: &str = "SELECT exports.id, exports.tenant_id, exports.app_id, exports.agent_id, exports.caller, exports.spec, \
+    exports.sealed, exports.schedule, exports.created_at, exports.status, exports.not_before, exports.run, exports.failures, \
+    exports.error_code, exports.error_message, exports.started_at, exports.row_count, exports.byte_count, exports.file_count, \
+    exports.total_rows, exports.through, exports.last_run, exports.finished_at, export_runs.path AS last_path, export_runs.sha256 AS last_sha256, \
+    export_runs.row_count AS last_rows, export_runs.delete_count AS last_deletes, export_runs.byte_count AS last_bytes, \
+    export_runs.file_count AS last_files, export_runs.created_at AS last_created_at FROM exports \
+    LEFT JOIN export_runs ON export_runs.export_id = exports.id AND export_runs.run = exports.last_run ";
+
+/// Of a lease that is still held. A cancelled export is nobody's.
+const HELD: &str = " WHERE id = $1 AND owner = $2 AND run = $3 AND status = 'running'";
+
+#[async_trait]
+impl Exports for Catalog {
+    #[tracing::instrument(name = "catalog.add_export", skip_all, fields(tenant.id = %new.tenant))]
+    async fn add_export(&self, new: NewExport) -> Result<(), Error> {
+        let mut transaction = self.begin_write().await?;
+        let open =
+            query("SELECT COUNT(*) AS open FROM exports WHERE tenant_id = $1 AND status IN ('waiting', 'running')");
+        let open = open.bind(new.tenant.to_string()).fetch_one(&mut *transaction).await?;
+        if open.number::<u64>("open")? >= OPEN_EXPORTS_MAX {
+            return Err(Error::Crowded { what: "exports", max: OPEN_EXPORTS_MAX });
+        }
+        insert(&mut transaction, new).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn export(&self, tenant: TenantId, id: ExportId) -> Result<Option<Export>, Error> {
+        let statement = format!("{SELECT} WHERE exports.tenant_id = $1 AND exports.id = $2");
+        let found = query(AssertSqlSafe(statement)).bind(tenant.to_string()).bind(id.to_string());
+        found.fetch_optional(&self.read).await?.as_ref().map(read).transpose()
+    }
+
+    async fn exports(
+        &self,
+        tenant: TenantId,
+        app: AppId,
+        agent: Option<AgentId>,
+        before: Option<(Timestamp, ExportId)>,
+        most: u32,
+    ) -> Result<Vec<Export>, Error> {
+        let statement = format!(
+            "{SELECT} WHERE exports.tenant_id = $1 AND exports.app_id = $2 AND ($3 = '' OR exports.agent_id = $3) \
+             AND (exports.created_at < $4 OR (exports.created_at = $4 AND exports.id < $5)) \
+             ORDER BY exports.created_at DESC, exports.id DESC LIMIT $6"
+        );
+        let (at, id) = before.map_or((i64::MAX, String::new()), |(at, id)| (at.as_nanos(), id.to_string()));
+        let found = query(AssertSqlSafe(statement))
+            .bind(tenant.to_string())
+            .bind(app.to_string())
+            .bind(agent.map(|agent| agent.to_string()).unwrap_or_default())
+            .bind(at)
+            .bind(id)
+            .bind(i64::from(most));
+        found.fetch_all(&self.read).await?.iter().map(read).collect()
+    }
+
+    async fn cancel_export(&self, tenant: TenantId, id: ExportId, at: Timestamp) -> Result<Option<Export>, Error> {
+        let mut transaction = self.begin_write().await?;
+        let cancelled = query(
+            "UPDATE exports SET status = 'cancelled', finished_at = $3, sealed = NULL WHERE tenant_id = $1 AND id = $2 \
+             AND status IN ('waiting', 'running')",
+        )
+        .bind(tenant.to_string())
+        .bind(id.to_string())
+        .bind(at.as_nanos());
+        if cancelled.execute(&mut *transaction).await?.rows_affected() > 0 {
+            forget_erasures(&mut transaction, id).await?;
+        }
+        transaction.commit().await?;
+        self.export(tenant, id).await
+    }
+
+    async fn export_runs(
+        &self,
+        tenant: TenantId,
+        id: ExportId,
+        before: Option<u64>,
+        most: u32,
+    ) -> Result<Vec<ExportRun>, Error> {
+        let found = query(
+            "SELECT r.run, r.path, r.sha256, r.row_count, r.delete_count, r.byte_count, r.file_count, r.created_at \
+             FROM export_runs r JOIN exports e ON e.id = r.export_id \
+             WHERE e.tenant_id = $1 AND e.id = $2 AND r.run < $3 ORDER BY r.run DESC LIMIT $4",
+        )
+        .bind(tenant.to_string())
+        .bind(id.to_string())
+        .bind(before.map_or(Ok(i64::MAX), stored)?)
+        .bind(i64::from(most));
+        found.fetch_all(&self.read).await?.iter().map(read_run).collect()
+    }
+
+    async fn manifest(&self, tenant: TenantId, id: ExportId, run: Option<u64>) -> Result<Option<String>, Error> {
+        let found = query(
+            "SELECT r.manifest FROM export_runs r JOIN exports e ON e.id = r.export_id \
+             WHERE e.tenant_id = $1 AND e.id = $2 AND r.run = COALESCE($3, e.last_run)",
+        )
+        .bind(tenant.to_string())
+        .bind(id.to_string())
+        .bind(run.map(stored).transpose()?);
+        found.fetch_optional(&self.read).await?.map(|row| row.text("manifest")).transpose()
+    }
+
+    async fn claim_export(
+        &self,
+        owner: ExporterId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<(ExportLease, Export)>, Error> {
+        // Of two who find the same one, the second finds it taken.
+        let claimed = query(
+            "UPDATE exports SET status = 'running', owner = $1, lease_until = $2, started_at = $3, row_count = 0, \
+             byte_count = 0, file_count = 0, total_rows = NULL \
+             WHERE id = (SELECT id FROM exports WHERE status IN ('waiting', 'running') AND not_before <= $3 \
+             AND lease_until <= $3 ORDER BY not_before, id LIMIT 1) \
+             AND status IN ('waiting', 'running') AND not_before <= $3 AND lease_until <= $3 RETURNING id",
+        )
+        .bind(owner.to_string())
+        .bind(until.as_nanos())
+        .bind(now.as_nanos());
+        let Some(claimed) = claimed.fetch_optional(&self.write).await? else { return Ok(None) };
+        let statement = format!("{SELECT} WHERE exports.id = $1");
+        let found = query(AssertSqlSafe(statement)).bind(claimed.text("id")?);
+        let export = read(&found.fetch_one(&self.write).await?)?;
+        Ok(Some((ExportLease { owner, export: export.asked.id, run: export.run }, export)))
+    }
+
+    async fn keep_export(&self, lease: ExportLease, until: Timestamp, progress: Progress) -> Result<(), Error> {
+        let statement = format!(
+            "UPDATE exports SET lease_until = $4, row_count = $5, byte_count = $6, file_count = $7, total_rows = $8{HELD}"
+        );
+        let kept = query(AssertSqlSafe(statement))
+            .bind(lease.export.to_string())
+            .bind(lease.owner.to_string())
+            .bind(stored(lease.run)?)
+            .bind(until.as_nanos())
+            .bind(stored(progress.rows)?)
+            .bind(stored(progress.bytes)?)
+            .bind(stored(progress.files)?)
+            .bind(progress.total_rows.map(stored).transpose()?);
+        held(&kept.execute(&self.write).await?)
+    }
+
+    async fn untold_erasures(&self, lease: ExportLease) -> Result<Vec<UntoldErasure>, Error> {
+        let found =
+            query("SELECT erasure_id, scope, traces FROM export_erasures WHERE export_id = $1 ORDER BY erasure_id");
+        let rows = found.bind(lease.export.to_string()).fetch_all(&self.write).await?;
+        rows.iter().map(read_untold).collect()
+    }
+
+    async fn end_run(&self, lease: ExportLease, end: RunEnd) -> Result<(), Error> {
+        let mut transaction = self.begin_write().await?;
+        let RunEnd { written, through, told, then, at } = end;
+        let is_written = written.is_some();
+        step(&mut transaction, lease, is_written, &through, then, at).await?;
+        if let Some((run, manifest)) = written {
+            note(&mut transaction, lease.export, &run, &manifest).await?;
+        }
+        for erasure in told {
+            query("DELETE FROM export_erasures WHERE export_id = $1 AND erasure_id = $2")
+                .bind(lease.export.to_string())
+                .bind(erasure.to_string())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn fail_run(
+        &self,
+        lease: ExportLease,
+        failure: ExportFailure,
+        again: Option<Timestamp>,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let mut transaction = self.begin_write().await?;
+        let (status, finished_at) = if again.is_some() { ("waiting", None) } else { ("failed", Some(at)) };
+        let statement = format!(
+            "UPDATE exports SET status = $4, lease_until = 0, failures = failures + 1, error_code = $5, error_message = $6, \
+             not_before = COALESCE($7, not_before), finished_at = $8, started_at = NULL, \
+             sealed = CASE WHEN $4 = 'failed' THEN NULL ELSE sealed END{HELD}"
+        );
+        let failed = query(AssertSqlSafe(statement))
+            .bind(lease.export.to_string())
+            .bind(lease.owner.to_string())
+            .bind(stored(lease.run)?)
+            .bind(status)
+            .bind(failure.code)
+            .bind(failure.message)
+            .bind(maybe_stored(again))
+            .bind(maybe_stored(finished_at));
+        held(&failed.execute(&mut *transaction).await?)?;
+        if again.is_none() {
+            forget_erasures(&mut transaction, lease.export).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn leave_export(&self, lease: ExportLease) -> Result<(), Error> {
+        let statement = format!("UPDATE exports SET status = 'waiting', lease_until = 0, started_at = NULL{HELD}");
+        let left = query(AssertSqlSafe(statement))
+            .bind(lease.export.to_string())
+            .bind(lease.owner.to_string())
+            .bind(stored(lease.run)?);
+        held(&left.execute(&self.write).await?)
+    }
+}
+
+async fn insert(connection: &mut AnyConnection, new: NewExport) -> Result<(), Error> {
+    query(
+        "INSERT INTO exports (id, tenant_id, app_id, agent_id, caller, spec, sealed, schedule, created_at, status, not_before, \
+         owner, lease_until, run, failures, row_count, byte_count, file_count, through) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', $10, '', 0, 1, 0, 0, 0, 0, '')",
+    )
+    .bind(new.id.to_string())
+    .bind(new.tenant.to_string())
+    .bind(new.app.to_string())
+    .bind(new.agent.map(|agent| agent.to_string()))
+    .bind(hex::encode(new.caller))
+    .bind(new.spec)
+    .bind(new.sealed.map(hex::encode))
+    .bind(new.schedule)
+    .bind(new.created_at.as_nanos())
+    .bind(new.not_before.as_nanos())
+    .execute(connection)
+    .await
+    .map_err(refused("an export of this id"))?;
+    Ok(())
+}
+
+/// The lease ends, and the export goes on to its next run or is done, which needs no credentials any more.
+async fn step(
+    connection: &mut AnyConnection,
+    lease: ExportLease,
+    is_written: bool,
+    through: &[Receipt],
+    then: Then,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let (status, again, finished_at) = match then {
+        Then::Done => ("done", None, Some(at)),
+        Then::Again(due) => ("waiting", Some(due), None),
+    };
+    let statement = format!(
+        "UPDATE exports SET status = $4, lease_until = 0, failures = 0, error_code = NULL, error_message = NULL, \
+         started_at = NULL, through = $5, run = run + $6, last_run = CASE WHEN $6 = 1 THEN run ELSE last_run END, \
+         not_before = COALESCE($7, not_before), finished_at = $8, \
+         sealed = CASE WHEN $4 = 'done' THEN NULL ELSE sealed END{HELD}"
+    );
+    let stepped = query(AssertSqlSafe(statement))
+        .bind(lease.export.to_string())
+        .bind(lease.owner.to_string())
+        .bind(stored(lease.run)?)
+        .bind(status)
+        .bind(words(through))
+        .bind(i64::from(is_written))
+        .bind(maybe_stored(again))
+        .bind(maybe_stored(finished_at));
+    held(&stepped.execute(connection).await?)
+}
+
+async fn note(connection: &mut AnyConnection, export: ExportId, run: &ExportRun, manifest: &str) -> Result<(), Error> {
+    query(
+        "INSERT INTO export_runs (export_id, run, path, sha256, manifest, row_count, delete_count, byte_count, file_count, \
+         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(export.to_string())
+    .bind(stored(run.run)?)
+    .bind(&run.path)
+    .bind(&run.sha256)
+    .bind(manifest)
+    .bind(stored(run.rows)?)
+    .bind(stored(run.deletes)?)
+    .bind(stored(run.bytes)?)
+    .bind(stored(run.files)?)
+    .bind(run.created_at.as_nanos())
+    .execute(connection)
+    .await
+    .map_err(refused("this run's manifest"))?;
+    Ok(())
+}
+
+async fn forget_erasures(connection: &mut AnyConnection, export: ExportId) -> Result<(), Error> {
+    query("DELETE FROM export_erasures WHERE export_id = $1").bind(export.to_string()).execute(connection).await?;
+    Ok(())
+}
+
+/// Puts an erasure on the list of each schedule that it concerns, within the transaction that stores it.
+pub(super) async fn remember_erasure(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    app: Option<AppId>,
+    erasure: ErasureId,
+    scope: &str,
+    traces: &str,
+) -> Result<(), Error> {
+    query(
+        "INSERT INTO export_erasures (export_id, erasure_id, scope, traces) SELECT id, $1, $2, $3 FROM exports \
+         WHERE tenant_id = $4 AND ($5 = '' OR app_id = $5) AND schedule IS NOT NULL AND status IN ('waiting', 'running')",
+    )
+    .bind(erasure.to_string())
+    .bind(scope)
+    .bind(traces)
+    .bind(tenant.to_string())
+    .bind(app.map(|app| app.to_string()).unwrap_or_default())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn words(receipts: &[Receipt]) -> String {
+    receipts.iter().map(Receipt::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn read(row: &AnyRow) -> Result<Export, Error> {
+    let bytes = |column, text: String| hex::decode(text).map_err(|why| corrupt(column, why));
+    let asked = NewExport {
+        id: row.parsed("id")?,
+        tenant: row.parsed("tenant_id")?,
+        app: row.parsed("app_id")?,
+        agent: row.maybe_parsed("agent_id")?,
+        caller: row.bytes("caller")?,
+        spec: row.text("spec")?,
+        sealed: row.maybe_text("sealed")?.map(|text| bytes("sealed", text)).transpose()?,
+        schedule: row.maybe_text("schedule")?,
+        created_at: row.time("created_at")?,
+        not_before: row.time("not_before")?,
+    };
+    let error = match (row.maybe_text("error_code")?, row.maybe_text("error_message")?) {
+        (Some(code), Some(message)) => Some(ExportFailure { code, message }),
+        _ => None,
+    };
+    let through = row.text("through")?;
+    let through = through.split_whitespace().map(str::parse).collect::<Result<_, _>>();
+    Ok(Export {
+        asked,
+        status: row.word("status", ExportStatus::parse)?,
+        run: row.number("run")?,
+        failures: row.number("failures")?,
+        error,
+        started_at: row.maybe_time("started_at")?,
+        progress: Progress {
+            rows: row.number("row_count")?,
+            bytes: row.number("byte_count")?,
+            files: row.number("file_count")?,
+            total_rows: row.maybe_number("total_rows")?,
+        },
+        through: through.map_err(|why| corrupt("through", why))?,
+        last: read_last(row)?,
+        finished_at: row.maybe_time("finished_at")?,
+    })
+}
+
+fn read_last(row: &AnyRow) -> Result<Option<ExportRun>, Error> {
+    let Some(run) = row.maybe_number("last_run")? else { return Ok(None) };
+    Ok(Some(ExportRun {
+        run,
+        path: row.text("last_path")?,
+        sha256: row.text("last_sha256")?,
+        rows: row.number("last_rows")?,
+        deletes: row.number("last_deletes")?,
+        bytes: row.number("last_bytes")?,
+        files: row.number("last_files")?,
+        created_at: row.time("last_created_at")?,
+    }))
+}
+
+fn read_run(row: &AnyRow) -> Result<ExportRun, Error> {
+    Ok(ExportRun {
+        run: row.number("run")?,
+        path: row.text("path")?,
+        sha256: row.text("sha256")?,
+        rows: row.number("row_count")?,
+        deletes: row.number("delete_count")?,
+        bytes: row.number("byte_count")?,
+        files: row.number("file_count")?,
+        created_at: row.time("created_at")?,
+    })
+}
+
+fn read_untold(row: &AnyRow) -> Result<UntoldErasure, Error> {
+    let (id, scope) = (row.parsed("erasure_id")?, row.text("scope")?);
+    if scope != "traces" {
+        return Ok(UntoldErasure { id, traces: None });
+    }
+    let bytes = row.bytes("traces")?;
+    let traces = bytes.chunks(TRACE_BYTES).map(TraceId::from_slice);
+    let traces: Result<_, _> = traces.collect();
+    Ok(UntoldErasure { id, traces: Some(traces.map_err(|why| corrupt("traces", why))?) })
+}
