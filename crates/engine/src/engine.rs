@@ -141,6 +141,19 @@ impl Engine {
         self.allowed(caller, request, Allowance { turns: &self.scans, within, read_bytes: u64::MAX }, false).await
     }
 
+    /// As [`Self::snapshot_with_scores`], for exports.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub async fn snapshot_with_scores_within(
+        &self,
+        caller: &Caller,
+        request: &SnapshotRequest,
+        within: Duration,
+    ) -> Result<TenantSession, Error> {
+        self.allowed(caller, request, Allowance { turns: &self.scans, within, read_bytes: u64::MAX }, true).await
+    }
+
     fn of_query(&self) -> Allowance<'_> {
         Allowance { turns: &self.queries, within: self.config.deadline(), read_bytes: self.config.query_read_bytes }
     }

@@ -32,6 +32,7 @@ mod books;
 mod calls;
 mod columns;
 mod config;
+mod days;
 mod distinct;
 mod engine;
 mod error;

@@ -18,11 +18,12 @@ use datafusion::prelude::{Expr, SessionConfig, SessionContext, col};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
-use spanlake_model::{Receipt, Table, TimeRange, Timestamp, TraceId};
+use spanlake_model::{Day, Receipt, Table, TimeRange, Timestamp, TraceId};
 use spanlake_prices::Book;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
+use crate::days::days_in;
 use crate::engine::SnapshotRequest;
 use crate::error::Error;
 use crate::extent::Extent;
@@ -189,6 +190,17 @@ impl TenantSession {
     /// As [`Self::shown`], of the scores beside the spans; nothing when the session was not asked for them.
     pub fn scores_shown(&self) -> &[Receipt] {
         self.scores.as_ref().map_or(&[], |scores| &scores.shown)
+    }
+
+    /// The days on which rows of the snapshot may start, in order; none outside the range.
+    pub fn days(&self) -> Vec<Day> {
+        days_in(self.range, &self.provider.files, &self.provider.fresh)
+    }
+
+    /// As [`Self::days`], of the scores beside the spans.
+    pub fn days_of_scores(&self) -> Vec<Day> {
+        let days = |scores: &Scores| days_in(scores.range, &scores.provider.files, &scores.provider.fresh);
+        self.scores.as_ref().map(days).unwrap_or_default()
     }
 
     /// Whether the tenant has a score at all, as far as is known without opening a file.

@@ -1,6 +1,7 @@
-//! What export asks of query: spans in full, as record batches.
+//! What export asks of query: spans in full, as record batches; and all rows of a table, for its jobs.
 
 mod flight;
+mod rows;
 
 use std::fmt;
 
@@ -10,6 +11,7 @@ use futures::stream::BoxStream;
 use spanlake_model::{Caller, Fault, Position, Receipt, SpanFilter, TimeRange};
 
 pub use flight::{FlightClient, flight_service};
+pub use rows::{FITS, RowSource, Rows, RowsOf, RowsRequest, Window};
 
 /// Which spans, newest first.
 #[derive(Clone, Debug, PartialEq)]

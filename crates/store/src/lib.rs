@@ -5,6 +5,8 @@
 //!   engine, compactor ◄──────────────────────────────────── Store::tenant: one tenant's part of it
 //! ```
 //!
+//! Beside it: [`export`], where files for others go.
+//!
 //! Invariants
 //! - What [`log::Log::append`] answered is durable, and so is what [`Store`] has put.
 //! - A data file is never changed; its name is never used again.
@@ -13,6 +15,7 @@
 pub mod background;
 pub mod disk;
 pub mod erased;
+pub mod export;
 pub mod file;
 mod local;
 pub mod log;

@@ -9,6 +9,7 @@ pub(crate) mod metadata;
 pub(crate) mod metrics;
 pub(crate) mod order;
 pub(crate) mod row;
+pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod scores;
 pub(crate) mod sessions;

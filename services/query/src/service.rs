@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use spanlake_catalog::Erasures;
 use spanlake_engine::{Engine, SnapshotRequest, TenantSession};
 use spanlake_model::{Caller, Clock, Entropy, Fault, Receipt, Table, TimeRange, Timestamp};
-use spanlake_proto::query::{Scan, ScanRequest, SpanSource};
+use spanlake_proto::query::{RowSource, Rows, RowsOf, RowsRequest, Scan, ScanRequest, SpanSource};
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::read::scan;
+use crate::read::{rows, scan};
 
 /// Reads traces and spans of the caller's app, and erases them.
 pub struct Service {
@@ -84,5 +84,24 @@ impl SpanSource for Service {
         let rows = SnapshotRequest { table: Table::Spans, range: request.range, after: request.receipt };
         let session = self.engine.snapshot_within(caller, &rows, self.config.scan_deadline()).await?;
         Ok(scan::start(session, caller, request, self.config.scan_chunk_rows).await?)
+    }
+}
+
+#[async_trait]
+impl RowSource for Service {
+    #[tracing::instrument(name = "query.rows", skip_all, fields(tenant.id = %caller.tenant()))]
+    async fn rows(&self, caller: &Caller, request: RowsRequest) -> Result<Rows, Fault> {
+        let (taken_at, within) = (self.now(), self.config.scan_deadline());
+        // A row that has left the range since is a row of the window all the same.
+        let range = if request.window.is_some() { TimeRange::all() } else { request.range };
+        let spans = SnapshotRequest { table: Table::Spans, range, after: None };
+        let session = match request.of {
+            RowsOf::Spans | RowsOf::Traces => self.engine.snapshot_within(caller, &spans, within).await?,
+            RowsOf::Scores => {
+                let spans = SnapshotRequest { range: self.moment(), ..spans };
+                self.engine.snapshot_with_scores_within(caller, &spans, within).await?
+            }
+        };
+        Ok(rows::start(session, caller, request, taken_at).await?)
     }
 }

@@ -1,4 +1,4 @@
-//! [`SpanSource`] over Arrow Flight, both ends.
+//! [`SpanSource`] and [`RowSource`] over Arrow Flight, both ends.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use spanlake_model::{Caller, Fault};
 use tonic::transport::Channel;
 
-use super::{Scan, ScanRequest, SpanSource};
+use super::{RowSource, Rows, RowsRequest, Scan, ScanRequest, SpanSource};
 use crate::convert::{Malformed, receipt, required, to_usize};
 use crate::flight::{self, Answer, Batches};
 use crate::internal::{GrpcService, InternalToken};
@@ -37,6 +37,7 @@ impl SpanSource for FlightClient {
             limit: request.limit as u64,
             without_io: request.without_io,
             receipt: request.receipt.map(|receipt| receipt.to_string()).unwrap_or_default(),
+            all_rows: None,
         };
         let (header, batches): (pb::ScanHeader, _) = flight::get(self.channel.clone(), &self.token, ticket).await?;
         let last = header.last.map(TryFrom::try_from).transpose().map_err(|error: Malformed| Fault::from(error))?;
@@ -44,25 +45,46 @@ impl SpanSource for FlightClient {
     }
 }
 
-/// The Flight service that answers with `source`, to those who show `token`. Who drops the stream stops the query.
+#[async_trait]
+impl RowSource for FlightClient {
+    async fn rows(&self, caller: &Caller, request: RowsRequest) -> Result<Rows, Fault> {
+        let ticket =
+            pb::ScanTicket { caller: Some(caller.into()), all_rows: Some(request.into()), ..pb::ScanTicket::default() };
+        let (header, batches): (pb::ScanHeader, _) = flight::get(self.channel.clone(), &self.token, ticket).await?;
+        let header = header.all_rows.ok_or(Malformed("an answer without the header of all rows"))?;
+        Ok(Rows::of(&header, batches)?)
+    }
+}
+
+/// The Flight service that answers with these sources, to those who show `token`. Who drops the stream stops the query.
 ///
 /// Its gRPC name is Flight's own, which [`crate::ingest::flight_service`] has too: the two cannot share a port. They
 /// belong to different roles, and each role has its own; in one process neither is needed.
-pub fn flight_service(source: Arc<dyn SpanSource>, token: InternalToken) -> impl GrpcService {
-    flight::service(Server(source), token)
+pub fn flight_service(spans: Arc<dyn SpanSource>, rows: Arc<dyn RowSource>, token: InternalToken) -> impl GrpcService {
+    flight::service(Server { spans, rows }, token)
 }
 
-struct Server(Arc<dyn SpanSource>);
+struct Server {
+    spans: Arc<dyn SpanSource>,
+    rows: Arc<dyn RowSource>,
+}
 
 #[async_trait]
 impl Answer for Server {
     type Ticket = pb::ScanTicket;
     type Header = pb::ScanHeader;
 
-    async fn answer(&self, ticket: pb::ScanTicket) -> Result<(pb::ScanHeader, Batches), Fault> {
+    async fn answer(&self, mut ticket: pb::ScanTicket) -> Result<(pb::ScanHeader, Batches), Fault> {
+        if let Some(all_rows) = ticket.all_rows.take() {
+            let caller = required(ticket.caller, "rows.caller")?;
+            let rows = self.rows.rows(&caller, all_rows.try_into()?).await?;
+            let header = pb::ScanHeader { all_rows: Some(rows.header()), ..pb::ScanHeader::default() };
+            return Ok((header, rows.batches));
+        }
         let (caller, request) = read(ticket)?;
-        let scan = self.0.scan(&caller, request).await?;
-        let header = pb::ScanHeader { total: scan.total, rows: scan.rows, last: scan.last.map(From::from) };
+        let scan = self.spans.scan(&caller, request).await?;
+        let last = scan.last.map(From::from);
+        let header = pb::ScanHeader { total: scan.total, rows: scan.rows, last, all_rows: None };
         Ok((header, scan.batches))
     }
 }

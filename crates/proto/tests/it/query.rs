@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use spanlake_model::{Caller, Code, Fault, Position, Receipt, SpanFilter, SpanId, Timestamp, TraceId, WriterId};
 use spanlake_proto::internal::connect;
-use spanlake_proto::query::{FlightClient, Scan, ScanRequest, SpanSource, flight_service};
+use spanlake_proto::query::{
+    FlightClient, RowSource, Rows, RowsOf, RowsRequest, Scan, ScanRequest, SpanSource, Window, flight_service,
+};
 use tokio::sync::oneshot;
 
 use crate::world::{Served, caller, range, rows, serve, token, wrong_token};
@@ -18,6 +20,8 @@ use crate::world::{Served, caller, range, rows, serve, token, wrong_token};
 struct Source {
     /// What was asked last.
     asked: Mutex<Option<(Caller, ScanRequest)>>,
+    /// The rows that were asked for last.
+    asked_rows: Mutex<Option<(Caller, RowsRequest)>>,
     /// Dropped with the endless stream.
     alive: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -43,6 +47,19 @@ impl SpanSource for Source {
     }
 }
 
+#[async_trait]
+impl RowSource for Source {
+    async fn rows(&self, caller: &Caller, request: RowsRequest) -> Result<Rows, Fault> {
+        *self.asked_rows.lock().unwrap() = Some((*caller, request));
+        let batches = stream::iter([0, 100]).map(|from| Ok(rows(from, 100, 1_000))).boxed();
+        Ok(Rows { total: 200, through: vec![receipt()], taken_at: Timestamp::from_nanos(-5), batches })
+    }
+}
+
+fn receipt() -> Receipt {
+    Receipt { writer: WriterId::from_bytes([3; 16]), sequence: u64::MAX }
+}
+
 fn place() -> Position {
     Position {
         start: Timestamp::from_nanos(17),
@@ -59,7 +76,7 @@ fn request(limit: usize) -> ScanRequest {
 
 async fn served() -> (Served, Arc<Source>, FlightClient) {
     let source = Arc::new(Source::default());
-    let served = serve(flight_service(source.clone(), token())).await;
+    let served = serve(flight_service(source.clone(), source.clone(), token())).await;
     let client = FlightClient::new(connect(&served.address).unwrap(), token());
     (served, source, client)
 }
@@ -77,6 +94,22 @@ async fn a_scan_over_the_wire_is_the_scan() {
         let near: Vec<RecordBatch> = near.batches.try_collect().await.unwrap();
         let schema = rows(0, 0, 0).schema();
         assert_eq!(concat_batches(&schema, &far).unwrap(), concat_batches(&schema, &near).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn all_rows_over_the_wire_are_all_rows() {
+    let (_served, source, client) = served().await;
+    let windows =
+        [None, Some(Window::default()), Some(Window { after: vec![receipt()], again: vec![place().trace_id] })];
+    for (of, window) in RowsOf::ALL.into_iter().zip(windows) {
+        let filter = SpanFilter { tag: Some("beta".to_owned()), ..SpanFilter::default() };
+        let request = RowsRequest { of, range: range(), filter, window };
+        let far = client.rows(&caller(), request.clone()).await.unwrap();
+        assert_eq!(source.asked_rows.lock().unwrap().take(), Some((caller(), request)));
+        assert_eq!((far.total, far.through, far.taken_at), (200, vec![receipt()], Timestamp::from_nanos(-5)));
+        let far: Vec<RecordBatch> = far.batches.try_collect().await.unwrap();
+        assert_eq!(concat_batches(&rows(0, 0, 0).schema(), &far).unwrap(), rows(0, 200, 1_000));
     }
 }
 

@@ -6,9 +6,20 @@ use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Int64Type};
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::dataframe::DataFrame;
+use spanlake_engine::datafusion::functions_aggregate::expr_fn::count;
+use spanlake_engine::datafusion::prelude::lit;
 use spanlake_model::TraceId;
 
 use crate::error::Error;
+
+/// How many rows the frame has.
+pub(super) async fn count_rows(session: &TenantSession, frame: DataFrame) -> Result<u64, Error> {
+    let counted = frame.aggregate(vec![], vec![count(lit(1_i64)).alias("total")])?;
+    let batches = session.collect(counted).await?;
+    let total = batches.first().and_then(|batch| batch.column(0).as_primitive_opt::<Int64Type>());
+    let total = total.filter(|total| total.len() == 1).ok_or(Error::Column("total"))?;
+    Ok(u64::try_from(total.value(0)).unwrap_or(0))
+}
 
 /// The ids of traces in this column of the frame, which is bounded.
 pub(crate) async fn trace_ids(

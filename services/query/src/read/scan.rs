@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::dataframe::DataFrame;
-use spanlake_engine::datafusion::functions_aggregate::expr_fn::count;
-use spanlake_engine::datafusion::prelude::{Expr, col, lit};
+use spanlake_engine::datafusion::prelude::{Expr, col};
 use spanlake_model::{Caller, Fault, Position, SpanId, Timestamp, TraceId};
 use spanlake_proto::query::{Scan, ScanRequest};
 
@@ -17,6 +15,7 @@ use super::columns::own;
 use super::filter::matches;
 use super::logs;
 use super::order::{Edge, Order};
+use super::row::count_rows;
 use super::spans::{Columns, in_schema};
 use crate::error::Error;
 
@@ -49,7 +48,7 @@ pub(crate) async fn start(
     let has_logs = !request.without_io && logs::are_there(&session, caller).await?;
     let wanted = own(caller).and(matches(&session, &request.filter)?);
     let rows = Arc::new(Rows { session, caller: *caller, has_logs, wanted, columns });
-    let total = rows.count().await?;
+    let total = count_rows(&rows.session, rows.frame()?).await?;
     let (chunks, count) = rows.chunks(request.after, request.limit, chunk_rows.max(1)).await?;
     let last = chunks.last().map(|chunk| chunk.last);
     let batches = stream::iter(chunks)
@@ -66,14 +65,6 @@ pub(crate) async fn start(
 impl Rows {
     fn frame(&self) -> Result<DataFrame, Error> {
         Ok(self.session.frame()?.filter(self.wanted.clone())?)
-    }
-
-    async fn count(&self) -> Result<u64, Error> {
-        let counted = self.frame()?.aggregate(vec![], vec![count(lit(1_i64)).alias("total")])?;
-        let batches = self.session.collect(counted).await?;
-        let total = batches.first().and_then(|batch| batch.column(0).as_primitive_opt::<Int64Type>());
-        let total = total.filter(|total| total.len() == 1).ok_or(Error::Column("total"))?;
-        Ok(u64::try_from(total.value(0)).unwrap_or(0))
     }
 
     /// Sorts the keys alone and notes where each chunk begins and ends; and how many rows they have together.

@@ -12,6 +12,7 @@ mod logs;
 mod metrics;
 mod newest;
 mod pages;
+mod rows;
 mod scan;
 mod sessions;
 mod spans;
