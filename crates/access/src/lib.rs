@@ -29,6 +29,7 @@ pub mod credential;
 pub mod gate;
 pub mod key;
 pub mod limiter;
+pub mod seal;
 pub mod secret;
 pub mod token;
 

@@ -65,6 +65,10 @@ impl MasterSecret {
     pub fn signing_seed(&self, version: u32) -> SigningSeed {
         SigningSeed(self.derive("token-signing", version))
     }
+    /// What [`crate::seal`] seals with.
+    pub(crate) fn sealing_key(&self) -> Vec<u8> {
+        self.derive("sealing", 1).expose_secret().to_vec()
+    }
     /// HMAC-SHA-256 is a pseudo-random function of the purpose: knowing one output tells nothing of another.
     fn derive(&self, purpose: &str, version: u32) -> SecretSlice<u8> {
         hmac(self.0.expose_secret(), format!("spanlake/{purpose}/{version}").as_bytes()).to_vec().into()

@@ -137,7 +137,7 @@ pub struct Account {
     pub tenant: Tenant,
 }
 
-/// The accounts half of the catalog. Only auth uses it.
+/// The accounts half of the catalog. Only auth uses it; and export, to see whether who asked for an export is still there.
 ///
 /// Every call may fail as [`Error::Database`]. Adding something to a tenant, app, agent or member that is not there, or is
 /// another tenant's, is [`Error::Changed`]: look first, and take this for the race it then is.

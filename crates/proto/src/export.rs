@@ -1,6 +1,7 @@
 //! The export service's gRPC face.
 
 mod grpc;
+mod remembered;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use futures::stream::BoxStream;
 use spanlake_model::{Caller, Fault, Receipt, SpanFilter, TimeRange};
 
 pub use grpc::{Client, service};
+pub use remembered::{recall, remember};
 
 /// How a row is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -35,7 +35,12 @@ const END: &[u8] = b"\r\n";
 
 /// The first record: the names of the columns.
 pub(crate) fn header() -> Vec<u8> {
-    let mut record = COLUMNS.join(",").into_bytes();
+    names(COLUMNS)
+}
+
+/// As [`header`], of other columns.
+pub(crate) fn names<'a>(columns: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+    let mut record = Vec::from_iter(columns).join(",").into_bytes();
     record.extend(END);
     record
 }
@@ -64,6 +69,11 @@ pub(crate) fn write(span: &Span, records: &mut Vec<u8>) {
         Cell::number(span.usage.output),
         Cell::number(span.cost.total.map(Money::as_dollars)),
     ];
+    write_cells(&cells, records);
+}
+
+/// Appends a record, its end included.
+pub(crate) fn write_cells(cells: &[Cell<'_>], records: &mut Vec<u8>) {
     for (position, cell) in cells.iter().enumerate() {
         if position > 0 {
             records.push(b',');
@@ -73,7 +83,13 @@ pub(crate) fn write(span: &Span, records: &mut Vec<u8>) {
     records.extend(END);
 }
 
-enum Cell<'a> {
+/// As [`write_cells`], of ids.
+pub(crate) fn write_words<'a>(words: impl Iterator<Item = Option<&'a str>>, records: &mut Vec<u8>) {
+    write_cells(&words.map(Cell::number).collect::<Vec<_>>(), records);
+}
+
+/// What stands between two commas.
+pub(crate) enum Cell<'a> {
     Nothing,
     /// Ours: a number, a time, an id, a word. Needs neither quotes nor guard.
     Plain(String),
@@ -82,16 +98,16 @@ enum Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    fn plain(value: impl ToString) -> Self {
+    pub(crate) fn plain(value: impl ToString) -> Self {
         Self::Plain(value.to_string())
     }
-    fn number(value: Option<impl ToString>) -> Self {
+    pub(crate) fn number(value: Option<impl ToString>) -> Self {
         value.map_or(Self::Nothing, Self::plain)
     }
-    fn text(text: &'a str) -> Self {
+    pub(crate) fn text(text: &'a str) -> Self {
         Self::Text(Cow::Borrowed(text))
     }
-    fn optional(text: Option<&'a str>) -> Self {
+    pub(crate) fn optional(text: Option<&'a str>) -> Self {
         text.map_or(Self::Nothing, Self::text)
     }
     /// What a span took or gave; of a JSON string, what it says, as a line of JSON has it.

@@ -19,6 +19,7 @@ mod answer;
 mod chat;
 mod csv;
 pub mod cursor;
+pub mod jobs;
 mod line;
 mod pieces;
 mod service;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use spanlake_access::Gate;
+use spanlake_transport::config::Secret;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -39,16 +41,35 @@ pub const LIMIT_MAX: usize = 2_000;
 pub const LIMIT_DEFAULT: usize = 500;
 
 /// How exports are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// How many days before its end an export begins when the request does not say.
     pub default_range_days: u16,
+    /// Below it, each tenant has a folder that its exports into files may go to. Empty: none may; in standalone, `exports` in
+    /// `data_dir`.
+    pub folder: String,
+    /// What credentials of buckets are sealed with in the catalog: 32 random bytes or more as hex or base64. Empty: exports into
+    /// buckets are refused.
+    pub credentials_key: Secret,
+    /// Whether buckets may lie at loopback, private and link-local addresses, and be spoken to without TLS.
+    pub private_destinations: bool,
+    /// About how large a file of an export is, and half of what a running export holds in memory.
+    pub file_bytes: usize,
+    /// How often to look for exports that are due.
+    pub look_interval_ms: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { default_range_days: 30 }
+        Self {
+            default_range_days: 30,
+            folder: String::new(),
+            credentials_key: Secret::default(),
+            private_destinations: false,
+            file_bytes: 64 << 20,
+            look_interval_ms: 1_000,
+        }
     }
 }
 

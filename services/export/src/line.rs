@@ -33,7 +33,7 @@ struct Line<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Payload<'a> {
+pub(crate) enum Payload<'a> {
     Json(Cow<'a, RawValue>),
     Text(&'a str),
 }
@@ -41,7 +41,7 @@ enum Payload<'a> {
 impl<'a> Payload<'a> {
     /// Objects, arrays and strings that hold as JSON are it. Everything else is text: a model that answers `42` or
     /// `null` has said a word. Line breaks between JSON tokens become spaces, since a line of ours is one line.
-    fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         if !text.trim_start().starts_with(['{', '[', '"']) {
             return Self::Text(text);
         }

@@ -141,7 +141,7 @@ fn trailer(summary: &Summary) -> Result<Bytes, Fault> {
 }
 
 /// Slices of about [`CHUNK_BYTES`], going by the average row.
-fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+pub(crate) fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
     let rows = batch.num_rows();
     let row_bytes = batch.get_array_memory_size() / rows.max(1);
     let step = (CHUNK_BYTES / row_bytes.max(1)).clamp(1, CHUNK_ROWS_MAX);

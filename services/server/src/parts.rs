@@ -3,15 +3,17 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use spanlake_access::secret::MasterSecret;
 use spanlake_access::{Limiter, MemoryLimiter, RedisLimiter};
 use spanlake_catalog::Catalog;
+use spanlake_export::jobs::{Configured, Jobs};
 use spanlake_model::Clock;
 use spanlake_proto::internal::InternalToken;
+use spanlake_proto::query::RowSource;
 use spanlake_store::Store;
 use spanlake_store::disk::{Disk, LocalDisk};
 
@@ -73,6 +75,30 @@ pub(crate) fn shared_secret(config: &Config) -> anyhow::Result<MasterSecret> {
         bail!("set SPANLAKE_SECRET to 32 random bytes as hex, the same for every auth process: openssl rand -hex 32");
     }
     MasterSecret::parse(config.secret.expose()).context("`secret` cannot be used")
+}
+
+/// Exports into files; below `folder` unless the configuration names another.
+pub(crate) fn exports(
+    config: &Config,
+    outside: &Outside,
+    catalog: &Catalog,
+    source: Arc<dyn RowSource>,
+    folder: Option<PathBuf>,
+) -> anyhow::Result<Arc<Jobs>> {
+    let Outside { clock, entropy } = outside.clone();
+    let settings = config.export.clone();
+    let folder = if settings.folder.is_empty() { folder } else { Some(PathBuf::from(&settings.folder)) };
+    let destinations = Configured { folder, private_allowed: settings.private_destinations, disk: Arc::new(LocalDisk) };
+    let parts = spanlake_export::jobs::Parts {
+        exports: Arc::new(catalog.clone()),
+        accounts: Arc::new(catalog.clone()),
+        source,
+        destinations: Arc::new(destinations),
+        clock,
+        entropy,
+        config: settings,
+    };
+    Ok(Arc::new(Jobs::new(parts).context("`export.credentials_key` cannot be used")?))
 }
 
 pub(crate) fn internal_token(config: &Config) -> anyhow::Result<InternalToken> {

@@ -8,7 +8,7 @@ use spanlake_engine::Engine;
 use spanlake_proto::auth::Auth;
 use spanlake_proto::ingest::FreshSource;
 use spanlake_proto::internal::{InternalToken, connect};
-use spanlake_proto::query::SpanSource;
+use spanlake_proto::query::{RowSource, SpanSource};
 use spanlake_proto::{auth, compactor, export, ingest, query};
 use spanlake_transport::Api;
 use spanlake_transport::health::Readiness;
@@ -128,21 +128,27 @@ impl Process {
         let erasures = Arc::new(catalog.clone());
         let config = self.config.query.clone();
         let service = Arc::new(spanlake_query::Service::new(Arc::new(engine), erasures, clock, entropy, config));
-        let spans: Arc<dyn SpanSource> = service.clone();
-        let grpc = Routes::new(query::flight_service(spans, self.token.clone()));
+        let (spans, rows): (Arc<dyn SpanSource>, Arc<dyn RowSource>) = (service.clone(), service.clone());
+        let grpc = Routes::new(query::flight_service(spans, rows, self.token.clone()));
         let addresses = self.serve(spanlake_query::routes(service, gate), grpc).await?;
         Ok(self.running(addresses, None, Some(catalog)))
     }
 
     async fn export(self) -> anyhow::Result<Running> {
         let channel = connect(parts::url("query-url", &self.config.query_url)?)?;
-        let spans: Arc<dyn SpanSource> = Arc::new(query::FlightClient::new(channel, self.token.clone()));
+        let source = Arc::new(query::FlightClient::new(channel, self.token.clone()));
+        let (spans, rows): (Arc<dyn SpanSource>, Arc<dyn RowSource>) = (source.clone(), source);
+        let catalog = parts::catalog(&self.config).await?;
         let gate = self.gate().await?;
         let clock = self.outside.clock.clone();
-        let service = Arc::new(spanlake_export::Service::new(spans, clock, self.config.export));
+        let service = Arc::new(spanlake_export::Service::new(spans, clock, self.config.export.clone()));
+        let exports = parts::exports(&self.config, &self.outside, &catalog, rows, None)?;
+        let (worker, token) = (exports.worker(), self.shutdown.token());
+        self.shutdown.tasks().spawn("exporter", async move { worker.run(token).await });
         let grpc = Routes::new(export::service(service.clone(), self.token.clone()));
-        let addresses = self.serve(spanlake_export::routes(service, gate), grpc).await?;
-        Ok(self.running(addresses, None, None))
+        let api = spanlake_export::routes(service, gate.clone()).merge(spanlake_export::jobs::routes(exports, gate));
+        let addresses = self.serve(api, grpc).await?;
+        Ok(self.running(addresses, None, Some(catalog)))
     }
 
     async fn compactor(self) -> anyhow::Result<Running> {

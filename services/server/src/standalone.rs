@@ -55,7 +55,8 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     );
     let query = Arc::new(query);
     let spans: Arc<dyn SpanSource> = query.clone();
-    let export = Arc::new(spanlake_export::Service::new(spans, clock.clone(), config.export));
+    let export = Arc::new(spanlake_export::Service::new(spans, clock.clone(), config.export.clone()));
+    let exports = parts::exports(&config, &outside, &catalog, query.clone(), Some(config.data_dir.join("exports")))?;
     let data = Arc::new(catalog.clone());
     let (erasures, jobs, sweeps) = (data.clone(), data.clone(), data);
     let parts = spanlake_compactor::Parts {
@@ -76,11 +77,15 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     let token = shutdown.token();
     shutdown.tasks().spawn("compactor", async move { compactor.run(token).await });
 
+    let (worker, token) = (exports.worker(), shutdown.token());
+    shutdown.tasks().spawn("exporter", async move { worker.run(token).await });
+
     let api = Api::new()
         .merge(spanlake_auth::routes(auth, gate.clone()))
         .merge(spanlake_ingest::http::routes(ingest.clone()))
         .merge(spanlake_query::routes(query, gate.clone()))
-        .merge(spanlake_export::routes(export, gate));
+        .merge(spanlake_export::routes(export, gate.clone()))
+        .merge(spanlake_export::jobs::routes(exports, gate));
     let (otlp, _) = spanlake_transport::openapi::split(spanlake_ingest::http::routes(ingest.clone()));
     let server = Server { config: &config, outside: &outside, shutdown: &shutdown, readiness };
     let addresses = Addresses {

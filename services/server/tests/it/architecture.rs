@@ -60,6 +60,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["access"]),
     ("redis", &["access"]),
     ("ed25519-dalek", &["access"]),
+    ("ring", &["access"]),
     ("argon2", &["auth"]),
     // Access remembers callers; ingest remembers the keys of data files.
     ("moka", &["access", "engine", "ingest"]),

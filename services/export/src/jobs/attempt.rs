@@ -1,0 +1,284 @@
+//! One attempt at one run: read a snapshot, write its files, then the manifest.
+
+use std::sync::{Arc, PoisonError};
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use spanlake_catalog::{Export, ExportLease, ExportRun, Exports, UntoldErasure};
+use spanlake_model::{AppId, Caller, Clock, ErasureId, Fault, Receipt, Timestamp, TraceId};
+use spanlake_proto::query::{RowSource, RowsOf, RowsRequest, Window};
+use spanlake_store::export::Outlet;
+
+use super::columns;
+use super::encoder::Error;
+use super::files::{Files, Place, Shown, Written, refused};
+use super::manifest::{Manifest, Parent, Span, VERSION};
+use super::spec::Spec;
+use super::worker::LEASE;
+
+/// Traces that are told again at most; where more were erased, everything is.
+const AGAIN_MAX: usize = 10_000;
+
+/// What an attempt needs.
+pub(crate) struct Attempt {
+    pub(crate) exports: Arc<dyn Exports>,
+    pub(crate) source: Arc<dyn RowSource>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) outlet: Outlet,
+    pub(crate) lease: ExportLease,
+    pub(crate) export: Export,
+    pub(crate) caller: Caller,
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) file_bytes: usize,
+    pub(crate) shown: Shown,
+}
+
+/// What a run has come to.
+pub(crate) struct Outcome {
+    /// `None`: nothing had changed.
+    pub(crate) written: Option<(ExportRun, String)>,
+    pub(crate) through: Vec<Receipt>,
+    pub(crate) told: Vec<ErasureId>,
+}
+
+/// What was erased since the last run.
+struct Erased {
+    told: Vec<ErasureId>,
+    /// Whether all of the app was.
+    everything: bool,
+    traces: Vec<TraceId>,
+}
+
+impl Attempt {
+    pub(crate) async fn run(self) -> Result<Outcome, Fault> {
+        // The attempt before may have died between its manifest and the note of it.
+        if let Some(outcome) = self.finished().await? {
+            return Ok(outcome);
+        }
+        let leftovers = self.outlet.list(&self.folder()).await.map_err(refused)?;
+        let is_scheduled = self.export.asked.schedule.is_some();
+        // Before the snapshot: what is erased in between is told by the next run, and hidden in this one already.
+        let untold = if is_scheduled { self.exports.untold_erasures(self.lease).await? } else { Vec::new() };
+        let erased = Erased::of(untold);
+        let request = self.request(&erased)?;
+        let (table, window) = (request.of, request.window.clone());
+        let rows = self.source.rows(&self.caller, request).await?;
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).total_rows = Some(rows.total);
+        let (total, taken_at) = (rows.total, rows.taken_at);
+        let through = furthest(&self.export.through, &rows.through);
+
+        let mut files = Files::new(self.place(), self.spec.clone(), table, self.shown.clone());
+        files.delete(erased.deletes(table, self.caller.app()).map_err(Error::from)?).await?;
+        let mut batches = rows.batches;
+        while let Some(batch) = batches.try_next().await? {
+            files.take(batch).await?;
+        }
+        let written = files.finish().await?;
+        if written.seen != total {
+            tracing::error!(rows.announced = total, rows.came = written.seen, "an export is not whole");
+            return Err(Fault::internal());
+        }
+        if is_scheduled && written.files.is_empty() {
+            return Ok(Outcome { written: None, through, told: erased.told });
+        }
+        let manifest = self.manifest(table, window, taken_at, &through, &erased.told, written)?;
+        self.tidy(leftovers, &manifest).await?;
+        self.publish(manifest).await
+    }
+
+    /// The outcome of an attempt before this one that wrote its manifest.
+    async fn finished(&self) -> Result<Option<Outcome>, Fault> {
+        let Some(bytes) = self.outlet.get(&self.manifest_path()).await.map_err(refused)? else { return Ok(None) };
+        self.noted(&bytes).map(Some)
+    }
+
+    fn noted(&self, bytes: &[u8]) -> Result<Outcome, Fault> {
+        let strange = || Fault::unavailable("The destination holds a manifest of this run that is not this export's.");
+        let manifest = Manifest::parse(bytes).ok_or_else(strange)?;
+        if manifest.export_id != self.lease.export.to_string() || manifest.run != self.lease.run {
+            return Err(strange());
+        }
+        let text = String::from_utf8(bytes.to_vec()).map_err(|_| strange())?;
+        let through = manifest.receipts().ok_or_else(strange)?;
+        let told = manifest.told().ok_or_else(strange)?;
+        let run = manifest.summary(run_path(self.lease.run), &text);
+        Ok(Outcome { written: Some((run, text)), through, told })
+    }
+
+    fn request(&self, erased: &Erased) -> Result<RowsRequest, Fault> {
+        let after = self.export.through.clone();
+        let window = if after.is_empty() || erased.everything {
+            None
+        } else if erased.traces.len() > AGAIN_MAX {
+            Some(Window::default())
+        } else {
+            Some(Window { after, again: erased.traces.clone() })
+        };
+        let (of, range, filter) = (self.spec.table()?, self.spec.range()?, self.spec.filter()?);
+        Ok(RowsRequest { of, range, filter, window })
+    }
+
+    fn place(&self) -> Place {
+        let (outlet, tenant) = (self.outlet.clone(), self.export.asked.tenant);
+        Place { outlet, folder: self.folder(), tenant, file_bytes: self.file_bytes }
+    }
+
+    fn folder(&self) -> String {
+        format!("{}/{}", self.lease.export, run_folder(self.lease.run))
+    }
+
+    fn manifest_path(&self) -> String {
+        format!("{}/{}", self.lease.export, run_path(self.lease.run))
+    }
+
+    fn manifest(
+        &self,
+        table: RowsOf,
+        window: Option<Window>,
+        taken_at: Timestamp,
+        through: &[Receipt],
+        told: &[ErasureId],
+        written: Written,
+    ) -> Result<Manifest, Fault> {
+        let (spec, asked) = (&self.spec, &self.export.asked);
+        let parent = |run: &ExportRun| Parent { run: run.run, path: run.path.clone(), sha256: run.sha256.clone() };
+        Ok(Manifest {
+            version: VERSION,
+            export_id: asked.id.to_string(),
+            run: self.lease.run,
+            tenant_id: asked.tenant.to_string(),
+            app_id: asked.app.to_string(),
+            table: table.as_str().to_string(),
+            format: spec.format.as_str().to_string(),
+            compression: spec.compression.as_str().to_string(),
+            key: columns::key(table).iter().map(ToString::to_string).collect(),
+            filter: spec.filter_text().to_string(),
+            start_date: spec.start.map(|at| at.to_string()),
+            end_date: spec.end.map(|at| at.to_string()),
+            snapshot_at: taken_at.to_string(),
+            window: window.map(|window| Span { after: words(&window.after), through: words(through) }),
+            schema: written.schema,
+            rows: written.rows,
+            deletes: written.deletes,
+            bytes: written.bytes,
+            skipped: written.skipped,
+            files: written.files,
+            parent: self.export.last.as_ref().map(parent),
+            created_at: self.clock.now().to_string(),
+            through: words(through),
+            erasures: told.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    /// Deletes what attempts that died have left in the run's folder, so that it holds what the manifest names and nothing else.
+    /// Only what was there when this one began: what has come since would be somebody's who has the lease.
+    async fn tidy(&self, leftovers: Vec<String>, manifest: &Manifest) -> Result<(), Fault> {
+        let folder = self.folder();
+        for path in leftovers {
+            let is_named = manifest.files.iter().any(|file| path == format!("{folder}/{}", file.path));
+            if !is_named {
+                self.keep().await?;
+                self.outlet.delete(&path).await.map_err(refused)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever has lost the lease stops here, and leaves the place as it is.
+    async fn keep(&self) -> Result<(), Fault> {
+        let progress = *self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.exports.keep_export(self.lease, self.clock.now().plus(LEASE), progress).await?)
+    }
+
+    /// Puts the manifest. When somebody else was faster, theirs is the run.
+    async fn publish(&self, manifest: Manifest) -> Result<Outcome, Fault> {
+        self.keep().await?;
+        let text = manifest.to_text();
+        let bytes = Bytes::from(text.clone().into_bytes());
+        if !self.outlet.create(&self.manifest_path(), bytes).await.map_err(refused)? {
+            let theirs = self.outlet.get(&self.manifest_path()).await.map_err(refused)?;
+            return self.noted(&theirs.ok_or_else(Fault::internal)?);
+        }
+        let (through, told) = (manifest.receipts(), manifest.told());
+        let run = manifest.summary(run_path(self.lease.run), &text);
+        Ok(Outcome {
+            written: Some((run, text)),
+            through: through.ok_or_else(Fault::internal)?,
+            told: told.ok_or_else(Fault::internal)?,
+        })
+    }
+}
+
+impl Erased {
+    fn of(untold: Vec<UntoldErasure>) -> Self {
+        let mut erased = Self { told: Vec::new(), everything: false, traces: Vec::new() };
+        for UntoldErasure { id, traces } in untold {
+            erased.told.push(id);
+            match traces {
+                Some(traces) => erased.traces.extend(traces),
+                None => erased.everything = true,
+            }
+        }
+        erased.traces.sort_unstable();
+        erased.traces.dedup();
+        erased
+    }
+
+    /// As rows of a file of deletes. What names a score stands in a trace id's place, and may be either.
+    fn deletes(&self, table: RowsOf, app: AppId) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let schema = columns::deletes_schema(table);
+        let mut keys: Vec<(Option<&TraceId>, Option<&TraceId>)> = Vec::new();
+        if self.everything {
+            keys.push((None, None));
+        } else {
+            keys.extend(self.traces.iter().map(|trace| (Some(trace), None)));
+            if table == RowsOf::Scores {
+                keys.extend(self.traces.iter().map(|key| (None, Some(key))));
+            }
+        }
+        let text = |id: Option<&TraceId>| id.map(ToString::to_string);
+        let apps: StringArray = keys.iter().map(|_| Some(app.to_string())).collect();
+        let traces: StringArray = keys.iter().map(|(trace, _)| text(*trace)).collect();
+        let others: StringArray = keys.iter().map(|(_, other)| text(*other)).collect();
+        let columns: Vec<ArrayRef> = vec![Arc::new(apps), Arc::new(traces), Arc::new(others)];
+        RecordBatch::try_new(schema, columns)
+    }
+}
+
+/// `run=000001`.
+fn run_folder(run: u64) -> String {
+    format!("run={run:06}")
+}
+
+/// Of a run's manifest, below the export's folder.
+fn run_path(run: u64) -> String {
+    format!("{}/manifest.json", run_folder(run))
+}
+
+fn words(receipts: &[Receipt]) -> Vec<String> {
+    receipts.iter().map(Receipt::to_string).collect()
+}
+
+/// Of each writer the later place. A writer that a snapshot does not know any more has not gone back.
+fn furthest(before: &[Receipt], now: &[Receipt]) -> Vec<Receipt> {
+    let mut places: std::collections::BTreeMap<_, u64> = std::collections::BTreeMap::new();
+    for Receipt { writer, sequence } in before.iter().chain(now) {
+        let place = places.entry(*writer).or_default();
+        *place = (*place).max(*sequence);
+    }
+    places.into_iter().map(|(writer, sequence)| Receipt { writer, sequence }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spanlake_model::WriterId;
+
+    #[test]
+    fn a_writer_never_goes_back() {
+        let at = |writer, sequence| Receipt { writer: WriterId::from_bytes([writer; 16]), sequence };
+        let through = furthest(&[at(2, 5), at(1, 9)], &[at(1, 8), at(3, 0), at(2, 6)]);
+        assert_eq!(through, [at(1, 9), at(2, 6), at(3, 0)]);
+    }
+}
