@@ -58,6 +58,9 @@ pub struct Config {
     pub file_bytes: usize,
     /// How often to look for exports that are due.
     pub look_interval_ms: u64,
+    /// How often a running export says that it is alive, and how far it is. One that has not for four times as long may be taken by
+    /// another process.
+    pub heartbeat_ms: u64,
 }
 
 impl Default for Config {
@@ -69,6 +72,7 @@ impl Default for Config {
             private_destinations: false,
             file_bytes: 64 << 20,
             look_interval_ms: 1_000,
+            heartbeat_ms: 15_000,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One attempt at one run: read a snapshot, write its files, then the manifest.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use bytes::Bytes;
@@ -15,7 +16,6 @@ use super::encoder::Error;
 use super::files::{Files, Place, Shown, Written, refused};
 use super::manifest::{Manifest, Parent, Span, VERSION};
 use super::spec::Spec;
-use super::worker::LEASE;
 
 /// Traces that are told again at most; where more were erased, everything is.
 const AGAIN_MAX: usize = 10_000;
@@ -31,6 +31,8 @@ pub(crate) struct Attempt {
     pub(crate) caller: Caller,
     pub(crate) spec: Arc<Spec>,
     pub(crate) file_bytes: usize,
+    /// How long the lease lasts when it is renewed.
+    pub(crate) keep_for: Duration,
     pub(crate) shown: Shown,
 }
 
@@ -188,7 +190,7 @@ impl Attempt {
     /// Whoever has lost the lease stops here, and leaves the place as it is.
     async fn keep(&self) -> Result<(), Fault> {
         let progress = *self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.exports.keep_export(self.lease, self.clock.now().plus(LEASE), progress).await?)
+        Ok(self.exports.keep_export(self.lease, self.clock.now().plus(self.keep_for), progress).await?)
     }
 
     /// Puts the manifest. When somebody else was faster, theirs is the run.

@@ -132,8 +132,7 @@ impl Spec {
     }
 
     pub(crate) fn filter(&self) -> Result<SpanFilter, Fault> {
-        let slip = |slip: spanlake_model::FilterError| Fault::new(Code::InvalidFilter, slip.to_string());
-        Ok(SpanFilter { filter: self.filter.parse().map_err(slip)?, ..SpanFilter::default() })
+        Ok(SpanFilter { filter: read_filter(&self.filter)?, ..SpanFilter::default() })
     }
 
     pub(crate) fn range(&self) -> Result<TimeRange, Fault> {
@@ -156,6 +155,14 @@ impl Spec {
         };
         format!("{text}{packed}")
     }
+}
+
+/// In the text language; no text is no filter.
+pub(crate) fn read_filter(text: &str) -> Result<Filter, Fault> {
+    if text.is_empty() {
+        return Ok(Filter::default());
+    }
+    text.parse().map_err(|slip: spanlake_model::FilterError| Fault::new(Code::InvalidFilter, slip.to_string()))
 }
 
 #[cfg(test)]

@@ -24,10 +24,8 @@ use super::schedule::Schedule;
 use super::spec::Spec;
 use super::{Config, Parts};
 
-/// How long an export is somebody's without a sign of life.
-pub(crate) const LEASE: Duration = Duration::from_secs(60);
-/// How often a sign of life is given.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Signs of life that may be missed before an export is anybody's.
+const MISSED_MAX: u32 = 4;
 /// Attempts at a one-off export. A scheduled one is tried for ever.
 const ATTEMPTS_MAX: u64 = 8;
 const FIRST_WAIT: Duration = Duration::from_secs(10);
@@ -84,13 +82,22 @@ impl Worker {
         }
     }
 
+    fn heart_beats_every(&self) -> Duration {
+        Duration::from_millis(self.config.heartbeat_ms)
+    }
+
+    /// How long an export is somebody's without a sign of life.
+    fn lease(&self) -> Duration {
+        self.heart_beats_every() * MISSED_MAX
+    }
+
     /// Whether there was one to work on.
     ///
     /// # Errors
     /// When the catalog is away.
     pub async fn work_on_one(&self, shutdown: &CancellationToken) -> Result<bool, CatalogError> {
         let now = self.clock.now();
-        let Some((lease, export)) = self.exports.claim_export(self.owner, now, now.plus(LEASE)).await? else {
+        let Some((lease, export)) = self.exports.claim_export(self.owner, now, now.plus(self.lease())).await? else {
             return Ok(false);
         };
         self.work_on(lease, export, shutdown).await?;
@@ -145,6 +152,7 @@ impl Worker {
             caller,
             spec,
             file_bytes: self.config.file_bytes,
+            keep_for: self.lease(),
             shown,
         };
         attempt.run().await
@@ -183,9 +191,9 @@ impl Worker {
     /// Gives signs of life, with the progress, for as long as they are heard.
     async fn heartbeat(&self, lease: ExportLease, shown: &Shown) -> Ended {
         loop {
-            tokio::time::sleep(HEARTBEAT).await;
+            tokio::time::sleep(self.heart_beats_every()).await;
             let progress: Progress = *shown.lock().unwrap_or_else(PoisonError::into_inner);
-            match self.exports.keep_export(lease, self.clock.now().plus(LEASE), progress).await {
+            match self.exports.keep_export(lease, self.clock.now().plus(self.lease()), progress).await {
                 Ok(()) => {}
                 Err(CatalogError::Changed(_)) => return Ended::Lost,
                 // The next one may be heard; when none is, somebody else takes the export.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod formats;
+mod jobs;
 mod pages;
 mod refusals;
 mod rows;

@@ -147,9 +147,9 @@ impl SpanSource for List {
 }
 
 /// Knows one tenant, and two keys: `full` may do everything, `reader` may not export.
-struct Book {
-    full: String,
-    reader: String,
+pub(crate) struct Book {
+    pub(crate) full: String,
+    pub(crate) reader: String,
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::request::Parts as Head;
 use serde::Deserialize;
 use spanlake_catalog::NewExport;
-use spanlake_model::{Caller, Code, ExportId, Fault, Filter, Limit, Timestamp};
+use spanlake_model::{Caller, Code, ExportId, Fault, Limit, Timestamp};
 use spanlake_proto::export::remember;
 use spanlake_proto::query::RowsOf;
 use spanlake_transport::extract::Body;
@@ -18,7 +18,7 @@ use super::row::Row;
 use crate::jobs::destinations::Credentials;
 use crate::jobs::files::refused;
 use crate::jobs::schedule::Schedule;
-use crate::jobs::spec::{Compression, Destination, FileFormat, Spec};
+use crate::jobs::spec::{Compression, Destination, FileFormat, Spec, read_filter};
 
 /// How long a destination may take to answer when an export is asked for.
 const PROBE: Duration = Duration::from_secs(15);
@@ -123,8 +123,7 @@ impl Wanted {
         if filter.len() > FILTER_BYTES_MAX {
             return Err(wrong("filter", format!("has more than {FILTER_BYTES_MAX} bytes")));
         }
-        let slip = |slip: spanlake_model::FilterError| Fault::new(Code::InvalidFilter, slip.to_string());
-        let filter: Filter = if filter.is_empty() { Filter::default() } else { filter.parse().map_err(slip)? };
+        let filter = read_filter(&filter)?;
         let schedule = self.schedule.as_deref().map(str::parse::<Schedule>).transpose();
         let schedule = schedule.map_err(|why| wrong("schedule", why.to_string()))?;
         let dates = (date("start_date", self.start_date)?, date("end_date", self.end_date)?);

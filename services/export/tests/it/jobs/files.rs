@@ -1,0 +1,201 @@
+//! What a run writes.
+
+use std::collections::BTreeSet;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::DataType;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use spanlake_model::{Kind, Span};
+
+use super::bench::{Bench, TENANT};
+use crate::world::span;
+
+const ANY_FILE: usize = 1 << 20;
+
+/// Forty spans on two days.
+fn spans() -> Vec<Span> {
+    (1..=40)
+        .map(|number| {
+            span(number, if number % 4 == 0 { "2026-04-09T23:59:59.999999999Z" } else { "2026-04-08T10:00:00Z" })
+        })
+        .collect()
+}
+
+async fn filled(file_bytes: usize) -> Bench {
+    let bench = Bench::new(file_bytes).await;
+    for span in spans() {
+        bench.model.write(1, span);
+    }
+    bench
+}
+
+async fn exported(bench: &Bench, body: &Value) -> (String, Value) {
+    let id = bench.ask(body).await;
+    let export = bench.work_until_done(&id).await;
+    assert_eq!(export["status"], "done", "{export}");
+    let manifest = bench.get(&format!("/v1/exports/{id}/manifest")).await["data"].clone();
+    (id, manifest)
+}
+
+/// Everything the manifest says is so, and nothing else is there.
+pub(crate) async fn check(bench: &Bench, id: &str, manifest: &Value) {
+    let folder = format!("run={:06}", manifest["run"].as_u64().unwrap());
+    let text = bench.read(id, &format!("{folder}/manifest.json")).await;
+    assert_eq!(&serde_json::from_slice::<Value>(&text).unwrap(), manifest, "the API shows what lies there");
+    let mut named = BTreeSet::from([format!("{folder}/manifest.json")]);
+    let (mut rows, mut bytes) = (0, 0);
+    for file in manifest["files"].as_array().unwrap() {
+        let path = format!("{folder}/{}", file["path"].as_str().unwrap());
+        let content = bench.read(id, &path).await;
+        let digest: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(file["sha256"], digest);
+        assert!(path.contains(&digest), "a file's name is its digest: {path}");
+        assert_eq!(file["bytes"], content.len());
+        rows += file["rows"].as_u64().unwrap();
+        bytes += content.len();
+        named.insert(path);
+    }
+    assert_eq!(manifest["rows"].as_u64().unwrap() + manifest["deletes"].as_u64().unwrap(), rows);
+    assert_eq!(manifest["bytes"], bytes);
+    let there: BTreeSet<_> = bench.objects(id).await.into_iter().filter(|path| path.starts_with(&folder)).collect();
+    assert_eq!(there, named, "what the manifest names is there, and nothing else");
+}
+
+fn parquet(bytes: Vec<u8>) -> Vec<RecordBatch> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap();
+    reader.build().unwrap().map(Result::unwrap).collect()
+}
+
+fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {
+    let texts = |batch: &RecordBatch| {
+        let column = batch.column_by_name(column).unwrap().as_string::<i32>().clone();
+        (0..column.len()).map(|row| column.is_valid(row).then(|| column.value(row).to_owned())).collect::<Vec<_>>()
+    };
+    batches.iter().flat_map(texts).collect()
+}
+
+#[tokio::test]
+async fn parquet_files_hold_every_row_once_in_columns_that_a_warehouse_reads() {
+    let bench = filled(ANY_FILE).await;
+    let (id, manifest) = exported(&bench, &json!({"destination": {"type": "file", "path": "w"}})).await;
+    check(&bench, &id, &manifest).await;
+    assert_eq!((&manifest["rows"], &manifest["deletes"], &manifest["parent"]), (&json!(40), &json!(0), &Value::Null));
+    assert_eq!(manifest["key"], json!(["app_id", "trace_id", "span_id"]));
+    let files = manifest["files"].as_array().unwrap();
+    let dates: Vec<_> = files.iter().map(|file| file["date"].as_str().unwrap()).collect();
+    assert_eq!(dates, ["2026-04-08", "2026-04-09"]);
+    let mut ids = BTreeSet::new();
+    for file in files {
+        let path = file["path"].as_str().unwrap();
+        assert!(path.starts_with(&format!("tenant={TENANT}/date={}/", file["date"].as_str().unwrap())), "{path}");
+        let batches = parquet(bench.read(&id, &format!("run=000001/{path}")).await);
+        let traces = texts(&batches, "trace_id");
+        let keys = || traces.iter().map(|trace| format!("{}/0909090909090909", trace.as_ref().unwrap()));
+        assert_eq!(file["min_key"], keys().min().unwrap());
+        assert_eq!(file["max_key"], keys().max().unwrap());
+        ids.extend(traces.into_iter().flatten());
+        for (column, expected) in [
+            ("kind", "llm"),
+            ("type", "GENERATION"),
+            ("status", "OK"),
+            ("input", r#"[{"role":"user","content":"hi"}]"#),
+        ] {
+            assert!(texts(&batches, column).iter().all(|text| text.as_deref() == Some(expected)), "{column}");
+        }
+        let schema = batches[0].schema();
+        let described: Vec<_> =
+            manifest["schema"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
+        assert_eq!(schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), described);
+        assert!(matches!(schema.field_with_name("cost").unwrap().data_type(), DataType::Decimal128(..)));
+        assert!(matches!(schema.field_with_name("start_time").unwrap().data_type(), DataType::Timestamp(_, Some(_))));
+        for ours in ["tenant_id", "start_minute", "fits", "is_root"] {
+            assert!(schema.field_with_name(ours).is_err(), "{ours} is ours");
+        }
+    }
+    let expected: BTreeSet<String> = spans().iter().map(|span| span.trace_id.to_string()).collect();
+    assert_eq!(ids, expected);
+}
+
+#[tokio::test]
+async fn text_is_packed_as_asked_and_unpacks_to_the_rows() {
+    let bench = filled(ANY_FILE).await;
+    for (format, compression, extension) in [
+        ("jsonl", "zstd", ".jsonl.zst"),
+        ("jsonl", "gzip", ".jsonl.gz"),
+        ("csv", "none", ".csv"),
+        ("openai", "none", ".jsonl"),
+    ] {
+        let body = json!({"format": format, "compression": compression, "destination": {"type": "file"}});
+        let (id, manifest) = exported(&bench, &body).await;
+        check(&bench, &id, &manifest).await;
+        let mut lines = 0;
+        for file in manifest["files"].as_array().unwrap() {
+            let path = file["path"].as_str().unwrap();
+            assert!(path.ends_with(extension), "{path}");
+            let packed = bench.read(&id, &format!("run=000001/{path}")).await;
+            let text = match compression {
+                "zstd" => zstd::decode_all(&packed[..]).unwrap(),
+                "gzip" => {
+                    let mut text = Vec::new();
+                    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut text).unwrap();
+                    text
+                }
+                _ => packed,
+            };
+            let text = String::from_utf8(text).unwrap();
+            lines += text.lines().count();
+            match format {
+                "csv" => assert!(text.starts_with("trace_id,span_name,"), "{text}"),
+                "openai" => assert!(text.lines().all(|line| line.starts_with("{\"messages\":[")), "{text}"),
+                _ => assert!(text.lines().all(|line| line.starts_with("{\"trace_id\":")), "{text}"),
+            }
+        }
+        let headers = if format == "csv" { 2 } else { 0 };
+        assert_eq!((lines - headers, &manifest["rows"]), (40, &json!(40)), "{format}");
+    }
+}
+
+#[tokio::test]
+async fn conversations_that_cannot_be_written_are_counted() {
+    let bench = Bench::new(ANY_FILE).await;
+    bench.model.write(1, span(1, "2026-04-08T10:00:00Z"));
+    bench.model.write(1, Span { input: None, ..span(2, "2026-04-08T10:00:00Z") });
+    let body = json!({"format": "openai", "destination": {"type": "file"}});
+    let (_, manifest) = exported(&bench, &body).await;
+    assert_eq!((&manifest["rows"], &manifest["skipped"]), (&json!(1), &json!({"no_input": 1})));
+}
+
+#[tokio::test]
+async fn files_are_cut_when_they_are_large_enough_and_at_the_end_of_a_day() {
+    let bench = filled(1).await;
+    let body = json!({"format": "jsonl", "compression": "none", "destination": {"type": "file"}});
+    let (id, manifest) = exported(&bench, &body).await;
+    check(&bench, &id, &manifest).await;
+    let rows: Vec<_> =
+        manifest["files"].as_array().unwrap().iter().map(|file| file["rows"].as_u64().unwrap()).collect();
+    assert_eq!(rows, [3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1], "thirty on one day, ten on the other");
+}
+
+#[tokio::test]
+async fn filter_and_dates_are_those_of_the_request_and_nothing_found_is_an_export_too() {
+    let bench = filled(ANY_FILE).await;
+    bench.model.write(1, Span { kind: Kind::new("tool"), ..span(77, "2026-04-08T11:00:00Z") });
+    let body = |more: Value| {
+        let mut body = json!({"destination": {"type": "file"}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (more, rows) in [
+        (json!({}), 41),
+        (json!({"filter": "kind = llm"}), 40),
+        (json!({"start_date": "2026-04-09"}), 10),
+        (json!({"end_date": "2026-04-08T10:00:00.000000001Z"}), 30),
+        (json!({"start_date": "2026-05-01"}), 0),
+    ] {
+        let (id, manifest) = exported(&bench, &body(more.clone())).await;
+        check(&bench, &id, &manifest).await;
+        assert_eq!(manifest["rows"], rows, "{more}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Scheduled exports over many windows, with a service that is killed at random.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use spanlake_catalog::{Erasures as _, NewErasure, Subject};
+use spanlake_model::{Clock as _, Entropy as _, Erasure, ErasureId, ErasureScope, Kind, Span, SpanId, TraceId};
+use spanlake_testkit::{Dice, SeededEntropy};
+
+use super::bench::{Bench, TENANT};
+use super::faulty::Trouble;
+use super::history::Warehouse;
+use super::model::is_wanted;
+use crate::world::{APP, span};
+
+const WINDOW: Duration = Duration::from_secs(300);
+
+fn every_five_minutes(filter: Option<&str>) -> Value {
+    let mut body = json!({
+        "format": "jsonl", "compression": "none", "schedule": "*/5 * * * *", "destination": {"type": "file"},
+    });
+    if let Some(filter) = filter {
+        body["filter"] = filter.into();
+    }
+    body
+}
+
+/// What the warehouse should know.
+fn expected(bench: &Bench, has_filter: bool) -> Vec<(String, String, String)> {
+    let wanted = bench.model.spans().into_iter().filter(|span| is_wanted(has_filter, span));
+    let mut rows: Vec<_> =
+        wanted.map(|span| (span.trace_id.to_string(), span.span_id.to_string(), span.name)).collect();
+    rows.sort();
+    rows
+}
+
+fn known(warehouse: &Warehouse) -> Vec<(String, String, String)> {
+    let name = |line: &String| serde_json::from_str::<Value>(line).unwrap()["span_name"].as_str().unwrap().to_owned();
+    warehouse.rows.iter().map(|((trace, span), line)| (trace.clone(), span.clone(), name(line))).collect()
+}
+
+/// One of a few spans of a few traces, on one of three days, new or again.
+fn some_span(dice: &Dice, step: usize) -> Span {
+    let day = ["2026-04-08T10:00:00Z", "2026-04-09T10:00:00Z", "2026-04-10T10:00:00Z"][dice.below(3)];
+    let kind = if dice.chance(50) { "llm" } else { "tool" };
+    Span {
+        span_id: SpanId::from_bytes([1 + u8::try_from(dice.below(5)).unwrap(); 8]).unwrap(),
+        name: format!("step {step}"),
+        kind: Kind::new(kind),
+        ..span(1 + dice.below(8) as u128, day)
+    }
+}
+
+async fn erase(bench: &Bench, dice: &Dice, seed: u64) {
+    let (scope, trace) = if dice.chance(80) {
+        let trace = TraceId::from_bytes((1 + dice.below(8) as u128).to_be_bytes()).unwrap();
+        (ErasureScope::Traces(APP, [trace].into_iter().collect()), Some(trace))
+    } else {
+        (ErasureScope::App(APP), None)
+    };
+    let mut id = [0; 16];
+    SeededEntropy::new(dice.number() ^ seed).fill(&mut id);
+    let erasure = Erasure { id: ErasureId::from_bytes(id), tenant: TENANT, scope, bounds: Vec::new() };
+    let new =
+        NewErasure { erasure, score_bounds: Vec::new(), subject: Subject::Traces, requested_at: bench.clock.now() };
+    bench.catalog.add_erasure(new).await.unwrap();
+    match trace {
+        Some(trace) => bench.model.erase(trace),
+        None => bench.model.erase_all(),
+    }
+}
+
+async fn some_life(bench: &Bench, dice: &Dice, seed: u64, step: usize) {
+    for _ in 0..dice.below(12) {
+        bench.model.write(1 + u8::try_from(dice.below(2)).unwrap(), some_span(dice, step));
+    }
+    // As the catalog has room for a thousand that are open, few of a story's.
+    if dice.chance(20) {
+        erase(bench, dice, seed).await;
+    }
+}
+
+/// Many windows; in most of them the process dies or the destination fails, now here, now there.
+async fn story(seed: u64, filter: Option<&str>) {
+    let (dice, bench) = (Dice::new(seed), Bench::new(700).await);
+    let id = bench.ask(&every_five_minutes(filter)).await;
+    let mut warehouse = Warehouse::default();
+    for step in 0..40 {
+        some_life(&bench, &dice, seed, step).await;
+        if dice.chance(70) {
+            let trouble = [Trouble::Fails, Trouble::DiesBefore, Trouble::DiesAfter][dice.below(3)];
+            bench.objects.trouble(dice.below(12), trouble);
+        }
+        bench.clock.advance(WINDOW);
+        // Sometimes life goes on between an attempt and the next.
+        if !bench.work().await && dice.chance(50) {
+            some_life(&bench, &dice, seed, step).await;
+        }
+        if dice.chance(60) {
+            bench.objects.heal();
+            bench.clock.advance(WINDOW);
+            bench.work_until_done(&id).await;
+            warehouse.catch_up(&bench, &id).await;
+            // What was stored while the last run was under way is the next one's.
+            bench.clock.advance(2 * WINDOW);
+            assert!(bench.work().await);
+            warehouse.catch_up(&bench, &id).await;
+            assert_eq!(known(&warehouse), expected(&bench, filter.is_some()), "seed {seed}, step {step}");
+        }
+    }
+    assert!(bench.export(&id).await["run"]["number"].as_u64().unwrap() > 10, "seed {seed}: a story of some length");
+}
+
+#[tokio::test]
+async fn a_warehouse_that_merges_every_run_is_exact_whenever_the_service_dies() {
+    for seed in 0..12 {
+        story(seed, None).await;
+    }
+}
+
+#[tokio::test]
+async fn so_is_one_that_wants_only_some_rows() {
+    for seed in 100..112 {
+        story(seed, Some("kind = llm")).await;
+    }
+}
+
+#[tokio::test]
+async fn each_row_is_told_once_and_a_window_without_changes_is_no_run() {
+    let bench = Bench::new(700).await;
+    let id = bench.ask(&every_five_minutes(None)).await;
+    let mut warehouse = Warehouse::default();
+    assert!(bench.work().await);
+    assert_eq!(bench.export(&id).await["status"], "waiting");
+    for round in 0..6_u128 {
+        for number in 1..=10 {
+            bench.model.write(1 + u8::try_from(number % 2).unwrap(), span(round * 10 + number, "2026-04-08T10:00:00Z"));
+        }
+        for _ in 0..3 {
+            bench.clock.advance(WINDOW);
+            assert!(bench.work().await);
+        }
+        warehouse.catch_up(&bench, &id).await;
+        let export = bench.export(&id).await;
+        assert_eq!(
+            export["last_manifest"]["run"].as_u64().unwrap() as u128,
+            round + 1,
+            "three looks, one with changes"
+        );
+        assert_eq!(
+            (export["last_manifest"]["rows"].as_u64(), export["last_manifest"]["deletes"].as_u64()),
+            (Some(10), Some(0))
+        );
+    }
+    assert_eq!((warehouse.rows.len(), warehouse.repeated), (60, 0));
+    let manifest = bench.get(&format!("/v1/exports/{id}/manifest?run=2")).await["data"].clone();
+    let first = bench.get(&format!("/v1/exports/{id}/manifest?run=1")).await["data"].clone();
+    assert_eq!(manifest["window"]["after"], first["through"], "a window begins where the one before ended");
+}
