@@ -1,6 +1,6 @@
 //! What a store promises, wherever it keeps its objects: a function per guarantee, run on every kind of store.
 
-mod s3;
+pub(crate) mod s3;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ mod fsyncs;
 mod full_disk;
 mod ledger;
 mod log_life;
+mod outlet;
 mod power_loss;
 mod put_life;
 mod quarantine;

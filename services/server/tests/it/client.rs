@@ -66,6 +66,7 @@ impl Bases {
         match route {
             _ if is_sent => &self.ingest,
             "/v1/traces/export" => &self.export,
+            _ if route.starts_with("/v1/exports") => &self.export,
             _ if OF_QUERY.iter().any(|own| route.starts_with(own)) => &self.query,
             _ => &self.auth,
         }

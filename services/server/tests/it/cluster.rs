@@ -72,9 +72,15 @@ pub(crate) fn settings(store: &Path) -> Vec<(&'static str, String)> {
         ("SPANLAKE_INGEST__REQUEST_BYTES_MAX", REQUEST_BYTES_MAX.to_string()),
         // What is deleted goes from the disk while a story waits.
         ("SPANLAKE_COMPACTOR__LOOK_INTERVAL_S", "1".into()),
+        ("SPANLAKE_EXPORT__FOLDER", exports_beside(store).display().to_string()),
+        ("SPANLAKE_EXPORT__LOOK_INTERVAL_MS", "50".into()),
         // Longer than a read takes on a machine that has much else to do.
         ("SPANLAKE_COMPACTOR__ERASED_LINGERING_S", "8".into()),
     ]
+}
+
+fn exports_beside(store: &Path) -> PathBuf {
+    store.with_file_name("exports")
 }
 
 impl Cluster {
@@ -205,6 +211,11 @@ impl Cluster {
     pub(crate) async fn has_files(&self, tenant: &str, count: usize) {
         let look = || std::future::ready((self.files(tenant) >= count).then_some(()));
         eventually("data files of the tenant", look).await;
+    }
+
+    /// Where exports into files go.
+    pub(crate) fn exports(&self) -> PathBuf {
+        exports_beside(&self.store)
     }
 
     /// Everything the services keep or have logged on disk, for tests that look for what must not be there.

@@ -24,6 +24,7 @@ mod crash;
 mod document;
 mod doors;
 mod erasing;
+mod exports;
 mod faults;
 mod isolation;
 mod journey;
@@ -119,6 +120,9 @@ stories! {
         an_agent_key_sees_the_scores_it_gave,
         scores_are_shown_for_ninety_days,
         pages_of_scores_hold_every_one_once_while_more_arrive,
+    }
+    exports {
+        an_export_lies_in_files_that_add_up_with_the_api,
     }
     refusals {
         every_documented_operation_says_who_may_use_it,

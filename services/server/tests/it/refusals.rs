@@ -95,6 +95,12 @@ const TABLE: &[(&str, Needs)] = &[
     ("POST /v1/deletions", Scope("admin")),
     ("GET /v1/deletions/{id}", Scope("admin")),
     ("GET /v1/traces/export", Scope("export")),
+    ("GET /v1/exports", Scope("export")),
+    ("POST /v1/exports", Scope("export")),
+    ("GET /v1/exports/{id}", Scope("export")),
+    ("POST /v1/exports/{id}/cancel", Scope("export")),
+    ("GET /v1/exports/{id}/runs", Scope("export")),
+    ("GET /v1/exports/{id}/manifest", Scope("export")),
 ];
 
 /// Answered by every service, and in no document since they are not the API: health and the document itself.

@@ -17,8 +17,8 @@ use tokio::sync::Mutex;
 
 use super::every_promise;
 
-const KEY: &str = "key";
-const SECRET: &str = "secret";
+pub(crate) const KEY: &str = "key";
+pub(crate) const SECRET: &str = "secret";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bucket_keeps_every_promise() {
@@ -49,13 +49,13 @@ async fn the_suite_in_its_own_process() {
     every_promise(&Store::open(&Config { url }, Arc::new(LocalDisk)).unwrap()).await;
 }
 
-fn service(folder: &TemporaryFolder) -> S3Service {
+pub(crate) fn service(folder: &TemporaryFolder) -> S3Service {
     let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
     builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
     builder.build()
 }
 
-async fn serve(listener: TcpListener, service: S3Service) {
+pub(crate) async fn serve(listener: TcpListener, service: S3Service) {
     // The server looks whether a name is taken and writes then; S3 does both at once, so changes take turns here.
     let turn = Arc::new(Mutex::new(()));
     loop {
