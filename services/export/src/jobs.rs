@@ -29,6 +29,7 @@ use spanlake_access::secret::SecretError;
 use spanlake_catalog::{Accounts, Exports};
 use spanlake_model::{Clock, Entropy};
 use spanlake_proto::query::RowSource;
+use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 
@@ -68,6 +69,12 @@ impl Jobs {
         let key = parts.config.credentials_key.expose();
         let key = if key.is_empty() { None } else { Some(SealingKey::parse(key)?) };
         Ok(Self { parts, key })
+    }
+
+    /// Works on exports until told to stop, on as many at the same time as the settings say.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let workers: Vec<_> = (0..self.parts.config.runs_at_once.max(1)).map(|_| self.worker()).collect();
+        futures::future::join_all(workers.iter().map(|worker| worker.run(shutdown.clone()))).await;
     }
 
     /// One that works on exports; any number may.

@@ -56,6 +56,8 @@ pub struct Config {
     pub private_destinations: bool,
     /// About how large a file of an export is, and half of what a running export holds in memory.
     pub file_bytes: usize,
+    /// Exports that one process writes at the same time; the others wait for their turn.
+    pub runs_at_once: usize,
     /// How often to look for exports that are due.
     pub look_interval_ms: u64,
     /// How often a running export says that it is alive, and how far it is. One that has not for four times as long may be taken by
@@ -71,6 +73,7 @@ impl Default for Config {
             credentials_key: Secret::default(),
             private_destinations: false,
             file_bytes: 64 << 20,
+            runs_at_once: 2,
             look_interval_ms: 1_000,
             heartbeat_ms: 15_000,
         }

@@ -143,8 +143,8 @@ impl Process {
         let clock = self.outside.clock.clone();
         let service = Arc::new(spanlake_export::Service::new(spans, clock, self.config.export.clone()));
         let exports = parts::exports(&self.config, &self.outside, &catalog, rows, None)?;
-        let (worker, token) = (exports.worker(), self.shutdown.token());
-        self.shutdown.tasks().spawn("exporter", async move { worker.run(token).await });
+        let (working, token) = (exports.clone(), self.shutdown.token());
+        self.shutdown.tasks().spawn("exporter", async move { working.run(token).await });
         let grpc = Routes::new(export::service(service.clone(), self.token.clone()));
         let api = spanlake_export::routes(service, gate.clone()).merge(spanlake_export::jobs::routes(exports, gate));
         let addresses = self.serve(api, grpc).await?;

@@ -77,8 +77,8 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     let token = shutdown.token();
     shutdown.tasks().spawn("compactor", async move { compactor.run(token).await });
 
-    let (worker, token) = (exports.worker(), shutdown.token());
-    shutdown.tasks().spawn("exporter", async move { worker.run(token).await });
+    let (working, token) = (exports.clone(), shutdown.token());
+    shutdown.tasks().spawn("exporter", async move { working.run(token).await });
 
     let api = Api::new()
         .merge(spanlake_auth::routes(auth, gate.clone()))

@@ -125,17 +125,22 @@ impl Exports for Catalog {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<(ExportLease, Export)>, Error> {
+        // Nearly always nothing is due, and looking does not make writers wait.
+        let due = query(
+            "SELECT id FROM exports WHERE status IN ('waiting', 'running') AND not_before <= $1 AND lease_until <= $1 \
+             ORDER BY not_before, id LIMIT 1",
+        );
+        let Some(due) = due.bind(now.as_nanos()).fetch_optional(&self.read).await? else { return Ok(None) };
         // Of two who find the same one, the second finds it taken.
         let claimed = query(
             "UPDATE exports SET status = 'running', owner = $1, lease_until = $2, started_at = $3, row_count = 0, \
              byte_count = 0, file_count = 0, total_rows = NULL \
-             WHERE id = (SELECT id FROM exports WHERE status IN ('waiting', 'running') AND not_before <= $3 \
-             AND lease_until <= $3 ORDER BY not_before, id LIMIT 1) \
-             AND status IN ('waiting', 'running') AND not_before <= $3 AND lease_until <= $3 RETURNING id",
+             WHERE id = $4 AND status IN ('waiting', 'running') AND not_before <= $3 AND lease_until <= $3 RETURNING id",
         )
         .bind(owner.to_string())
         .bind(until.as_nanos())
-        .bind(now.as_nanos());
+        .bind(now.as_nanos())
+        .bind(due.text("id")?);
         let Some(claimed) = claimed.fetch_optional(&self.write).await? else { return Ok(None) };
         let statement = format!("{SELECT} WHERE exports.id = $1");
         let found = query(AssertSqlSafe(statement)).bind(claimed.text("id")?);

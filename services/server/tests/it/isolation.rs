@@ -175,7 +175,13 @@ pub(crate) async fn what_another_owns_answers_like_what_does_not_exist(cluster: 
     let span = span_id(SHARED_SPAN);
     let nothing = trace_id(0x404);
     let no_key = "01890000-0000-7000-8000-000000000000";
+    let exported = cluster.client.post("/v1/exports", &bob.key, &json!({"destination": {"type": "file"}})).await;
+    let exported = text(&exported.data(), "/id");
     let pairs = [
+        (Method::GET, format!("/v1/exports/{exported}"), format!("/v1/exports/{no_key}")),
+        (Method::GET, format!("/v1/exports/{exported}/runs"), format!("/v1/exports/{no_key}/runs")),
+        (Method::GET, format!("/v1/exports/{exported}/manifest"), format!("/v1/exports/{no_key}/manifest")),
+        (Method::POST, format!("/v1/exports/{exported}/cancel"), format!("/v1/exports/{no_key}/cancel")),
         (Method::GET, format!("/v1/traces/{}", bob.own), format!("/v1/traces/{nothing}")),
         (Method::GET, format!("/v1/traces/{}/spans/{span}", bob.own), format!("/v1/traces/{nothing}/spans/{span}")),
         (Method::GET, "/v1/scores/heron-score-id".into(), "/v1/scores/nobody-score-id".into()),
