@@ -20,7 +20,10 @@ mod bad_input;
 mod captured;
 mod client;
 mod cluster;
+mod command_line;
 mod crash;
+#[path = "../../../../clients/cli/tests/it/desk.rs"]
+mod desk;
 mod document;
 mod doors;
 mod erasing;

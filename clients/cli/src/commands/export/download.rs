@@ -1,0 +1,129 @@
+//! Pages, one after another, and where their rows go.
+
+use super::page::Page;
+use super::part::{Part, Source};
+use super::query::Query;
+use super::rows::Rows;
+use super::summary::Summary;
+use crate::args::ExportTraces;
+use crate::client::Client;
+use crate::console::Console;
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::text::Cleaner;
+
+/// Where rows go.
+pub(super) enum Out {
+    /// Cleaned when it is a terminal.
+    Stdout(Option<Cleaner>),
+    File(Part, Source),
+}
+
+impl Out {
+    pub(super) fn stdout(console: &Console) -> Self {
+        Self::Stdout(console.out_is_terminal.then(Cleaner::default))
+    }
+
+    fn write(&mut self, rows: &[u8], console: &mut Console) -> Result<(), Error> {
+        match self {
+            Self::Stdout(None) => console.out.write_all(rows).map_err(Error::output),
+            Self::Stdout(Some(cleaner)) => console.out.write_all(&cleaner.clean(rows)).map_err(Error::output),
+            Self::File(part, _) => part.write(rows),
+        }
+    }
+
+    /// A page ended, and another follows.
+    fn keep(&mut self, summary: &Summary) -> Result<(), Error> {
+        match self {
+            Self::Stdout(_) => Ok(()),
+            Self::File(part, source) => part.keep(source, summary),
+        }
+    }
+}
+
+/// An export under way.
+pub(super) struct Download<'a> {
+    client: Client,
+    query: Query,
+    args: &'a ExportTraces,
+    out: Out,
+    summary: Summary,
+    progress: Progress,
+}
+
+/// An export that is whole.
+pub(super) struct Done {
+    pub(super) out: Out,
+    pub(super) summary: Summary,
+}
+
+impl<'a> Download<'a> {
+    /// Goes on after `summary`.
+    pub(super) fn new(
+        client: Client,
+        query: Query,
+        args: &'a ExportTraces,
+        out: Out,
+        summary: Summary,
+        progress: Progress,
+    ) -> Self {
+        Self { client, query, args, out, summary, progress }
+    }
+
+    /// One page, or all of them.
+    pub(super) async fn run(mut self, console: &mut Console) -> Result<Done, Error> {
+        loop {
+            let page = self.ask(console).await.inspect_err(|_| self.progress.clear())?;
+            let rows = Rows::new(self.query.format, self.summary.next_cursor.is_none());
+            let write = &mut |rows: &[u8]| self.out.write(rows, console);
+            self.summary.add(page.read(rows, write, &mut self.progress).await?);
+            if !self.args.all || self.summary.next_cursor.is_none() {
+                break;
+            }
+            self.out.keep(&self.summary)?;
+        }
+        console.out.flush().map_err(Error::output)?;
+        Ok(Done { out: self.out, summary: self.summary })
+    }
+
+    /// Asks for the next page; where the server has had enough for now, waits if that was wished.
+    async fn ask(&mut self, console: &mut Console) -> Result<Page, Error> {
+        loop {
+            // A token may have ended while others of the many pages came.
+            self.client.renew(console).await?;
+            let request = match &self.summary.next_cursor {
+                None => self.query.first(&self.client, self.args.cursor.as_deref()),
+                Some(cursor) => self.query.next(&self.client, cursor),
+            };
+            match Page::ask(&self.client, request).await {
+                Err(Error::RateLimited { retry_after, .. }) if self.args.wait => {
+                    self.progress.clear();
+                    let minutes = retry_after.as_secs().div_ceil(60);
+                    console.tell(&format!("The server takes so many exports an hour; going on in {minutes} min."));
+                    tokio::time::sleep(retry_after).await;
+                }
+                Err(error) => return Err(self.explained(error)),
+                Ok(page) => return Ok(page),
+            }
+        }
+    }
+
+    /// With how to go on.
+    fn explained(&self, error: Error) -> Error {
+        match (error, &self.out, &self.summary.next_cursor) {
+            (Error::RateLimited { message, retry_after }, Out::File(part, _), Some(_)) => {
+                let rows = self.summary.exported;
+                let message = format!(
+                    "{message} {rows} rows are in {}; the same command goes on with them, and --wait waits by itself.",
+                    part.shown()
+                );
+                Error::RateLimited { message, retry_after }
+            }
+            (Error::RateLimited { message, retry_after }, Out::Stdout(_), Some(cursor)) => {
+                let message = format!("{message} --cursor {cursor} goes on after the rows so far.");
+                Error::RateLimited { message, retry_after }
+            }
+            (error, _, _) => error,
+        }
+    }
+}
