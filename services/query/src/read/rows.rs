@@ -12,6 +12,7 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
+use spanlake_engine::datafusion::functions_aggregate::expr_fn::count;
 use spanlake_engine::datafusion::logical_expr::not;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::{TenantSession, starts_in};
@@ -20,10 +21,14 @@ use spanlake_proto::query::{FITS, Rows, RowsOf, RowsRequest, Window};
 
 use super::columns::{id, own};
 use super::filter::matches;
-use super::row::count_rows;
+use super::row::{count_rows, trace_ids};
 use super::spans::{Columns, in_schema};
+use super::traces::is_one_of;
 use super::{logs, scores};
 use crate::error::Error;
+
+/// Traces with new log records that are named; where there are more, all spans are told again.
+const RECORDED_MAX: usize = 10_000;
 
 type Batches = BoxStream<'static, Result<RecordBatch, Error>>;
 
@@ -86,7 +91,11 @@ impl Source {
             RowsOf::Scores => in_range,
             RowsOf::Spans | RowsOf::Traces => in_range.and(matches(&session, &request.filter)?),
         };
-        let changed = request.window.as_ref().map_or(lit(true), |window| changed(window, of));
+        let changed = match &request.window {
+            None => lit(true),
+            Some(window) if has_logs => with_records(&session, caller, window).await?,
+            Some(window) => changed(window, of),
+        };
         Ok(Self { session, caller: *caller, of, changed, fits, is_window: request.window.is_some(), has_logs })
     }
 
@@ -154,6 +163,22 @@ fn changed(window: &Window, of: RowsOf) -> Expr {
         changed = keys.iter().fold(changed, |changed, key| changed.or(col(*key).in_list(again.clone(), false)));
     }
     changed
+}
+
+/// As [`changed`] of spans, with those of which new log records may say what they leave open.
+async fn with_records(session: &TenantSession, caller: &Caller, window: &Window) -> Result<Expr, Error> {
+    let (changed, column) = (changed(window, RowsOf::Spans), "trace_id");
+    let records = session.logs()?.filter(own(caller).and(changed.clone()))?;
+    let each = records.aggregate(vec![col(column)], vec![count(lit(1_i64)).alias("records")])?;
+    let traces = trace_ids(session, each.limit(0, Some(RECORDED_MAX + 1))?, column).await?;
+    if traces.len() > RECORDED_MAX {
+        return Ok(lit(true));
+    }
+    if traces.is_empty() {
+        return Ok(changed);
+    }
+    let says_not_all = col("input").is_null().or(col("output").is_null());
+    Ok(changed.or(is_one_of(&traces).and(says_not_all)))
 }
 
 /// The batch with [`FITS`] as its last column.

@@ -122,3 +122,28 @@ async fn traces_that_are_told_again_come_wherever_they_stand() {
     let traces: BTreeSet<_> = spans.iter().map(|span| span.trace_id).collect();
     assert_eq!(traces, [trace(3)].into());
 }
+
+#[tokio::test]
+async fn a_span_is_told_again_when_a_log_record_says_what_it_left_open() {
+    let world = World::new();
+    let silent = span(1, 1, 0);
+    let says_all = Span { input: Some("in".into()), output: Some("out".into()), ..span(1, 2, 0) };
+    let elsewhere = span(2, 3, 0);
+    world.file(tenant(1), 1, &[silent, says_all, elsewhere], &[]).await;
+    let record = Span {
+        kind: spanlake_model::Kind::new("event"),
+        log_name: Some("gen_ai.user.message".into()),
+        parent_span_id: Some(id(1)),
+        input: Some(r#"{"role":"user","content":"hi"}"#.into()),
+        ..span(1, 9, 1)
+    };
+    world.writer(1, vec![fresh(tenant(1), &[record], &[])]);
+    let (spans, others) = rows(&world, request(Some(after(1)))).await;
+    assert_eq!(
+        (ids(&spans), others),
+        (of(&[1]), vec![]),
+        "not those that say all, nor other traces, nor the record itself"
+    );
+    assert!(spans[0].input.as_ref().unwrap().contains("hi"), "{:?}", spans[0].input);
+    assert_eq!(rows(&world, request(Some(after(9)))).await.0, vec![], "once");
+}

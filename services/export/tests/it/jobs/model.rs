@@ -39,12 +39,16 @@ impl Model {
         self.visible.lock().unwrap().insert(span.key(), Version { span, place });
     }
 
-    pub(crate) fn erase(&self, trace: TraceId) {
-        self.visible.lock().unwrap().retain(|key, _| key.trace_id != trace);
+    /// What an erasure that is asked for now covers: of one trace, or everything.
+    pub(crate) fn covered(&self, trace: Option<TraceId>) -> Vec<Version> {
+        let is_meant = |version: &&Version| trace.is_none_or(|trace| version.span.trace_id == trace);
+        self.visible.lock().unwrap().values().filter(is_meant).cloned().collect()
     }
 
-    pub(crate) fn erase_all(&self) {
-        self.visible.lock().unwrap().clear();
+    /// Hides what an erasure covers; what has come since stays.
+    pub(crate) fn erase(&self, covered: &[Version]) {
+        let is_covered = |version: &Version| covered.iter().any(|erased| erased.place == version.place);
+        self.visible.lock().unwrap().retain(|_, version| !is_covered(version));
     }
 
     pub(crate) fn spans(&self) -> Vec<Span> {

@@ -10,7 +10,7 @@ use spanlake_testkit::{Dice, SeededEntropy};
 use super::bench::{Bench, TENANT};
 use super::faulty::Trouble;
 use super::history::Warehouse;
-use super::model::is_wanted;
+use super::model::{Version, is_wanted};
 use crate::world::{APP, span};
 
 const WINDOW: Duration = Duration::from_secs(300);
@@ -51,32 +51,40 @@ fn some_span(dice: &Dice, step: usize) -> Span {
     }
 }
 
-async fn erase(bench: &Bench, dice: &Dice, seed: u64) {
-    let (scope, trace) = if dice.chance(80) {
-        let trace = TraceId::from_bytes((1 + dice.below(8) as u128).to_be_bytes()).unwrap();
-        (ErasureScope::Traces(APP, [trace].into_iter().collect()), Some(trace))
-    } else {
-        (ErasureScope::App(APP), None)
-    };
+/// An erasure that has been asked for and is not stored yet: runs may come in between.
+struct Pending {
+    scope: ErasureScope,
+    covered: Vec<Version>,
+}
+
+fn some_erasure(bench: &Bench, dice: &Dice) -> Pending {
+    if dice.chance(20) {
+        return Pending { scope: ErasureScope::App(APP), covered: bench.model.covered(None) };
+    }
+    let trace = TraceId::from_bytes((1 + dice.below(8) as u128).to_be_bytes()).unwrap();
+    let scope = ErasureScope::Traces(APP, [trace].into_iter().collect());
+    Pending { scope, covered: bench.model.covered(Some(trace)) }
+}
+
+async fn store(bench: &Bench, dice: &Dice, Pending { scope, covered }: Pending) {
     let mut id = [0; 16];
-    SeededEntropy::new(dice.number() ^ seed).fill(&mut id);
+    SeededEntropy::new(dice.number()).fill(&mut id);
     let erasure = Erasure { id: ErasureId::from_bytes(id), tenant: TENANT, scope, bounds: Vec::new() };
     let new =
         NewErasure { erasure, score_bounds: Vec::new(), subject: Subject::Traces, requested_at: bench.clock.now() };
     bench.catalog.add_erasure(new).await.unwrap();
-    match trace {
-        Some(trace) => bench.model.erase(trace),
-        None => bench.model.erase_all(),
-    }
+    bench.model.erase(&covered);
 }
 
-async fn some_life(bench: &Bench, dice: &Dice, seed: u64, step: usize) {
+async fn some_life(bench: &Bench, dice: &Dice, pending: &mut Option<Pending>, step: usize) {
+    if let Some(stored) = pending.take_if(|_| dice.chance(60)) {
+        store(bench, dice, stored).await;
+    }
+    if pending.is_none() && dice.chance(30) {
+        *pending = Some(some_erasure(bench, dice));
+    }
     for _ in 0..dice.below(12) {
         bench.model.write(1 + u8::try_from(dice.below(2)).unwrap(), some_span(dice, step));
-    }
-    // As the catalog has room for a thousand that are open, few of a story's.
-    if dice.chance(20) {
-        erase(bench, dice, seed).await;
     }
 }
 
@@ -84,9 +92,9 @@ async fn some_life(bench: &Bench, dice: &Dice, seed: u64, step: usize) {
 async fn story(seed: u64, filter: Option<&str>) {
     let (dice, bench) = (Dice::new(seed), Bench::new(700).await);
     let id = bench.ask(&every_five_minutes(filter)).await;
-    let mut warehouse = Warehouse::default();
+    let (mut warehouse, mut pending) = (Warehouse::default(), None);
     for step in 0..40 {
-        some_life(&bench, &dice, seed, step).await;
+        some_life(&bench, &dice, &mut pending, step).await;
         if dice.chance(70) {
             let trouble = [Trouble::Fails, Trouble::DiesBefore, Trouble::DiesAfter][dice.below(3)];
             bench.objects.trouble(dice.below(12), trouble);
@@ -94,7 +102,7 @@ async fn story(seed: u64, filter: Option<&str>) {
         bench.clock.advance(WINDOW);
         // Sometimes life goes on between an attempt and the next.
         if !bench.work().await && dice.chance(50) {
-            some_life(&bench, &dice, seed, step).await;
+            some_life(&bench, &dice, &mut pending, step).await;
         }
         if dice.chance(60) {
             bench.objects.heal();
