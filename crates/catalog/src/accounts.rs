@@ -3,8 +3,12 @@
 use async_trait::async_trait;
 use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, ScopeSet, Table, TenantId, Timestamp};
 
+use crate::audit::{Actor, Audit};
+use crate::changes::Changes;
 use crate::error::Error;
 use crate::people::People;
+use crate::sessions::Sessions;
+use crate::tenancy::Tenancy;
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +99,8 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// About when it was last used.
     pub last_used_at: Option<Timestamp>,
+    /// Who made it; `None` for keys from before that was noted.
+    pub created_by: Option<Actor>,
 }
 
 /// A key to be stored.
@@ -142,7 +148,7 @@ pub struct Account {
 /// Every call may fail as [`Error::Database`]. Adding something to a tenant, app, agent or member that is not there, or is
 /// another tenant's, is [`Error::Changed`]: look first, and take this for the race it then is.
 #[async_trait]
-pub trait Accounts: People {
+pub trait Accounts: People + Sessions + Tenancy + Audit + Changes {
     /// Makes a tenant, its default app and its owner, or nothing.
     ///
     /// # Errors

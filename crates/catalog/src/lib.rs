@@ -27,6 +27,8 @@
 //! ```
 
 mod accounts;
+mod audit;
+mod changes;
 mod config;
 mod erasures;
 mod error;
@@ -34,10 +36,14 @@ mod exports;
 mod files;
 mod jobs;
 mod people;
+mod sessions;
 pub mod sql;
 mod sweeps;
+mod tenancy;
 
 pub use accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
+pub use audit::{Act, Actor, Audit, AuditEntry, AuditHead, CHAIN_START};
+pub use changes::{AccountChanges, CHANGES_KEPT, Changed, Changes};
 pub use config::Config;
 pub use erasures::{
     ERASED_TRACES_MAX, ErasedFile, ErasureProof, Erasures, LISTED_FILES_MAX, NewErasure, OPEN_ERASURES_MAX,
@@ -51,5 +57,7 @@ pub use exports::{
 pub use files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 pub use jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};
 pub use people::{Invite, MemberChange, OPEN_INVITES_MAX, People};
+pub use sessions::{Exchange, PasswordReset, Sessions};
 pub use sql::Catalog;
 pub use sweeps::{Orphan, SweepLease, Sweeps};
+pub use tenancy::{ClosedTenant, Tenancy, UsageDay};

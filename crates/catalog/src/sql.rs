@@ -9,6 +9,8 @@
 //! which is what `Any` carries faithfully; what differs between the two databases is in [`Flavor`] and nowhere else.
 
 mod accounts;
+mod audit;
+mod changes;
 mod commit;
 mod connect;
 mod erasures;
@@ -19,10 +21,15 @@ mod people;
 mod prices;
 mod retention;
 mod row;
+mod sessions;
 mod sweeps;
+mod tenancy;
+
+use std::sync::Arc;
 
 use sqlx::{Any, AnyPool, Transaction};
 
+use crate::audit::Act;
 use crate::config::Config;
 use crate::error::Error;
 
@@ -57,6 +64,8 @@ pub struct Catalog {
     flavor: Flavor,
     read: AnyPool,
     write: AnyPool,
+    /// Whose doings are put on record; `None`: nobody's, as for what we do ourselves.
+    act: Option<Arc<Act>>,
 }
 
 impl Catalog {

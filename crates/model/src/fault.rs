@@ -87,12 +87,25 @@ pub struct Fault {
     pub details: BTreeMap<String, String>,
     /// When trying again has a chance.
     pub retry_after: Option<Duration>,
+    /// The limit that is used up.
+    pub quota: Option<Quota>,
+}
+
+/// A limit, for whoever has used it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// What is counted, as in headers: lower case and hyphens.
+    pub name: &'static str,
+    /// How many there are …
+    pub most: u64,
+    /// … in so long.
+    pub window: Duration,
 }
 
 impl Fault {
     /// A fault with a code and a sentence.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: BTreeMap::new(), retry_after: None }
+        Self { code, message: message.into(), details: BTreeMap::new(), retry_after: None, quota: None }
     }
     /// Names the field at fault.
     #[must_use]
@@ -104,6 +117,12 @@ impl Fault {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+    /// Says which limit is used up.
+    #[must_use]
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quota = Some(quota);
         self
     }
     /// Whose move it is.

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::{Clock, Entropy};
+use crate::time::Timestamp;
 
 /// Text that is not the id it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +42,11 @@ macro_rules! uuid_id {
             /// The id with these bytes, as stored.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
+            }
+            /// When it was made, for an id of [`Self::generate`].
+            pub fn made_at(&self) -> Option<Timestamp> {
+                let (seconds, nanos) = self.0.get_timestamp().filter(|_| self.0.get_version_num() == 7)?.to_unix();
+                Some(Timestamp::from_secs(i64::try_from(seconds).ok()?).plus(Duration::from_nanos(nanos.into())))
             }
             /// The sixteen bytes, most significant first.
             pub const fn as_bytes(&self) -> &[u8; 16] {

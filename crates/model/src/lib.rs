@@ -37,7 +37,7 @@ mod time;
 pub use caller::{Caller, Principal, Role, Scope, ScopeSet};
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use erasure::{Erasure, ErasureScope, RowPlace, TraceSet};
-pub use fault::{Code, Fault, Kind as FaultKind};
+pub use fault::{Code, Fault, Kind as FaultKind, Quota};
 pub use filter::{
     CONDITIONS_MAX, Condition, Field, Filter, FilterError, Holds, KNOWN, Known, Number, Operator, Position, SpanFilter,
     Test, VALUE_CHARS_MAX, VALUES_MAX,

@@ -18,6 +18,9 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Requests, Self::Spans, Self::Bytes, Self::Exports];
+
     /// In messages, metrics and Redis keys.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,6 +44,8 @@ pub struct Limits {
     pub bytes_per_second: u64,
     /// Exports in any sixty minutes.
     pub exports_per_hour: u32,
+    /// Spans and log records that are stored in a calendar month, UTC; `None`: as many as they like.
+    pub spans_per_month: Option<u64>,
 }
 
 impl Default for Limits {
@@ -50,6 +55,7 @@ impl Default for Limits {
             spans_per_second: 200_000,
             bytes_per_second: 512 << 20,
             exports_per_hour: 10,
+            spans_per_month: None,
         }
     }
 }
@@ -60,6 +66,10 @@ impl Default for Limits {
 pub struct Exhausted {
     /// Which one.
     pub limit: Limit,
+    /// How much there is of it in `window`.
+    pub most: u64,
+    /// Over which it is counted.
+    pub window: Duration,
     /// When the same request would pass.
     pub retry_after: Duration,
 }

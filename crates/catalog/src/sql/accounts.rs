@@ -1,14 +1,18 @@
 //! Tenants, apps, agents, members, keys, refresh tokens.
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, Table, TenantId, Timestamp};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, Executor, query};
+use sqlx::{Any, AnyConnection, Executor, query};
 
+use super::audit::Note;
+use super::changes::announce;
 use super::row::{Columns as _, maybe_stored, refused, stored};
 use super::{Catalog, prices, retention};
 use crate::accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
+use crate::changes::Changed;
 use crate::error::Error;
 
 // Named one by one and never `*`: a column that a later version adds must not change what a prepared statement answers.
@@ -16,9 +20,10 @@ macro_rules! tenant_columns {
     () => {
         "tenants.id AS tenant_id, tenants.name AS tenant_name, tenants.default_app_id, tenants.requests_per_second, \
          tenants.spans_per_second, tenants.bytes_per_second, tenants.exports_per_hour, \
-         tenants.created_at AS tenant_created_at"
+         tenants.spans_per_month, tenants.created_at AS tenant_created_at"
     };
 }
+pub(super) use tenant_columns;
 macro_rules! member_columns {
     () => {
         "members.id AS member_id, members.tenant_id, members.email, members.password_hash, members.role, \
@@ -45,9 +50,15 @@ macro_rules! living_agent {
 macro_rules! key_columns {
     () => {
         "id, tenant_id, app_id, agent_id, name, hash, pepper_version, last4, scopes, created_at, expires_at, revoked_at, \
-         last_used_at"
+         last_used_at, created_by"
     };
 }
+macro_rules! refresh_token_columns {
+    () => {
+        "hash, family, tenant_id, member_id, expires_at, used_at"
+    };
+}
+pub(super) use refresh_token_columns;
 
 #[async_trait]
 impl Accounts for Catalog {
@@ -58,6 +69,9 @@ impl Accounts for Catalog {
         insert_tenant(&account.tenant)?.execute(&mut *transaction).await.map_err(refused(taken))?;
         insert_app(&account.app).execute(&mut *transaction).await.map_err(refused(taken))?;
         insert_member(&account.owner).execute(&mut *transaction).await.map_err(refused(taken))?;
+        let after = json!({"name": account.tenant.name, "owner": account.owner.email});
+        let tenant = account.tenant.id;
+        self.note(&mut transaction, tenant, Note::new("tenant.created", tenant).after(after)).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -73,7 +87,14 @@ impl Accounts for Catalog {
     }
 
     async fn keep_days(&self, tenant: TenantId, table: Table, days: Option<u32>) -> Result<(), Error> {
-        retention::set(&self.write, tenant, table, days).await
+        let mut transaction = self.begin_write().await?;
+        let before = retention::kept_days(&mut transaction, tenant, table).await?;
+        retention::set(&mut transaction, tenant, table, days).await?;
+        let said = |days: Option<u32>| json!({"table": table.as_str(), "days": days});
+        let note = Note::new("retention.set", tenant).before(said(before)).after(said(days));
+        self.note(&mut transaction, tenant, note).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn own_prices(&self, tenant: TenantId) -> Result<Option<String>, Error> {
@@ -81,7 +102,12 @@ impl Accounts for Catalog {
     }
 
     async fn set_own_prices(&self, tenant: TenantId, prices: &str) -> Result<(), Error> {
-        prices::set_own(&self.write, tenant, prices).await
+        let mut transaction = self.begin_write().await?;
+        prices::set_own(&mut transaction, tenant, prices).await?;
+        let after = json!({"bytes": prices.len()});
+        self.note(&mut transaction, tenant, Note::new("prices.set", tenant).after(after)).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error> {
@@ -103,7 +129,11 @@ impl Accounts for Catalog {
     }
 
     async fn add_app(&self, app: App) -> Result<(), Error> {
-        insert_app(&app).execute(&self.write).await.map_err(refused("an app of this name"))?;
+        let mut transaction = self.begin_write().await?;
+        insert_app(&app).execute(&mut *transaction).await.map_err(refused("an app of this name"))?;
+        let note = Note::new("app.created", app.id).after(json!({"name": app.name}));
+        self.note(&mut transaction, app.tenant, note).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -131,12 +161,22 @@ impl Accounts for Catalog {
             app_columns!()
         ));
         let renamed = renamed.bind(name).bind(tenant.to_string()).bind(app.to_string());
-        let row = renamed.fetch_optional(&self.write).await.map_err(refused("an app of this name"))?;
-        row.as_ref().map(read_app).transpose()
+        let mut transaction = self.begin_write().await?;
+        let before =
+            name_of(&mut transaction, "SELECT name FROM apps WHERE tenant_id = $1 AND id = $2", tenant, app).await?;
+        let row = renamed.fetch_optional(&mut *transaction).await.map_err(refused("an app of this name"))?;
+        let Some(renamed) = row.as_ref().map(read_app).transpose()? else { return Ok(None) };
+        let note = Note::new("app.renamed", app).before(before).after(json!({"name": name}));
+        self.note(&mut transaction, tenant, note).await?;
+        transaction.commit().await?;
+        Ok(Some(renamed))
     }
 
     async fn delete_app(&self, tenant: TenantId, app: AppId, at: Timestamp) -> Result<Option<Vec<KeyId>>, Error> {
         let mut transaction = self.begin_write().await?;
+        let (tenant_id, app_id) = (tenant, app);
+        let before =
+            name_of(&mut transaction, "SELECT name FROM apps WHERE tenant_id = $1 AND id = $2", tenant, app).await?;
         let (tenant, app) = (tenant.to_string(), app.to_string());
         let deleted = query(
             "UPDATE apps SET deleted_at = $1, name = id WHERE tenant_id = $2 AND id = $3 AND deleted_at IS NULL \
@@ -158,20 +198,28 @@ impl Accounts for Catalog {
             "UPDATE api_keys SET revoked_at = $1 WHERE tenant_id = $2 AND app_id = $3 AND revoked_at IS NULL RETURNING id",
         );
         let keys = all(revoked.bind(at.as_nanos()).bind(&tenant).bind(&app), &mut *transaction, read_key_id).await?;
+        let changed: Vec<_> = keys.iter().copied().map(Changed::Key).chain([Changed::App(tenant_id, app_id)]).collect();
+        announce(&mut transaction, tenant_id, &changed).await?;
+        let note = Note::new("app.deleted", app_id).before(before).after(json!({"revoked_keys": listed(&keys)}));
+        self.note(&mut transaction, tenant_id, note).await?;
         transaction.commit().await?;
         Ok(Some(keys))
     }
 
     async fn add_agent(&self, agent: Agent) -> Result<(), Error> {
+        let mut transaction = self.begin_write().await?;
         query("INSERT INTO agents (id, tenant_id, app_id, name, created_at) VALUES ($1, $2, $3, $4, $5)")
             .bind(agent.id.to_string())
             .bind(agent.tenant.to_string())
             .bind(agent.app.to_string())
-            .bind(agent.name)
+            .bind(&agent.name)
             .bind(agent.created_at.as_nanos())
-            .execute(&self.write)
+            .execute(&mut *transaction)
             .await
             .map_err(refused("an agent of this name"))?;
+        let after = json!({"name": agent.name, "app_id": agent.app.to_string()});
+        self.note(&mut transaction, agent.tenant, Note::new("agent.created", agent.id).after(after)).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -204,12 +252,24 @@ impl Accounts for Catalog {
             agent_columns!()
         ));
         let renamed = renamed.bind(name).bind(tenant.to_string()).bind(agent.to_string());
-        let row = renamed.fetch_optional(&self.write).await.map_err(refused("an agent of this name"))?;
-        row.as_ref().map(read_agent).transpose()
+        let mut transaction = self.begin_write().await?;
+        let before =
+            name_of(&mut transaction, "SELECT name FROM agents WHERE tenant_id = $1 AND id = $2", tenant, agent)
+                .await?;
+        let row = renamed.fetch_optional(&mut *transaction).await.map_err(refused("an agent of this name"))?;
+        let Some(renamed) = row.as_ref().map(read_agent).transpose()? else { return Ok(None) };
+        let note = Note::new("agent.renamed", agent).before(before).after(json!({"name": name}));
+        self.note(&mut transaction, tenant, note).await?;
+        transaction.commit().await?;
+        Ok(Some(renamed))
     }
 
     async fn delete_agent(&self, tenant: TenantId, agent: AgentId, at: Timestamp) -> Result<Option<Vec<KeyId>>, Error> {
         let mut transaction = self.begin_write().await?;
+        let (tenant_id, agent_id) = (tenant, agent);
+        let before =
+            name_of(&mut transaction, "SELECT name FROM agents WHERE tenant_id = $1 AND id = $2", tenant, agent)
+                .await?;
         let (tenant, agent) = (tenant.to_string(), agent.to_string());
         let deleted = query(
             "UPDATE agents SET deleted_at = $1, name = id WHERE tenant_id = $2 AND id = $3 AND deleted_at IS NULL",
@@ -222,12 +282,21 @@ impl Accounts for Catalog {
             "UPDATE api_keys SET revoked_at = $1 WHERE tenant_id = $2 AND agent_id = $3 AND revoked_at IS NULL RETURNING id",
         );
         let keys = all(revoked.bind(at.as_nanos()).bind(&tenant).bind(&agent), &mut *transaction, read_key_id).await?;
+        let changed: Vec<_> =
+            keys.iter().copied().map(Changed::Key).chain([Changed::Agent(tenant_id, agent_id)]).collect();
+        announce(&mut transaction, tenant_id, &changed).await?;
+        let note = Note::new("agent.deleted", agent_id).before(before).after(json!({"revoked_keys": listed(&keys)}));
+        self.note(&mut transaction, tenant_id, note).await?;
         transaction.commit().await?;
         Ok(Some(keys))
     }
 
     async fn add_key(&self, key: NewKey) -> Result<(), Error> {
-        insert_key(key).execute(&self.write).await.map_err(refused("a key of this id"))?;
+        let mut transaction = self.begin_write().await?;
+        let (tenant, note) = (key.tenant, Note::new("api_key.created", key.id).after(shown(&key)));
+        insert_key(key).execute(&mut *transaction).await.map_err(refused("a key of this id"))?;
+        self.note(&mut transaction, tenant, note).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -249,14 +318,17 @@ impl Accounts for Catalog {
     }
 
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, at: Timestamp) -> Result<bool, Error> {
-        let revoked =
-            query("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE tenant_id = $2 AND id = $3")
-                .bind(at.as_nanos())
-                .bind(tenant.to_string())
-                .bind(key.to_string())
-                .execute(&self.write)
-                .await?;
-        Ok(revoked.rows_affected() > 0)
+        let mut transaction = self.begin_write().await?;
+        let revoked = query(concat!(
+            "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE tenant_id = $2 AND id = $3 RETURNING ",
+            key_columns!()
+        ));
+        let revoked = revoked.bind(at.as_nanos()).bind(tenant.to_string()).bind(key.to_string());
+        let Some(revoked) = one(revoked, &mut *transaction, read_api_key).await? else { return Ok(false) };
+        announce(&mut transaction, tenant, &[Changed::Key(key)]).await?;
+        self.note(&mut transaction, tenant, Note::new("api_key.revoked", key).before(shown(&revoked))).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn rotate_key(&self, old: KeyId, end: Timestamp, successor: NewKey, now: Timestamp) -> Result<bool, Error> {
@@ -275,7 +347,15 @@ impl Accounts for Catalog {
         if ended.rows_affected() == 0 {
             return Ok(false);
         }
+        let tenant = successor.tenant;
+        let note = Note::new("api_key.rotated", old)
+            .before(json!({"expires_at": end.to_string()}))
+            .after(json!({"successor": shown(&successor)}));
         insert_key(successor).execute(&mut *transaction).await.map_err(refused("a key of this id"))?;
+        if end <= now {
+            announce(&mut transaction, tenant, &[Changed::Key(old)]).await?;
+        }
+        self.note(&mut transaction, tenant, note).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -290,19 +370,11 @@ impl Accounts for Catalog {
     }
 
     async fn add_refresh_token(&self, token: RefreshToken) -> Result<(), Error> {
-        query(
-            "INSERT INTO refresh_tokens (hash, family, tenant_id, member_id, expires_at, used_at) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(hex::encode(token.hash))
-        .bind(token.family)
-        .bind(token.tenant.to_string())
-        .bind(token.member.to_string())
-        .bind(token.expires_at.as_nanos())
-        .bind(maybe_stored(token.used_at))
-        .execute(&self.write)
-        .await
-        .map_err(refused("this refresh token"))?;
+        let (tenant, member) = (token.tenant, token.member);
+        let mut transaction = self.begin_write().await?;
+        insert_refresh_token(token, None).execute(&mut *transaction).await.map_err(refused("this refresh token"))?;
+        self.note(&mut transaction, tenant, Note::new("session.began", member)).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -315,8 +387,7 @@ impl Accounts for Catalog {
             .bind(&hash)
             .execute(&mut *transaction)
             .await?;
-        let found =
-            query("SELECT hash, family, tenant_id, member_id, expires_at, used_at FROM refresh_tokens WHERE hash = $1");
+        let found = query(concat!("SELECT ", refresh_token_columns!(), " FROM refresh_tokens WHERE hash = $1"));
         let token = one(found.bind(&hash), &mut *transaction, read_refresh_token).await?;
         transaction.commit().await?;
         let first = marked.rows_affected() > 0;
@@ -329,7 +400,7 @@ impl Accounts for Catalog {
     }
 }
 
-type Statement<'q> = Query<'q, Any, AnyArguments>;
+pub(super) type Statement<'q> = Query<'q, Any, AnyArguments>;
 
 pub(super) async fn one<T>(
     statement: Statement<'_>,
@@ -350,7 +421,7 @@ pub(super) async fn all<T>(
 fn insert_tenant(tenant: &Tenant) -> Result<Statement<'static>, Error> {
     let insert = query(
         "INSERT INTO tenants (id, name, default_app_id, requests_per_second, spans_per_second, bytes_per_second, \
-         exports_per_hour, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         exports_per_hour, created_at, spans_per_month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     );
     Ok(insert
         .bind(tenant.id.to_string())
@@ -360,7 +431,8 @@ fn insert_tenant(tenant: &Tenant) -> Result<Statement<'static>, Error> {
         .bind(i64::from(tenant.limits.spans_per_second))
         .bind(stored(tenant.limits.bytes_per_second)?)
         .bind(i64::from(tenant.limits.exports_per_hour))
-        .bind(tenant.created_at.as_nanos()))
+        .bind(tenant.created_at.as_nanos())
+        .bind(tenant.limits.spans_per_month.map(stored).transpose()?))
 }
 
 fn insert_app(app: &App) -> Statement<'static> {
@@ -375,7 +447,7 @@ fn insert_key(key: NewKey) -> Statement<'static> {
     let insert = query(concat!(
         "INSERT INTO api_keys (",
         key_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     ));
     insert
         .bind(key.id.to_string())
@@ -391,6 +463,50 @@ fn insert_key(key: NewKey) -> Statement<'static> {
         .bind(maybe_stored(key.expires_at))
         .bind(maybe_stored(key.revoked_at))
         .bind(maybe_stored(key.last_used_at))
+        .bind(key.created_by.map(|actor| actor.to_string()))
+}
+
+pub(super) fn insert_refresh_token(token: RefreshToken, replaces: Option<String>) -> Statement<'static> {
+    let insert = query(concat!(
+        "INSERT INTO refresh_tokens (",
+        refresh_token_columns!(),
+        ", replaces) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    ));
+    insert
+        .bind(hex::encode(token.hash))
+        .bind(token.family)
+        .bind(token.tenant.to_string())
+        .bind(token.member.to_string())
+        .bind(token.expires_at.as_nanos())
+        .bind(maybe_stored(token.used_at))
+        .bind(replaces)
+}
+
+/// A key as the record shows it.
+fn shown(key: &ApiKey) -> Value {
+    json!({
+        "name": key.name,
+        "scopes": key.scopes.to_string(),
+        "app_id": key.app.map(|app| app.to_string()),
+        "agent_id": key.agent.map(|agent| agent.to_string()),
+        "expires_at": key.expires_at.map(|at| at.to_string()),
+    })
+}
+
+fn listed(keys: &[KeyId]) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
+}
+
+/// What an app or agent is called now, for the record.
+async fn name_of(
+    connection: &mut AnyConnection,
+    statement: &'static str,
+    tenant: TenantId,
+    id: impl ToString,
+) -> Result<Value, Error> {
+    let found = query(statement).bind(tenant.to_string()).bind(id.to_string());
+    let name = one(found, connection, |row| row.text("name")).await?;
+    Ok(json!({"name": name}))
 }
 
 pub(super) fn insert_member(member: &Member) -> Statement<'static> {
@@ -403,7 +519,7 @@ pub(super) fn insert_member(member: &Member) -> Statement<'static> {
         .bind(member.created_at.as_nanos())
 }
 
-fn read_tenant(row: &AnyRow) -> Result<Tenant, Error> {
+pub(super) fn read_tenant(row: &AnyRow) -> Result<Tenant, Error> {
     Ok(Tenant {
         id: row.parsed("tenant_id")?,
         name: row.text("tenant_name")?,
@@ -413,6 +529,7 @@ fn read_tenant(row: &AnyRow) -> Result<Tenant, Error> {
             spans_per_second: row.number("spans_per_second")?,
             bytes_per_second: row.number("bytes_per_second")?,
             exports_per_hour: row.number("exports_per_hour")?,
+            spans_per_month: row.maybe_number("spans_per_month")?,
         },
         created_at: row.time("tenant_created_at")?,
     })
@@ -463,14 +580,15 @@ fn read_api_key(row: &AnyRow) -> Result<ApiKey, Error> {
         expires_at: row.maybe_time("expires_at")?,
         revoked_at: row.maybe_time("revoked_at")?,
         last_used_at: row.maybe_time("last_used_at")?,
+        created_by: row.maybe_parsed("created_by")?,
     })
 }
 
-fn read_key_id(row: &AnyRow) -> Result<KeyId, Error> {
+pub(super) fn read_key_id(row: &AnyRow) -> Result<KeyId, Error> {
     row.parsed("id")
 }
 
-fn read_refresh_token(row: &AnyRow) -> Result<RefreshToken, Error> {
+pub(super) fn read_refresh_token(row: &AnyRow) -> Result<RefreshToken, Error> {
     Ok(RefreshToken {
         hash: row.bytes("hash")?,
         family: row.text("family")?,

@@ -9,6 +9,7 @@ use spanlake_model::{Day, Table, TenantId};
 use sqlx::{AnyConnection, query};
 
 use super::row::{Columns as _, refused, stored, write_keys};
+use super::tenancy;
 use crate::error::Error;
 use crate::files::{Commit, DataFile, Replacement, WriterLease};
 
@@ -26,6 +27,7 @@ pub(super) async fn commit(connection: &mut AnyConnection, commit: &Commit) -> R
     for file in &commit.files {
         insert(connection, file, version).await?;
     }
+    tenancy::count(connection, &commit.files).await?;
     move_watermark(connection, commit).await?;
     Ok(Some(version))
 }

@@ -48,13 +48,13 @@ async fn open_sqlite(path: &str, connections_max: u32) -> Result<Catalog, Error>
     // One writer, because SQLite lets in one at a time: in our queue they wait in order, in its they poll.
     let write = pool(1, &[SQLITE_SESSION]).connect(&url).await?;
     let read = pool(connections_max, &[SQLITE_SESSION, SQLITE_READS_ONLY]).connect(&url).await?;
-    Ok(Catalog { flavor: Flavor::Sqlite, read, write })
+    Ok(Catalog { flavor: Flavor::Sqlite, read, write, act: None })
 }
 
 async fn open_postgres(url: &str, connections_max: u32) -> Result<Catalog, Error> {
     migrate(url, POSTGRES_MIGRATION).await?;
     let pool: AnyPool = pool(connections_max, &[POSTGRES_SESSION]).connect(url).await?;
-    Ok(Catalog { flavor: Flavor::Postgres, read: pool.clone(), write: pool })
+    Ok(Catalog { flavor: Flavor::Postgres, read: pool.clone(), write: pool, act: None })
 }
 
 fn pool(connections_max: u32, session: &'static [&'static str]) -> AnyPoolOptions {

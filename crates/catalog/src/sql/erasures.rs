@@ -72,13 +72,16 @@ impl Erasures for Catalog {
              AND NOT EXISTS (SELECT 1 FROM data_files WHERE data_files.tenant_id = erasures.tenant_id \
              AND data_files.removed_at <= erasures.rewritten_at)",
         );
-        Ok(finished.bind(at.as_nanos()).execute(&self.write).await?.rows_affected())
+        let finished = finished.bind(at.as_nanos()).execute(&self.write).await?.rows_affected();
+        self.finish_closed(at).await?;
+        Ok(finished)
     }
 
     async fn erased_removable(&self, now: Timestamp, lingering: Duration, most: u32) -> Result<Vec<Removed>, Error> {
         let found = query(
             "SELECT id, tenant_id, path FROM data_files WHERE removed_at <= $1 \
-             AND EXISTS (SELECT 1 FROM erased_files WHERE erased_files.file_id = data_files.id) \
+             AND (EXISTS (SELECT 1 FROM erased_files WHERE erased_files.file_id = data_files.id) \
+             OR EXISTS (SELECT 1 FROM closed_tenants WHERE closed_tenants.tenant_id = data_files.tenant_id)) \
              ORDER BY removed_at, id LIMIT $2",
         );
         let rows = found.bind(now.minus(lingering).as_nanos()).bind(i64::from(most)).fetch_all(&self.read).await?;

@@ -1,14 +1,19 @@
 //! Members and invitations.
 
 use async_trait::async_trait;
+use serde_json::json;
 use spanlake_model::{InviteId, MemberId, Role, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{Any, Transaction, query};
 
 use super::Catalog;
 use super::accounts::{all, insert_member, member_columns, one, read_member};
+use super::audit::Note;
+use super::changes::announce;
 use super::row::{Columns as _, refused, stored};
+use super::sessions::end_sessions;
 use crate::accounts::Member;
+use crate::changes::Changed;
 use crate::error::Error;
 use crate::people::{Invite, MemberChange, OPEN_INVITES_MAX, People};
 
@@ -52,6 +57,10 @@ impl People for Catalog {
             .await
             .map_err(refused("a tenant that this person owns"))?;
         withdraw_all_of(&mut transaction, tenant, member).await?;
+        announce(&mut transaction, tenant, &[Changed::Member(tenant, member)]).await?;
+        let role = |role: Role| json!({"email": found.email, "role": role.as_str()});
+        let note = Note::new("member.role_changed", member).before(role(from)).after(role(to));
+        self.note(&mut transaction, tenant, note).await?;
         transaction.commit().await?;
         Ok(MemberChange::Done(Member { role: to, ..found }))
     }
@@ -66,14 +75,14 @@ impl People for Catalog {
             return Ok(MemberChange::LastOwner);
         }
         withdraw_all_of(&mut transaction, tenant, member).await?;
-        for delete in [
-            "DELETE FROM refresh_tokens WHERE tenant_id = $1 AND member_id = $2",
-            "DELETE FROM members WHERE tenant_id = $1 AND id = $2",
-        ] {
-            // A session that began at this very moment is the race that refuses the delete.
-            let deleted = query(delete).bind(tenant.to_string()).bind(member.to_string());
-            deleted.execute(&mut *transaction).await.map_err(refused("the member"))?;
-        }
+        end_sessions(&mut transaction, tenant, member).await?;
+        // A session that began at this very moment is the race that refuses the delete.
+        let deleted = query("DELETE FROM members WHERE tenant_id = $1 AND id = $2");
+        let deleted = deleted.bind(tenant.to_string()).bind(member.to_string());
+        deleted.execute(&mut *transaction).await.map_err(refused("the member"))?;
+        announce(&mut transaction, tenant, &[Changed::Member(tenant, member)]).await?;
+        let before = json!({"email": found.email, "role": role.as_str()});
+        self.note(&mut transaction, tenant, Note::new("member.removed", member).before(before)).await?;
         transaction.commit().await?;
         Ok(MemberChange::Done(found))
     }
@@ -92,6 +101,8 @@ impl People for Catalog {
         if open.integer("open")? >= stored(OPEN_INVITES_MAX)? {
             return Err(Error::Crowded { what: "invitations", max: OPEN_INVITES_MAX });
         }
+        let after = json!({"email": invite.email, "role": invite.role.as_str()});
+        let (tenant, note) = (invite.tenant, Note::new("invite.created", invite.id).after(after));
         query(concat!("INSERT INTO invites (", invite_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"))
             .bind(invite.id.to_string())
             .bind(invite.tenant.to_string())
@@ -104,6 +115,7 @@ impl People for Catalog {
             .execute(&mut *transaction)
             .await
             .map_err(refused("this invitation"))?;
+        self.note(&mut transaction, tenant, note).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -118,12 +130,17 @@ impl People for Catalog {
     }
 
     async fn withdraw_invite(&self, tenant: TenantId, invite: InviteId) -> Result<bool, Error> {
-        let deleted = query("DELETE FROM invites WHERE tenant_id = $1 AND id = $2 AND accepted_at IS NULL")
-            .bind(tenant.to_string())
-            .bind(invite.to_string())
-            .execute(&self.write)
-            .await?;
-        Ok(deleted.rows_affected() > 0)
+        let mut transaction = self.begin_write().await?;
+        let deleted = query(concat!(
+            "DELETE FROM invites WHERE tenant_id = $1 AND id = $2 AND accepted_at IS NULL RETURNING ",
+            invite_columns!()
+        ));
+        let deleted = deleted.bind(tenant.to_string()).bind(invite.to_string());
+        let Some(withdrawn) = one(deleted, &mut *transaction, read_invite).await? else { return Ok(false) };
+        let before = json!({"email": withdrawn.email, "role": withdrawn.role.as_str()});
+        self.note(&mut transaction, tenant, Note::new("invite.withdrawn", invite).before(before)).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn open_invite(&self, token_hash: &[u8], now: Timestamp) -> Result<Option<Invite>, Error> {
@@ -142,6 +159,7 @@ impl People for Catalog {
         password_hash: &str,
         at: Timestamp,
     ) -> Result<Option<Member>, Error> {
+        let id = invite;
         let mut transaction = self.begin_write().await?;
         // The update holds the row, so of two who race only one gets it.
         let closed = query(concat!(
@@ -159,6 +177,8 @@ impl People for Catalog {
             created_at: at,
         };
         insert_member(&member).execute(&mut *transaction).await.map_err(refused("a member with this email"))?;
+        let after = json!({"email": member.email, "role": member.role.as_str(), "invite": id.to_string()});
+        self.note(&mut transaction, member.tenant, Note::new("member.joined", member.id).after(after)).await?;
         transaction.commit().await?;
         Ok(Some(member))
     }

@@ -1,7 +1,7 @@
 //! Prices of a tenant's own.
 
 use spanlake_model::TenantId;
-use sqlx::{AnyConnection, AnyPool, query};
+use sqlx::{AnyConnection, query};
 
 use super::row::{Columns as _, refused};
 use crate::error::Error;
@@ -11,14 +11,14 @@ pub(super) async fn own(connection: &mut AnyConnection, tenant: TenantId) -> Res
     found.fetch_optional(connection).await?.map(|row| row.text("prices")).transpose()
 }
 
-pub(super) async fn set_own(write: &AnyPool, tenant: TenantId, prices: &str) -> Result<(), Error> {
+pub(super) async fn set_own(connection: &mut AnyConnection, tenant: TenantId, prices: &str) -> Result<(), Error> {
     query(
         "INSERT INTO own_prices (tenant_id, prices) VALUES ($1, $2) \
          ON CONFLICT (tenant_id) DO UPDATE SET prices = excluded.prices",
     )
     .bind(tenant.to_string())
     .bind(prices)
-    .execute(write)
+    .execute(connection)
     .await
     .map_err(refused("prices"))?;
     Ok(())

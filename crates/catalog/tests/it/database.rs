@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use spanlake_catalog::{Catalog, Config};
 use spanlake_model::{Entropy as _, SystemEntropy};
 
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, PgConnection, raw_sql};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, PgConnection, Row as _, query, raw_sql};
 
 /// An empty database of its own, gone when dropped (SQLite) or removed (Postgres; its whole server is private to the run).
 pub(crate) struct Database {
@@ -48,13 +48,43 @@ impl Database {
         Catalog::open(&Config::new(&self.url)).await.unwrap()
     }
 
+    /// How many rows of each table that has this text column hold this value there.
+    pub(crate) async fn rows_with(&self, column: &str, value: &str) -> Vec<(String, u64)> {
+        let mut connection = self.connect().await;
+        let tables = match &self.place {
+            Place::Folder(_) => {
+                "SELECT m.name AS table_name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE c.name = $1"
+            }
+            Place::Server { .. } => {
+                "SELECT CAST(table_name AS TEXT) AS table_name FROM information_schema.columns \
+                 WHERE table_schema = 'public' AND column_name = $1"
+            }
+        };
+        let tables = query(tables).bind(column).fetch_all(&mut connection).await.unwrap();
+        assert!(!tables.is_empty());
+        let mut counted = Vec::new();
+        for table in tables {
+            let table: String = table.get("table_name");
+            let count = format!("SELECT COUNT(*) AS rows_there FROM {table} WHERE {column} = $1");
+            let row = query(AssertSqlSafe(count)).bind(value).fetch_one(&mut connection).await.unwrap();
+            let rows: i64 = row.get("rows_there");
+            counted.push((table, rows.unsigned_abs()));
+        }
+        connection.close().await.unwrap();
+        counted
+    }
+
     /// Runs a statement past the catalog, to bring about what it would never do.
     pub(crate) async fn tamper(&self, sql: &'static str) {
-        sqlx::any::install_default_drivers();
-        let url = self.url.replace(' ', "%20").replace('#', "%23");
-        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        let mut connection = self.connect().await;
         raw_sql(sql).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
+    }
+
+    async fn connect(&self) -> AnyConnection {
+        sqlx::any::install_default_drivers();
+        let url = self.url.replace(' ', "%20").replace('#', "%23");
+        AnyConnection::connect(&url).await.unwrap()
     }
 
     pub(crate) async fn remove(self) {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code; clippy sees it only inside the test functions")]
 
 mod accounts;
+mod audit;
 mod database;
 mod deleted;
 mod erasures;
@@ -13,7 +14,9 @@ mod people;
 mod races;
 mod samples;
 mod schema;
+mod sessions;
 mod sqlite_file;
+mod tenancy;
 
 /// Makes a test of each guarantee for each database. The runtime has several threads: the races are real.
 macro_rules! guarantees {
@@ -127,6 +130,29 @@ guarantees! {
         a_member_who_goes_takes_sessions_and_invitations_along,
         the_last_owner_stays,
         an_owner_of_one_tenant_is_not_made_owner_of_another,
+    }
+    audit {
+        what_is_changed_by_somebody_is_on_record_with_what_was_before,
+        every_kind_of_change_is_on_record_once,
+        what_did_not_happen_is_not_on_record,
+        racing_changes_make_one_chain,
+        a_record_that_was_tampered_with_shows_it,
+    }
+    sessions {
+        a_lost_answer_is_given_again_while_its_token_was_not_used,
+        a_token_whose_successor_is_in_use_is_not_exchanged_again,
+        of_racing_exchanges_one_successor_lives,
+        a_changed_password_ends_sessions_and_links,
+        a_reset_link_works_once_and_in_time_and_the_newest_counts,
+    }
+    tenancy {
+        limits_are_set_and_read_back,
+        rows_are_counted_once_on_the_day_they_were_written,
+        changes_are_heard_of_in_their_order,
+        a_racing_change_is_never_skipped,
+        a_closed_tenant_is_gone_at_once_and_its_files_expire,
+        nothing_is_left_of_a_closed_tenant_in_any_table,
+        whoever_is_removed_takes_their_reset_link_along,
     }
     races {
         racing_sign_ups_make_one_tenant,

@@ -31,7 +31,7 @@ async fn signed_up(catalog: &Catalog, tenant: TenantId, email: &str) -> NewAccou
     account
 }
 
-async fn joined(catalog: &Catalog, email: &str, role: Role) -> Member {
+pub(crate) async fn joined(catalog: &Catalog, email: &str, role: Role) -> Member {
     let invite = invite(TENANT, email, role);
     catalog.invite(invite.clone()).await.unwrap();
     let id = MemberId::from_bytes(bytes());

@@ -63,6 +63,7 @@ pub(crate) fn key(tenant: TenantId) -> ApiKey {
         expires_at: None,
         revoked_at: None,
         last_used_at: None,
+        created_by: None,
     }
 }
 

@@ -1,0 +1,136 @@
+//! Who changed what, and how anyone can see that nobody changed the record.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use spanlake_model::{KeyId, MemberId, Principal, TenantId, Timestamp};
+
+use crate::accounts::Accounts;
+use crate::error::Error;
+
+/// Who did something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A person.
+    Member(MemberId),
+    /// A key.
+    Key(KeyId),
+}
+
+impl From<Principal> for Actor {
+    fn from(principal: Principal) -> Self {
+        match principal {
+            Principal::Member(member, _) => Self::Member(member),
+            Principal::Key(key) => Self::Key(key),
+        }
+    }
+}
+
+/// `member:<id>` or `key:<id>`.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member(member) => write!(f, "member:{member}"),
+            Self::Key(key) => write!(f, "key:{key}"),
+        }
+    }
+}
+
+impl FromStr for Actor {
+    type Err = &'static str;
+    /// Reads what `Display` wrote.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = match text.split_once(':') {
+            Some(("member", id)) => id.parse().ok().map(Self::Member),
+            Some(("key", id)) => id.parse().ok().map(Self::Key),
+            _ => None,
+        };
+        parsed.ok_or("neither a member nor a key")
+    }
+}
+
+/// Somebody's request to change something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Act {
+    /// Who.
+    pub actor: Actor,
+    /// From where, if that is known.
+    pub address: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One change, as it is on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// From 1, without a gap.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// From where, if that is known.
+    pub address: Option<String>,
+    /// What was done, like `api_key.revoked`.
+    pub action: String,
+    /// The id of what it was done to.
+    pub target: String,
+    /// What was so before: a JSON object.
+    pub before: Option<String>,
+    /// What is so after: a JSON object.
+    pub after: Option<String>,
+    /// Over the entry and the hash of the one before.
+    pub hash: [u8; 32],
+}
+
+/// The hash before the first entry.
+pub const CHAIN_START: [u8; 32] = [0; 32];
+
+impl AuditEntry {
+    /// What `hash` must be for an entry of this tenant that follows one with the hash `previous`. Each field is preceded by its
+    /// length, so that no two entries read the same.
+    pub fn chained(&self, tenant: TenantId, previous: &[u8; 32]) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(b"spanlake audit 1");
+        hasher.update(previous);
+        hasher.update(tenant.as_bytes());
+        hasher.update(self.sequence.to_le_bytes());
+        hasher.update(self.at.as_nanos().to_le_bytes());
+        let actor = self.actor.to_string();
+        for field in [Some(&actor), self.address.as_ref(), Some(&self.action), Some(&self.target)] {
+            update(&mut hasher, field);
+        }
+        update(&mut hasher, self.before.as_ref());
+        update(&mut hasher, self.after.as_ref());
+        hasher.finalize().into()
+    }
+}
+
+fn update(hasher: &mut Sha256, field: Option<&String>) {
+    let length = field.map_or(u64::MAX, |text| text.len() as u64);
+    hasher.update(length.to_le_bytes());
+    hasher.update(field.map_or("", |text| text));
+}
+
+/// Where a tenant's chain ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditHead {
+    /// The last entry's sequence; 0 when there is none.
+    pub sequence: u64,
+    /// Its hash.
+    pub hash: [u8; 32],
+}
+
+/// The record of who changed what.
+#[async_trait]
+pub trait Audit: Send + Sync + 'static {
+    /// The same accounts; what is changed through them is put on record as this act's, in the transaction that changes it.
+    fn by(&self, act: Act) -> Arc<dyn Accounts>;
+    /// Entries of the tenant below `before`, newest first, at most `most`.
+    async fn audit_log(&self, tenant: TenantId, before: u64, most: u32) -> Result<Vec<AuditEntry>, Error>;
+    /// Where the tenant's chain ends.
+    async fn audit_head(&self, tenant: TenantId) -> Result<AuditHead, Error>;
+}

@@ -1,0 +1,55 @@
+//! What keeps a person in, and what lets them in again: refresh tokens, passwords, links to reset one.
+
+use async_trait::async_trait;
+use spanlake_model::{MemberId, TenantId, Timestamp};
+
+use crate::accounts::{Member, RefreshToken};
+use crate::error::Error;
+
+/// What came of exchanging a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// Its successor is stored.
+    Done,
+    /// It was exchanged before, and its successor is in use or the time of grace is over.
+    Reused,
+    /// It is no refresh token, or not any more.
+    Unknown,
+}
+
+/// A link that lets a member set a new password, without its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordReset {
+    /// Whose tenant.
+    pub tenant: TenantId,
+    /// Who.
+    pub member: MemberId,
+    /// SHA-256 of the token.
+    pub token_hash: Vec<u8>,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// Refresh tokens and passwords. Only auth uses it.
+#[async_trait]
+pub trait Sessions: Send + Sync + 'static {
+    /// The refresh token with this hash.
+    async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshToken>, Error>;
+    /// Marks the token `hash` used at `at` and stores its successor, of the same family. One that was used, but not before `grace_from`,
+    /// is exchanged once more if its successor has not been used: the answer was lost, and that successor goes.
+    async fn exchange_refresh_token(
+        &self,
+        hash: &[u8],
+        successor: RefreshToken,
+        at: Timestamp,
+        grace_from: Timestamp,
+    ) -> Result<Exchange, Error>;
+    /// Sets a member's password, if it still is `from`, and ends their sessions and links: all or nothing. `false` when it is not.
+    async fn change_password(&self, tenant: TenantId, member: MemberId, from: &str, to: &str) -> Result<bool, Error>;
+    /// Stores a link; one that the member had before goes.
+    async fn add_password_reset(&self, reset: PasswordReset) -> Result<(), Error>;
+    /// The member whose link has this token, whoever's tenant: who resets a password has no credential.
+    async fn password_reset(&self, token_hash: &[u8], now: Timestamp) -> Result<Option<Member>, Error>;
+    /// Uses a link up: sets the password of its member and ends their sessions, all or nothing. `None` when it is not open at `at`.
+    async fn reset_password(&self, token_hash: &[u8], password: &str, at: Timestamp) -> Result<Option<Member>, Error>;
+}

@@ -1,0 +1,135 @@
+//! Refresh tokens that are exchanged, passwords that change.
+
+use async_trait::async_trait;
+use spanlake_model::{MemberId, TenantId, Timestamp};
+use sqlx::{AnyConnection, query};
+
+use super::Catalog;
+use super::accounts::{
+    insert_refresh_token, member_columns, one, read_member, read_refresh_token, refresh_token_columns,
+};
+use super::audit::Note;
+use super::row::{Columns as _, refused};
+use crate::accounts::{Member, RefreshToken};
+use crate::error::Error;
+use crate::sessions::{Exchange, PasswordReset, Sessions};
+
+#[async_trait]
+impl Sessions for Catalog {
+    async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshToken>, Error> {
+        let found = query(concat!("SELECT ", refresh_token_columns!(), " FROM refresh_tokens WHERE hash = $1"));
+        one(found.bind(hex::encode(hash)), &self.read, read_refresh_token).await
+    }
+
+    async fn exchange_refresh_token(
+        &self,
+        hash: &[u8],
+        successor: RefreshToken,
+        at: Timestamp,
+        grace_from: Timestamp,
+    ) -> Result<Exchange, Error> {
+        let hash = hex::encode(hash);
+        let mut transaction = self.begin_write().await?;
+        // The update changes nothing and holds the row, so those who race come one after the other.
+        let held =
+            query("UPDATE refresh_tokens SET used_at = used_at WHERE hash = $1 AND family = $2 RETURNING used_at");
+        let held = held.bind(&hash).bind(&successor.family).fetch_optional(&mut *transaction).await?;
+        let Some(held) = held else { return Ok(Exchange::Unknown) };
+        match held.maybe_time("used_at")? {
+            None => {
+                let used = query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2");
+                used.bind(at.as_nanos()).bind(&hash).execute(&mut *transaction).await?;
+            }
+            Some(used_at) if used_at >= grace_from => {
+                let lost = query("DELETE FROM refresh_tokens WHERE replaces = $1 AND used_at IS NULL");
+                if lost.bind(&hash).execute(&mut *transaction).await?.rows_affected() == 0 {
+                    return Ok(Exchange::Reused);
+                }
+            }
+            Some(_) => return Ok(Exchange::Reused),
+        }
+        insert_refresh_token(successor, Some(hash))
+            .execute(&mut *transaction)
+            .await
+            .map_err(refused("this refresh token"))?;
+        transaction.commit().await?;
+        Ok(Exchange::Done)
+    }
+
+    async fn change_password(&self, tenant: TenantId, member: MemberId, from: &str, to: &str) -> Result<bool, Error> {
+        let mut transaction = self.begin_write().await?;
+        let changed =
+            query("UPDATE members SET password_hash = $1 WHERE tenant_id = $2 AND id = $3 AND password_hash = $4");
+        let changed = changed.bind(to).bind(tenant.to_string()).bind(member.to_string()).bind(from);
+        if changed.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        end_sessions(&mut transaction, tenant, member).await?;
+        self.note(&mut transaction, tenant, Note::new("password.changed", member)).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn add_password_reset(&self, reset: PasswordReset) -> Result<(), Error> {
+        let mut transaction = self.begin_write().await?;
+        query(
+            "INSERT INTO password_resets (tenant_id, member_id, token_hash, expires_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (tenant_id, member_id) DO UPDATE SET token_hash = excluded.token_hash, expires_at = excluded.expires_at",
+        )
+        .bind(reset.tenant.to_string())
+        .bind(reset.member.to_string())
+        .bind(hex::encode(reset.token_hash))
+        .bind(reset.expires_at.as_nanos())
+        .execute(&mut *transaction)
+        .await
+        .map_err(refused("this link"))?;
+        self.note(&mut transaction, reset.tenant, Note::new("password_reset.created", reset.member)).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn password_reset(&self, token_hash: &[u8], now: Timestamp) -> Result<Option<Member>, Error> {
+        let found = query(concat!(
+            "SELECT ",
+            member_columns!(),
+            " FROM members JOIN password_resets ON password_resets.tenant_id = members.tenant_id \
+             AND password_resets.member_id = members.id WHERE token_hash = $1 AND expires_at > $2"
+        ));
+        one(found.bind(hex::encode(token_hash)).bind(now.as_nanos()), &self.read, read_member).await
+    }
+
+    async fn reset_password(&self, token_hash: &[u8], password: &str, at: Timestamp) -> Result<Option<Member>, Error> {
+        let mut transaction = self.begin_write().await?;
+        // Of two who race, one deletes it.
+        let used = query(
+            "DELETE FROM password_resets WHERE token_hash = $1 AND expires_at > $2 RETURNING tenant_id, member_id",
+        );
+        let used = used.bind(hex::encode(token_hash)).bind(at.as_nanos()).fetch_optional(&mut *transaction).await?;
+        let Some(used) = used else { return Ok(None) };
+        let set = query(concat!(
+            "UPDATE members SET password_hash = $1 WHERE tenant_id = $2 AND id = $3 RETURNING ",
+            member_columns!()
+        ));
+        let set = set.bind(password).bind(used.text("tenant_id")?).bind(used.text("member_id")?);
+        let Some(member) = one(set, &mut *transaction, read_member).await? else { return Ok(None) };
+        end_sessions(&mut transaction, member.tenant, member.id).await?;
+        self.note(&mut transaction, member.tenant, Note::new("password.reset", member.id)).await?;
+        transaction.commit().await?;
+        Ok(Some(member))
+    }
+}
+
+/// Whoever knows what was true before must not get in any more.
+pub(super) async fn end_sessions(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    member: MemberId,
+) -> Result<(), Error> {
+    for delete in [
+        "DELETE FROM refresh_tokens WHERE tenant_id = $1 AND member_id = $2",
+        "DELETE FROM password_resets WHERE tenant_id = $1 AND member_id = $2",
+    ] {
+        query(delete).bind(tenant.to_string()).bind(member.to_string()).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
