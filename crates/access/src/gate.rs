@@ -8,6 +8,7 @@
 //! ```
 
 mod app;
+mod follow;
 mod remember;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,8 @@ use moka::future::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use spanlake_model::{
-    AgentId, AppId, Caller, Clock, Code, Fault, FaultKind, KeyId, Limit, MemberId, Principal, Role, Scope, ScopeSet,
-    TenantId,
+    AgentId, AppId, Caller, Clock, Code, Day, Fault, FaultKind, KeyId, Limit, MemberId, Principal, Quota, Role, Scope,
+    ScopeSet, TenantId, Timestamp,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 
@@ -137,7 +138,21 @@ impl Gate {
     /// `service_unavailable` when nobody can count.
     pub async fn take(&self, caller: &Caller, costs: &[(Limit, u64)]) -> Result<(), Fault> {
         let tenant = self.tenant(caller.tenant()).await?;
+        self.within_month(&tenant, costs)?;
         self.0.limiter.take(caller.tenant(), &tenant.limits, costs).await.map_err(Fault::from)
+    }
+    /// Auth says what is left every ten seconds, and counts what has reached a data file: the month's limit is passed by what comes
+    /// in meanwhile.
+    fn within_month(&self, tenant: &TenantInfo, costs: &[(Limit, u64)]) -> Result<(), Fault> {
+        let asked: u64 = costs.iter().filter(|(limit, _)| *limit == Limit::Spans).map(|(_, cost)| cost).sum();
+        let Some(most) = tenant.limits.spans_per_month.filter(|_| tenant.spans_left.is_some_and(|left| asked > left))
+        else {
+            return Ok(());
+        };
+        let wait = until_next_month(self.0.clock.now());
+        let message = format!("This account's {most} spans of this month are used up; it goes on next month, UTC.");
+        let quota = Quota { name: "spans-per-month", most, window: MONTH };
+        Err(Fault::new(Code::RateLimited, message).retry_after(wait).quota(quota))
     }
     /// Passes when the app is the caller's tenant's.
     ///
@@ -176,6 +191,26 @@ impl Gate {
     pub async fn forget_app(&self, tenant: TenantId, app: AppId) {
         self.0.apps.forget((tenant, app)).await;
     }
+    /// Asks anew what this tenant may use, and whether there is one. For whoever changed that, after the commit.
+    pub async fn forget_tenant(&self, tenant: TenantId) {
+        self.0.tenants.forget(tenant).await;
+    }
+
+    /// Lets nobody of the caller's tenant in any more, and forgets what it used. For whoever deleted it, after the commit and after
+    /// each of its keys was revoked here.
+    ///
+    /// Counters that cannot be reached now end by themselves within the hour.
+    pub async fn forget_closed(&self, caller: &Caller) {
+        let tenant = caller.tenant();
+        self.forget_tenant(tenant).await;
+        if let Principal::Member(member, _) = caller.principal() {
+            self.forget_member(tenant, member).await;
+        }
+        if let Err(error) = self.0.limiter.forget(tenant).await {
+            tracing::warn!(error = %error, tenant.id = %tenant, "the counters of a deleted tenant are left to end by themselves");
+        }
+    }
+
     /// Asks anew whether the tenant has this agent. As [`Self::forget_app`].
     pub async fn forget_agent(&self, tenant: TenantId, agent: AgentId) {
         self.0.agents.forget((tenant, agent)).await;
@@ -258,6 +293,16 @@ impl Gate {
             _ => fault,
         })
     }
+}
+
+/// The longest month, as the window of a limit.
+const MONTH: Duration = Duration::from_secs(31 * 86_400);
+
+/// How long until the next month begins, UTC; days are tried one by one, since months have no one length.
+fn until_next_month(now: Timestamp) -> Duration {
+    let month = |at: Timestamp| at.to_string().get(..7).map(str::to_owned);
+    let days = (1..=31).map(|day| Day(Day::of(now).0 + day).start());
+    days.into_iter().find(|day| month(*day) != month(now)).map_or(MONTH, |first| first.since(now))
 }
 
 /// What is said of a key that is unknown, revoked, expired or wrong: always the same.

@@ -13,7 +13,7 @@
 //! - What auth said is believed for ten seconds at most, however often it is used; an expired key ends at once.
 //! - A token is verified by Ed25519 with all its claims, whatever its header asks for.
 //! - Secrets print as `***`. Keys are remembered by their hash.
-//! - A limit is taken whole or not at all; when nobody can count, the request is refused and never let through.
+//! - A limit is taken whole or not at all; while the shared count is away, each process gives its share by its own.
 //!
 //! ```
 //! use spanlake_access::key::{self, Kind};
@@ -34,4 +34,4 @@ pub mod secret;
 pub mod token;
 
 pub use gate::{Config, Gate};
-pub use limiter::{LimitError, Limiter, MemoryLimiter, RedisLimiter};
+pub use limiter::{LimitError, Limiter, MemoryLimiter, RedisLimiter, SharedLimiter};

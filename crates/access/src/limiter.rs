@@ -10,14 +10,16 @@
 mod conformance;
 mod memory;
 mod redis;
+mod shared;
 
 pub use memory::MemoryLimiter;
 pub use redis::RedisLimiter;
+pub use shared::SharedLimiter;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use spanlake_model::{Code, Exhausted, Fault, Limit, Limits, TenantId};
+use spanlake_model::{Code, Exhausted, Fault, Limit, Limits, Quota, TenantId};
 
 /// What a bucket holds, in seconds at its rate.
 const BURST_S: u64 = 2;
@@ -60,7 +62,9 @@ impl From<LimitError> for Fault {
                     exhausted.limit.as_str(),
                     wait.as_millis().div_ceil(1_000).max(1)
                 );
-                Self::new(Code::RateLimited, message).retry_after(wait)
+                let Exhausted { limit, most, window, .. } = exhausted;
+                let quota = Quota { name: limit.as_str(), most, window };
+                Self::new(Code::RateLimited, message).retry_after(wait).quota(quota)
             }
             LimitError::TooLarge { limit, cost, most } => Self::new(
                 Code::PayloadTooLarge,
@@ -85,6 +89,12 @@ pub trait Limiter: Send + Sync + 'static {
     /// # Errors
     /// [`LimitError`]; of several limits that are used up, the one that takes longest.
     async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Result<(), LimitError>;
+
+    /// Forgets what a tenant has used: it is gone.
+    ///
+    /// # Errors
+    /// [`LimitError::Unavailable`].
+    async fn forget(&self, tenant: TenantId) -> Result<(), LimitError>;
 }
 
 /// One cost against one rule; what both implementations work on.
@@ -137,6 +147,10 @@ impl Rule {
     }
 }
 
-fn exhausted(limit: Limit, wait_us: u64) -> LimitError {
-    LimitError::Exhausted(Exhausted { limit, retry_after: Duration::from_micros(wait_us) })
+fn exhausted(charge: &Charge, wait_us: u64) -> LimitError {
+    let (most, window) = match charge.rule {
+        Rule::Bucket { rate } => (rate, Duration::from_secs(1)),
+        Rule::Log { most } => (most, EXPORT_WINDOW),
+    };
+    LimitError::Exhausted(Exhausted { limit: charge.limit, most, window, retry_after: Duration::from_micros(wait_us) })
 }

@@ -13,9 +13,6 @@ use sha2::Sha256;
 /// The pepper that new keys are hashed with. Older ones stay derivable for as long as a row names them.
 pub const PEPPER_VERSION: u32 = 1;
 
-/// The signing key that new tokens are signed with.
-pub const SIGNING_VERSION: u32 = 1;
-
 /// Thirty-two bytes at the least.
 const BYTES_MIN: usize = 32;
 

@@ -54,6 +54,32 @@ pub struct TenantInfo {
     pub default_app: AppId,
     /// How much it may use.
     pub limits: Limits,
+    /// Spans that it may still store this month; `None`: any number.
+    pub spans_left: Option<u64>,
+}
+
+/// Something that is not what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// A key was revoked.
+    Key(KeyId),
+    /// A member has another role, or is gone.
+    Member(TenantId, MemberId),
+    /// An app was deleted.
+    App(TenantId, AppId),
+    /// An agent was deleted.
+    Agent(TenantId, AgentId),
+    /// A tenant has other limits, or is gone.
+    Tenant(TenantId),
+}
+
+/// What changed since somebody asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Where to go on from.
+    pub sequence: u64,
+    /// In their order; `None`: everything may have changed.
+    pub changed: Option<Vec<Changed>>,
 }
 
 /// Answers who is who. In a cluster behind gRPC, in standalone the auth service itself.
@@ -86,4 +112,7 @@ pub trait Auth: Send + Sync + 'static {
     /// # Errors
     /// `not_found` when they are no member, or no longer.
     async fn member_role(&self, tenant: TenantId, member: MemberId) -> Result<Role, Fault>;
+
+    /// What changed after this sequence; `None` at the beginning, when nothing is remembered yet.
+    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault>;
 }

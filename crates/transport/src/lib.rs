@@ -34,6 +34,7 @@ pub mod health;
 pub mod layers;
 pub mod listener;
 pub mod openapi;
+pub mod peer;
 pub mod response;
 pub mod shutdown;
 pub mod telemetry;

@@ -22,6 +22,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::peer::Peer;
+
 /// Bounds of one listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -115,8 +117,8 @@ pub async fn serve(
     let tasks = TaskTracker::new();
     let server = connection::Server::new(router, config, shutdown.clone(), cut.clone(), tasks.clone());
     let slots = Arc::new(Semaphore::new(config.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
-    while let Some((slot, stream)) = next(&tcp, &slots, &shutdown).await {
-        let served = server.serve(stream);
+    while let Some((slot, stream, peer)) = next(&tcp, &slots, &shutdown).await {
+        let served = server.serve(stream, Peer(peer.ip()));
         tasks.spawn(async move {
             served.await;
             drop(slot);
@@ -137,11 +139,11 @@ async fn next(
     tcp: &TcpListener,
     slots: &Arc<Semaphore>,
     shutdown: &CancellationToken,
-) -> Option<(tokio::sync::OwnedSemaphorePermit, TcpStream)> {
+) -> Option<(tokio::sync::OwnedSemaphorePermit, TcpStream, SocketAddr)> {
     let slot = shutdown.run_until_cancelled(Arc::clone(slots).acquire_owned()).await?.ok()?;
     loop {
         match shutdown.run_until_cancelled(tcp.accept()).await? {
-            Ok((stream, _peer)) => return Some((slot, stream)),
+            Ok((stream, peer)) => return Some((slot, stream, peer)),
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
                 tracing::error!(error.message = %error, "cannot accept a connection; pausing");

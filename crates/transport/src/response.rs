@@ -7,7 +7,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use spanlake_model::Fault;
+use spanlake_model::{Fault, Quota};
 use utoipa::openapi::{self, RefOr};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
@@ -135,6 +135,22 @@ fn set_retry_after(response: &mut Response, fault: &Fault) {
     if let Some(wait) = spanlake_proto::status::retry_after(fault) {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        if let Some(quota) = &fault.quota {
+            set_quota(response, quota, seconds.max(1));
+        }
+    }
+}
+
+/// The limit that is used up, in the words of draft-ietf-httpapi-ratelimit-headers.
+fn set_quota(response: &mut Response, quota: &Quota, seconds: u64) {
+    let Quota { name, most, window } = quota;
+    for (header, value) in [
+        ("ratelimit-policy", format!("\"{name}\";q={most};w={}", window.as_secs())),
+        ("ratelimit", format!("\"{name}\";r=0;t={seconds}")),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(header, value);
+        }
     }
 }
 

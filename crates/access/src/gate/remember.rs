@@ -112,6 +112,14 @@ where
         self.refused.invalidate(&key).await;
     }
 
+    /// Asks again for everything.
+    pub(super) fn forget_all(&self) {
+        for answers in [&self.known, &self.last] {
+            answers.invalidate_all();
+        }
+        self.refused.invalidate_all();
+    }
+
     fn say_away(&self, now: Timestamp, asked_at: Timestamp) {
         let mut said_at = self.said_at.lock().unwrap_or_else(PoisonError::into_inner);
         if said_at.is_some_and(|said| said <= now && now < said.plus(SAY_AGAIN_AFTER)) {

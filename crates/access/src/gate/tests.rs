@@ -1,3 +1,5 @@
+mod following;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -6,6 +8,8 @@ use async_trait::async_trait;
 use http::Request;
 use spanlake_model::{Limits, SystemEntropy, Timestamp};
 use tokio::sync::Semaphore;
+
+use spanlake_proto::auth::{Changed, Changes};
 
 use super::*;
 use crate::key::{self, Kind};
@@ -40,6 +44,11 @@ struct TestAuth {
     calls: AtomicUsize,
     away: Mutex<bool>,
     door: Semaphore,
+    /// What is left of the month.
+    spans_left: Mutex<Option<u64>>,
+    /// All that changed, and how much of it is not known any more.
+    told: Mutex<Vec<Changed>>,
+    forgotten: AtomicUsize,
 }
 
 impl TestAuth {
@@ -67,7 +76,11 @@ impl Auth for TestAuth {
         if tenant != TENANT {
             return Err(Fault::not_found("tenant"));
         }
-        Ok(TenantInfo { default_app: DEFAULT_APP, limits: Limits { exports_per_hour: 1, ..Limits::default() } })
+        Ok(TenantInfo {
+            default_app: DEFAULT_APP,
+            limits: Limits { exports_per_hour: 1, spans_per_month: Some(1_000), ..Limits::default() },
+            spans_left: *self.spans_left.lock().unwrap(),
+        })
     }
     async fn has_app(&self, tenant: TenantId, app: AppId) -> Result<bool, Fault> {
         self.called().await?;
@@ -81,6 +94,17 @@ impl Auth for TestAuth {
         let role = *self.role.lock().unwrap();
         self.called().await?;
         role.ok_or_else(|| Fault::not_found("member"))
+    }
+    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault> {
+        // Not through the door: what changed is heard of while other answers are on their way.
+        if *self.away.lock().unwrap() {
+            return Err(Fault::unavailable("away"));
+        }
+        let told = self.told.lock().unwrap();
+        let (sequence, forgotten) = (told.len() as u64, self.forgotten.load(Ordering::SeqCst) as u64);
+        let changed =
+            after.filter(|after| *after >= forgotten).and_then(|after| told.get(usize::try_from(after).unwrap()..));
+        Ok(Changes { sequence, changed: changed.map(<[Changed]>::to_vec) })
     }
 }
 
@@ -108,6 +132,9 @@ impl Fixture {
             calls: AtomicUsize::new(0),
             away: Mutex::new(false),
             door: Semaphore::new(1_000),
+            spans_left: Mutex::default(),
+            told: Mutex::default(),
+            forgotten: AtomicUsize::new(0),
         });
         let limiter = Arc::new(MemoryLimiter::new(Arc::clone(&clock) as _, 10));
         let gate = Gate::new(Arc::clone(&auth) as _, limiter, Arc::clone(&clock) as _, config);

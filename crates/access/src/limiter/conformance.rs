@@ -24,6 +24,7 @@ macro_rules! guarantees {
             the_same_limit_named_twice_is_charged_for_both
             a_clock_that_goes_back_neither_blocks_nor_refills
             the_largest_rates_are_counted_exactly
+            what_a_deleted_tenant_used_is_forgotten
         }
     };
 }
@@ -67,7 +68,13 @@ const MS: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn limits() -> Limits {
-    Limits { requests_per_second: 5, spans_per_second: 100, bytes_per_second: 1_000, exports_per_hour: 10 }
+    Limits {
+        requests_per_second: 5,
+        spans_per_second: 100,
+        bytes_per_second: 1_000,
+        exports_per_hour: 10,
+        spans_per_month: None,
+    }
 }
 async fn take(limiter: &Arc<dyn Limiter>, limit: Limit, cost: u64) -> Result<(), LimitError> {
     take_of(limiter, &limits(), limit, cost).await
@@ -200,4 +207,15 @@ pub(super) async fn the_largest_rates_are_counted_exactly(limiter: Arc<dyn Limit
     hands.advance(Duration::from_secs(1));
     bytes(most / 2).await.unwrap();
     assert!(bytes(1).await.is_err());
+}
+
+pub(super) async fn what_a_deleted_tenant_used_is_forgotten(limiter: Arc<dyn Limiter>, _: &Hands) {
+    for tenant in [tenant(1), tenant(2)] {
+        limiter.take(tenant, &limits(), &[(Limit::Exports, 10), (Limit::Spans, 200)]).await.unwrap();
+    }
+    limiter.forget(tenant(1)).await.unwrap();
+    take(&limiter, Limit::Spans, 200).await.unwrap();
+    take(&limiter, Limit::Exports, 10).await.unwrap();
+    assert!(limiter.take(tenant(2), &limits(), &[(Limit::Exports, 1)]).await.is_err());
+    limiter.forget(tenant(3)).await.unwrap();
 }

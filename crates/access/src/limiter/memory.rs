@@ -56,14 +56,19 @@ impl Limiter for MemoryLimiter {
         }
         tenants.entry(tenant).or_default().take(now_us, &charges)
     }
+
+    async fn forget(&self, tenant: TenantId) -> Result<(), LimitError> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+        Ok(())
+    }
 }
 
 impl Counters {
     fn take(&mut self, now_us: u64, charges: &[Charge]) -> Result<(), LimitError> {
-        let waits = charges.iter().map(|charge| (charge.limit, self.wait_us(now_us, charge)));
+        let waits = charges.iter().map(|charge| (charge, self.wait_us(now_us, charge)));
         let longest = waits.filter(|(_, wait)| *wait > 0).max_by_key(|(_, wait)| *wait);
-        if let Some((limit, wait_us)) = longest {
-            return Err(exhausted(limit, wait_us));
+        if let Some((charge, wait_us)) = longest {
+            return Err(exhausted(charge, wait_us));
         }
         self.used_at_us = now_us;
         for charge in charges {

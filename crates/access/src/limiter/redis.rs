@@ -53,6 +53,10 @@ impl RedisLimiter {
         self.clock.as_ref().map_or_else(String::new, |clock| clock.now().as_micros().to_string())
     }
 
+    fn key(&self, tenant: TenantId, limit: Limit) -> String {
+        format!("{}:{{{tenant}}}:{}", self.prefix, limit.as_str())
+    }
+
     /// The charge that takes longest and its wait in microseconds, or none when all were taken.
     async fn run(&self, tenant: TenantId, charges: &[Charge]) -> RedisResult<Option<(usize, u64)>> {
         let mut call = self.script.prepare_invoke();
@@ -62,7 +66,7 @@ impl RedisLimiter {
                 Rule::Bucket { rate } => ("bucket", rate),
                 Rule::Log { most } => ("log", most),
             };
-            call.key(format!("{}:{{{tenant}}}:{}", self.prefix, charge.limit.as_str()));
+            call.key(self.key(tenant, charge.limit));
             call.arg(rule).arg(number).arg(charge.cost);
         }
         let reply: Vec<u64> = call.invoke_async(&mut self.connection.clone()).await?;
@@ -82,10 +86,16 @@ impl Limiter for RedisLimiter {
         }
         match self.run(tenant, &charges).await.map_err(LimitError::Unavailable)? {
             None => Ok(()),
-            Some((at, wait_us)) => {
-                Err(exhausted(charges.get(at).map_or(Limit::Requests, |charge| charge.limit), wait_us))
-            }
+            Some((at, wait_us)) => Err(exhausted(charges.get(at).unwrap_or(&charges[0]), wait_us)),
         }
+    }
+
+    async fn forget(&self, tenant: TenantId) -> Result<(), LimitError> {
+        let mut delete = redis::cmd("DEL");
+        for limit in Limit::ALL {
+            delete.arg(self.key(tenant, limit));
+        }
+        delete.query_async::<()>(&mut self.connection.clone()).await.map_err(LimitError::Unavailable)
     }
 }
 

@@ -7,7 +7,7 @@ use spanlake_model::{AgentId, AppId, Fault, KeyId, Limits, MemberId, Role, Tenan
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::{Auth, KeyIdentity, PresentedKey, TenantInfo};
+use super::{Auth, Changed, Changes, KeyIdentity, PresentedKey, TenantInfo};
 use crate::convert::{Malformed, optional_uuid, uuid};
 use crate::internal::{GrpcService, InternalToken, TrustedChannel, guarded, trusted};
 use crate::pb::auth::v1 as pb;
@@ -49,7 +49,9 @@ impl Auth for Client {
                 spans_per_second: answer.spans_per_second,
                 bytes_per_second: answer.bytes_per_second,
                 exports_per_hour: answer.exports_per_hour,
+                spans_per_month: answer.spans_per_month,
             },
+            spans_left: answer.spans_left,
         })
     }
 
@@ -71,6 +73,15 @@ impl Auth for Client {
         let answer = self.0.clone().member_role(request).await.map_err(from_status)?.into_inner();
         Ok(Role::parse(&answer.role).ok_or(Malformed("member.role"))?)
     }
+
+    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault> {
+        let answer = self.0.clone().changes(pb::ChangesRequest { after }).await.map_err(from_status)?.into_inner();
+        let mut changed = Vec::with_capacity(answer.changes.len());
+        for change in &answer.changes {
+            changed.extend(read_change(change)?);
+        }
+        Ok(Changes { sequence: answer.sequence, changed: answer.is_known.then_some(changed) })
+    }
 }
 
 fn identity(answer: pb::VerifyKeyResponse) -> Result<KeyIdentity, Malformed> {
@@ -82,6 +93,32 @@ fn identity(answer: pb::VerifyKeyResponse) -> Result<KeyIdentity, Malformed> {
         scopes: answer.scopes.parse().map_err(|_| Malformed("identity.scopes"))?,
         expires_at: answer.expires_at_nanos.map(Timestamp::from_nanos),
     })
+}
+
+fn write_change(change: &Changed) -> pb::Change {
+    let (what, tenant, id) = match change {
+        Changed::Key(key) => ("key", None, key.as_bytes()),
+        Changed::Member(tenant, member) => ("member", Some(tenant), member.as_bytes()),
+        Changed::App(tenant, app) => ("app", Some(tenant), app.as_bytes()),
+        Changed::Agent(tenant, agent) => ("agent", Some(tenant), agent.as_bytes()),
+        Changed::Tenant(tenant) => ("tenant", Some(tenant), tenant.as_bytes()),
+    };
+    let tenant_id = tenant.map(|tenant| tenant.as_bytes().to_vec()).unwrap_or_default();
+    pb::Change { what: what.to_owned(), tenant_id, id: id.to_vec() }
+}
+
+/// `None` for what a newer auth says and we remember nothing of.
+fn read_change(change: &pb::Change) -> Result<Option<Changed>, Malformed> {
+    let id = uuid(&change.id, "change.id")?;
+    let tenant = || uuid(&change.tenant_id, "change.tenant_id").map(TenantId::from_bytes);
+    Ok(Some(match change.what.as_str() {
+        "key" => Changed::Key(KeyId::from_bytes(id)),
+        "member" => Changed::Member(tenant()?, MemberId::from_bytes(id)),
+        "app" => Changed::App(tenant()?, AppId::from_bytes(id)),
+        "agent" => Changed::Agent(tenant()?, AgentId::from_bytes(id)),
+        "tenant" => Changed::Tenant(tenant()?),
+        _ => return Ok(None),
+    }))
 }
 
 /// The gRPC service that answers with `auth`, to those who show `token`.
@@ -127,6 +164,8 @@ impl pb::auth_server::Auth for Server {
             spans_per_second: info.limits.spans_per_second,
             bytes_per_second: info.limits.bytes_per_second,
             exports_per_hour: info.limits.exports_per_hour,
+            spans_per_month: info.limits.spans_per_month,
+            spans_left: info.spans_left,
         }))
     }
 
@@ -152,5 +191,14 @@ impl pb::auth_server::Auth for Server {
         let member = MemberId::from_bytes(id(&request.member_id, "member_id")?);
         let role = self.0.member_role(tenant, member).await.map_err(|fault| to_status(&fault))?;
         Ok(Response::new(pb::MemberRoleResponse { role: role.as_str().to_owned() }))
+    }
+
+    async fn changes(&self, request: Request<pb::ChangesRequest>) -> Answer<pb::ChangesResponse> {
+        let found = self.0.changes(request.get_ref().after).await.map_err(|fault| to_status(&fault))?;
+        Ok(Response::new(pb::ChangesResponse {
+            sequence: found.sequence,
+            is_known: found.changed.is_some(),
+            changes: found.changed.unwrap_or_default().iter().map(write_change).collect(),
+        }))
     }
 }

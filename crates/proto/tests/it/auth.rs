@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use spanlake_model::{
     AgentId, AppId, Code, Fault, KeyId, Limits, MemberId, Role, Scope, ScopeSet, TenantId, Timestamp,
 };
-use spanlake_proto::auth::{Auth, Client, KeyIdentity, PresentedKey, TenantInfo, service};
+use spanlake_proto::auth::{Auth, Changed, Changes, Client, KeyIdentity, PresentedKey, TenantInfo, service};
 use spanlake_proto::internal::connect;
 
 use crate::world::{serve, token, wrong_token};
@@ -40,9 +40,15 @@ impl Auth for Book {
         Ok(r#"{"keys":[]}"#.to_owned())
     }
     async fn tenant(&self, tenant: TenantId) -> Result<TenantInfo, Fault> {
-        let limits =
-            Limits { requests_per_second: 1, spans_per_second: 2, bytes_per_second: 1 << 40, exports_per_hour: 4 };
-        if tenant == TENANT { Ok(TenantInfo { default_app: APP, limits }) } else { Err(Fault::not_found("tenant")) }
+        let limits = Limits {
+            requests_per_second: 1,
+            spans_per_second: 2,
+            bytes_per_second: 1 << 40,
+            exports_per_hour: 4,
+            spans_per_month: Some(1 << 41),
+        };
+        let info = TenantInfo { default_app: APP, limits, spans_left: Some(0) };
+        if tenant == TENANT { Ok(info) } else { Err(Fault::not_found("tenant")) }
     }
     async fn has_app(&self, tenant: TenantId, app: AppId) -> Result<bool, Fault> {
         Ok((tenant, app) == (TENANT, APP))
@@ -53,6 +59,16 @@ impl Auth for Book {
     async fn member_role(&self, tenant: TenantId, member: MemberId) -> Result<Role, Fault> {
         let is_known = (tenant, member) == (TENANT, MEMBER);
         is_known.then_some(Role::Admin).ok_or_else(|| Fault::not_found("member"))
+    }
+    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault> {
+        let all = vec![
+            Changed::Key(KeyId::from_bytes([4; 16])),
+            Changed::Member(TENANT, MEMBER),
+            Changed::App(TENANT, APP),
+            Changed::Agent(TENANT, AGENT),
+            Changed::Tenant(TENANT),
+        ];
+        Ok(Changes { sequence: 7, changed: after.filter(|after| *after < 7).map(|_| all) })
     }
 }
 
@@ -70,6 +86,9 @@ async fn the_client_answers_as_auth_itself_does() {
         assert_eq!(client.has_app(tenant, APP).await, Book.has_app(tenant, APP).await);
         assert_eq!(client.find_agent(tenant, AGENT).await, Book.find_agent(tenant, AGENT).await);
         assert_eq!(client.member_role(tenant, MEMBER).await, Book.member_role(tenant, MEMBER).await);
+    }
+    for after in [None, Some(0), Some(7)] {
+        assert_eq!(client.changes(after).await, Book.changes(after).await);
     }
 }
 

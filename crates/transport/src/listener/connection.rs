@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use super::Config;
 use super::stream::Stream;
+use crate::peer::Peer;
 
 /// The header list of one request: names, values and hyper's own 32 bytes for each, as HTTP/2 counts them.
 const HEADER_BYTES_MAX: u32 = 16 << 10;
@@ -65,14 +66,14 @@ impl Server {
     }
 
     /// Serves one connection to its end, its drain, or its cut.
-    pub(super) fn serve(&self, tcp: TcpStream) -> impl Future<Output = ()> + Send + 'static {
+    pub(super) fn serve(&self, tcp: TcpStream, peer: Peer) -> impl Future<Output = ()> + Send + 'static {
         // Without it small answers wait for the peer's delayed acknowledgement.
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(error.message = %error, "cannot set TCP_NODELAY");
         }
         let io = TokioIo::new(Stream::new(tcp, self.config.header_timeout, self.config.write_timeout));
         let router = self.router.clone();
-        let service = hyper::service::service_fn(move |request| answer(router.clone(), request));
+        let service = hyper::service::service_fn(move |request| answer(router.clone(), peer, request));
         let connection = self.builder.serve_connection(io, service).into_owned();
         let (drain, cut) = (self.drain.clone(), self.cut.clone());
         async move {
@@ -95,10 +96,11 @@ impl Server {
     }
 }
 
-async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(router: Router, peer: Peer, mut request: Request<Incoming>) -> Result<Response, Infallible> {
     if header_bytes(request.headers()) > HEADER_BYTES_MAX as usize {
         return Ok(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
     }
+    request.extensions_mut().insert(peer);
     router.oneshot(request.map(axum::body::Body::new)).await
 }
 

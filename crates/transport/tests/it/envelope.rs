@@ -1,7 +1,7 @@
 use axum::body::to_bytes;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use spanlake_model::{Code, Fault, FaultKind};
+use spanlake_model::{Code, Fault, FaultKind, Quota};
 use spanlake_transport::response::{Created, Data, ErrorResponse, NoContent, Page, status};
 use std::time::Duration;
 
@@ -36,6 +36,18 @@ async fn an_error_says_its_code_and_the_field_at_fault() {
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"2".parse().unwrap()));
     let expected = json!({"error": {"code": "rate_limited", "message": "Slow down.", "details": {"limit": "spans"}}});
     assert_eq!(body(response).await, expected);
+}
+
+#[test]
+fn a_limit_that_is_used_up_says_which_and_until_when() {
+    let quota = Quota { name: "exports", most: 10, window: Duration::from_secs(3_600) };
+    let fault = Fault::new(Code::RateLimited, "Slow down.").retry_after(Duration::from_millis(1_200)).quota(quota);
+    let response = ErrorResponse(fault).into_response();
+    for (header, value) in
+        [("retry-after", "2"), ("ratelimit-policy", "\"exports\";q=10;w=3600"), ("ratelimit", "\"exports\";r=0;t=2")]
+    {
+        assert_eq!(response.headers()[header], value, "{header}");
+    }
 }
 
 #[test]
