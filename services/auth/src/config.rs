@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use spanlake_model::Limits;
 
 /// Settings of the auth service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,6 +18,14 @@ pub struct Config {
     /// How long one login lasts however often it is refreshed.
     #[serde(with = "spanlake_transport::config::duration")]
     pub session: Duration,
+    /// How long one key signs access tokens before the next does, by itself; an hour at the least.
+    #[serde(with = "spanlake_transport::config::duration")]
+    pub signing_key: Duration,
+    /// Proxies before the HTTP port that write `X-Forwarded-For`; 0: clients connect to it themselves. Whose address slows down
+    /// guessing and goes on record depends on it.
+    pub proxies: u8,
+    /// The most that an owner may set as their tenant's limits.
+    pub limits_max: Limits,
     /// What hashing a password costs.
     pub argon2: Argon2Config,
     /// Passwords hashed at once. Each takes `argon2.memory_kib` of memory and a thread.
@@ -45,6 +54,15 @@ impl Default for Config {
             access_token: Duration::from_secs(600),
             refresh_token: 7 * DAY,
             session: 30 * DAY,
+            signing_key: 30 * DAY,
+            proxies: 0,
+            limits_max: Limits {
+                requests_per_second: u32::MAX,
+                spans_per_second: u32::MAX,
+                bytes_per_second: i64::MAX.unsigned_abs(),
+                exports_per_hour: Limits::default().exports_per_hour,
+                spans_per_month: None,
+            },
             argon2: Argon2Config::default(),
             hashing_permits: 4,
             hashing_queue_max: 100,

@@ -33,12 +33,12 @@ pub(crate) fn email(text: &str) -> Result<String, Fault> {
 ///
 /// # Errors
 /// `invalid_request_body`.
-pub(crate) fn new_password(text: &str) -> Result<(), Fault> {
+pub(crate) fn new_password(field: &'static str, text: &str) -> Result<(), Fault> {
     if text.chars().count() < PASSWORD_CHARS_MIN {
-        return Err(invalid("password", "must have at least 8 characters"));
+        return Err(invalid(field, "must have at least 8 characters"));
     }
     if text.len() > PASSWORD_BYTES_MAX {
-        return Err(invalid("password", "must have at most 1,024 bytes"));
+        return Err(invalid(field, "must have at most 1,024 bytes"));
     }
     Ok(())
 }
@@ -73,9 +73,9 @@ mod tests {
 
     #[test]
     fn a_password_has_eight_characters_and_may_be_a_long_sentence() {
-        assert!(new_password("1234567").is_err());
-        assert!(new_password("12345678").is_ok());
-        assert!(new_password(&"correct horse ".repeat(20)).is_ok());
-        assert!(new_password(&"x".repeat(1_025)).is_err());
+        assert!(new_password("password", "1234567").is_err());
+        assert!(new_password("password", "12345678").is_ok());
+        assert!(new_password("password", &"correct horse ".repeat(20)).is_ok());
+        assert!(new_password("password", &"x".repeat(1_025)).is_err());
     }
 }

@@ -19,9 +19,11 @@
 mod api;
 mod config;
 mod error;
+mod guesses;
 mod input;
 mod password;
 mod service;
+mod signing;
 
 pub use api::routes;
 pub use config::{Argon2Config, Config};

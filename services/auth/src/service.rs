@@ -1,7 +1,11 @@
 //! The logic: what the HTTP routes and the other services ask.
 
 mod account;
+mod audit;
+mod closing;
 mod key;
+mod limits;
+mod password;
 mod people;
 mod prices;
 mod retention;
@@ -10,34 +14,43 @@ mod session;
 mod things;
 
 pub(crate) use account::{Me, SignedUp};
-pub(crate) use key::{KeyRequest, NewKey};
+pub(crate) use audit::require_owner;
+pub(crate) use key::{KeyRequest, MadeKey, NewKey};
+pub(crate) use limits::{NewLimits, Used};
+pub(crate) use password::NewReset;
 pub(crate) use people::Joined;
 pub(crate) use prices::Found;
 pub(crate) use rotation::{Rotated, Rotation};
 pub(crate) use session::Tokens;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use spanlake_access::secret::{MasterSecret, SIGNING_VERSION};
-use spanlake_access::token::{Issuer, Jwks};
-use spanlake_catalog::Accounts;
-use spanlake_model::{AgentId, AppId, Clock, Entropy, Fault, MemberId, Role, TenantId};
-use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
+use spanlake_access::secret::MasterSecret;
+use spanlake_catalog::{Accounts, Act, Actor};
+use spanlake_model::{AgentId, AppId, Caller, Clock, Entropy, Fault, MemberId, Role, TenantId};
+use spanlake_proto::auth::{Auth, Changed, Changes, KeyIdentity, PresentedKey, TenantInfo};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::guesses::Guesses;
 use crate::password::Passwords;
+use crate::signing::Signing;
 
-/// The auth service.
+/// The auth service. Cloning is cheap and shares everything but who is asking.
+#[derive(Clone)]
 pub struct Service {
     accounts: Arc<dyn Accounts>,
-    secret: MasterSecret,
+    secret: Arc<MasterSecret>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    passwords: Passwords,
-    issuer: Issuer,
-    config: Config,
+    passwords: Arc<Passwords>,
+    guesses: Arc<Guesses>,
+    signing: Arc<Signing>,
+    config: Arc<Config>,
+    /// Where the request being served came from, if that is known.
+    address: Option<IpAddr>,
 }
 
 impl Service {
@@ -53,14 +66,46 @@ impl Service {
         entropy: Arc<dyn Entropy>,
         config: Config,
     ) -> Result<Self, Error> {
-        let issuer = Issuer::new(&secret.signing_seed(SIGNING_VERSION), config.access_token)?;
+        let secret = Arc::new(secret);
+        let signing = Signing::new(Arc::clone(&secret), config.signing_key, config.access_token, clock.now())?;
         let passwords = Passwords::new(&config, Arc::clone(&entropy))?;
-        Ok(Self { accounts, secret, clock, entropy, passwords, issuer, config })
+        Ok(Self {
+            accounts,
+            secret,
+            guesses: Arc::new(Guesses::new(Arc::clone(&clock))),
+            clock,
+            entropy,
+            passwords: Arc::new(passwords),
+            signing: Arc::new(signing),
+            config: Arc::new(config),
+            address: None,
+        })
+    }
+
+    /// Proxies before us that say where a request came from.
+    pub(crate) fn proxies(&self) -> u8 {
+        self.config.proxies
+    }
+
+    /// The service for a request from there.
+    pub(crate) fn from(&self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self.clone() }
+    }
+
+    /// The service for this caller's request: what they change through it goes on their tenant's record.
+    pub(crate) fn by(&self, caller: &Caller) -> Self {
+        self.acting(caller.principal().into())
+    }
+
+    fn acting(&self, actor: Actor) -> Self {
+        let address = self.address.map(|address| address.to_string());
+        let act = Act { actor, address, at: self.clock.now() };
+        Self { accounts: self.accounts.by(act), ..self.clone() }
     }
 
     /// The public keys of access tokens, as served.
-    pub(crate) fn key_set(&self) -> String {
-        Jwks { keys: vec![self.issuer.public_key().clone()] }.to_json()
+    pub(crate) fn key_set(&self) -> Result<String, Error> {
+        Ok(self.signing.at(self.clock.now())?.key_set.clone())
     }
 }
 
@@ -70,12 +115,13 @@ impl Auth for Service {
         Ok(self.verify(key).await?)
     }
     async fn jwks(&self) -> Result<String, Fault> {
-        Ok(self.key_set())
+        Ok(self.key_set()?)
     }
     async fn tenant(&self, tenant: TenantId) -> Result<TenantInfo, Fault> {
         let found = self.accounts.tenant(tenant).await.map_err(Error::from)?;
         let found = found.ok_or_else(|| Fault::not_found("tenant"))?;
-        Ok(TenantInfo { default_app: found.default_app, limits: found.limits })
+        let spans_left = self.spans_left(tenant, &found.limits).await?;
+        Ok(TenantInfo { default_app: found.default_app, limits: found.limits, spans_left })
     }
     async fn has_app(&self, tenant: TenantId, app: AppId) -> Result<bool, Fault> {
         Ok(self.accounts.app(tenant, app).await.map_err(Error::from)?.is_some())
@@ -86,5 +132,21 @@ impl Auth for Service {
     async fn member_role(&self, tenant: TenantId, member: MemberId) -> Result<Role, Fault> {
         let found = self.accounts.member(tenant, member).await.map_err(Error::from)?;
         found.map(|member| member.role).ok_or_else(|| Fault::not_found("member"))
+    }
+    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault> {
+        let found = self.accounts.changes_after(after.unwrap_or(0)).await.map_err(Error::from)?;
+        let changed = found.changed.filter(|_| after.is_some());
+        Ok(Changes { sequence: found.sequence, changed: changed.map(|all| all.into_iter().map(told).collect()) })
+    }
+}
+
+fn told(change: spanlake_catalog::Changed) -> Changed {
+    use spanlake_catalog::Changed as Stored;
+    match change {
+        Stored::Key(key) => Changed::Key(key),
+        Stored::Member(tenant, member) => Changed::Member(tenant, member),
+        Stored::App(tenant, app) => Changed::App(tenant, app),
+        Stored::Agent(tenant, agent) => Changed::Agent(tenant, agent),
+        Stored::Tenant(tenant) => Changed::Tenant(tenant),
     }
 }

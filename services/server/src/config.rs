@@ -30,6 +30,9 @@ pub struct Config {
     pub store: String,
     /// `memory` or `redis://…`.
     pub limits: Secret,
+    /// Processes that count in Redis: while it is away, each gives this part of every limit, so that all together give no more
+    /// than that.
+    pub limits_processes: u32,
     /// What keys are hashed and tokens signed with: 32 bytes or more as hex or base64. Empty: made once and kept in
     /// `data_dir`, which only standalone may do.
     pub secret: Secret,
@@ -78,6 +81,7 @@ impl Default for Config {
             catalog_connections_max: 10,
             store: String::new(),
             limits: Secret::new("memory"),
+            limits_processes: 4,
             secret: Secret::default(),
             internal_token: Secret::default(),
             auth_url: String::new(),

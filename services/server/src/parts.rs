@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use spanlake_access::secret::MasterSecret;
-use spanlake_access::{Limiter, MemoryLimiter, RedisLimiter};
+use spanlake_access::{Limiter, MemoryLimiter, RedisLimiter, SharedLimiter};
 use spanlake_catalog::Catalog;
 use spanlake_export::jobs::{Configured, Jobs};
 use spanlake_model::Clock;
@@ -53,8 +53,10 @@ pub(crate) async fn limiter(config: &Config, clock: Arc<dyn Clock>) -> anyhow::R
     match config.limits.expose() {
         "memory" => Ok(Arc::new(MemoryLimiter::new(clock, TENANTS_MAX))),
         url if url.starts_with("redis://") || url.starts_with("rediss://") => {
-            let limiter = RedisLimiter::connect(url, "spanlake").await;
-            Ok(Arc::new(limiter.context("the Redis that `limits` names cannot be used")?))
+            let shared = RedisLimiter::connect(url, "spanlake").await;
+            let shared = Arc::new(shared.context("the Redis that `limits` names cannot be used")?);
+            let local = MemoryLimiter::new(clock.clone(), TENANTS_MAX);
+            Ok(Arc::new(SharedLimiter::new(shared, local, clock, config.limits_processes)))
         }
         _ => bail!("`limits` names nothing that is known; use memory or redis://host:port"),
     }

@@ -67,6 +67,7 @@ impl Process {
         let settings = self.config.auth.clone();
         let service = Arc::new(spanlake_auth::Service::new(accounts, secret, clock.clone(), entropy, settings)?);
         let gate = Gate::new(service.clone() as Arc<dyn Auth>, limiter, clock, self.config.access.clone());
+        self.follow(&gate);
         let grpc = Routes::new(auth::service(service.clone(), self.token.clone()));
         let addresses = self.serve(spanlake_auth::routes(service, gate), grpc).await?;
         Ok(self.running(addresses, None, Some(catalog)))
@@ -172,7 +173,17 @@ impl Process {
         let channel = connect(parts::url("auth-url", &self.config.auth_url)?)?;
         let auth: Arc<dyn Auth> = Arc::new(auth::Client::new(channel, &self.token));
         let limiter = parts::limiter(&self.config, self.outside.clock.clone()).await?;
-        Ok(Gate::new(auth, limiter, self.outside.clock.clone(), self.config.access.clone()))
+        let gate = Gate::new(auth, limiter, self.outside.clock.clone(), self.config.access.clone());
+        self.follow(&gate);
+        Ok(gate)
+    }
+
+    /// Lets a gate hear of what other processes change.
+    fn follow(&self, gate: &Gate) {
+        let (gate, token) = (gate.clone(), self.shutdown.token());
+        self.shutdown.tasks().spawn("account changes", async move {
+            token.run_until_cancelled(gate.follow()).await;
+        });
     }
 
     fn server(&self) -> Server<'_> {

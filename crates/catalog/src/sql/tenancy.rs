@@ -18,8 +18,11 @@ use crate::error::Error;
 use crate::files::DataFile;
 use crate::tenancy::{ClosedTenant, Tenancy, UsageDay};
 
+/// What hangs on the tenant's exports.
+const EXPORT_TABLES: [&str; 2] = ["export_runs", "export_erasures"];
+
 /// What goes with its tenant at once, in an order that no reference forbids.
-pub(super) const ACCOUNT_TABLES: [&str; 12] = [
+pub(super) const ACCOUNT_TABLES: [&str; 13] = [
     "api_keys",
     "password_resets",
     "refresh_tokens",
@@ -29,6 +32,7 @@ pub(super) const ACCOUNT_TABLES: [&str; 12] = [
     "apps",
     "retentions",
     "own_prices",
+    "exports",
     "audit_log",
     "audit_heads",
     "tenants",
@@ -84,6 +88,11 @@ impl Tenancy for Catalog {
         }
         let keys = query("SELECT id FROM api_keys WHERE tenant_id = $1").bind(&id);
         let keys = all(keys, &mut *transaction, read_key_id).await?;
+        for table in EXPORT_TABLES {
+            let delete =
+                format!("DELETE FROM {table} WHERE export_id IN (SELECT id FROM exports WHERE tenant_id = $1)");
+            query(AssertSqlSafe(delete)).bind(&id).execute(&mut *transaction).await?;
+        }
         for table in ACCOUNT_TABLES {
             let column = if table == "tenants" { "id" } else { "tenant_id" };
             let delete = format!("DELETE FROM {table} WHERE {column} = $1");

@@ -7,8 +7,11 @@ pub(super) mod rotate;
 
 use serde::Serialize;
 use spanlake_access::key::{self, Kind};
+use spanlake_catalog::Actor;
 use spanlake_model::Scope;
 use utoipa::ToSchema;
+
+use crate::service::MadeKey;
 
 /// A key, without its secret.
 #[derive(Serialize, ToSchema)]
@@ -31,6 +34,40 @@ pub(super) struct ApiKey {
     revoked_at: Option<String>,
     /// To the minute or so.
     last_used_at: Option<String>,
+    /// Who made it; null for keys from before that was noted.
+    created_by: Option<Creator>,
+}
+
+/// Who made a key.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyCreator)]
+struct Creator {
+    /// `member` or `key`.
+    r#type: &'static str,
+    id: String,
+    /// Whether the member was removed, or the key revoked: then look whether this key is still wanted.
+    is_gone: bool,
+}
+
+impl ApiKey {
+    /// A key whose maker may be gone.
+    fn listed(MadeKey { key, maker_is_gone }: MadeKey) -> Self {
+        let mut listed = Self::from(key);
+        if let Some(creator) = &mut listed.created_by {
+            creator.is_gone = maker_is_gone;
+        }
+        listed
+    }
+}
+
+impl From<Actor> for Creator {
+    fn from(actor: Actor) -> Self {
+        let (r#type, id) = match actor {
+            Actor::Member(member) => ("member", member.to_string()),
+            Actor::Key(key) => ("key", key.to_string()),
+        };
+        Self { r#type, id, is_gone: false }
+    }
 }
 
 impl From<spanlake_catalog::ApiKey> for ApiKey {
@@ -49,6 +86,7 @@ impl From<spanlake_catalog::ApiKey> for ApiKey {
             expires_at: row.expires_at.map(|at| at.to_string()),
             revoked_at: row.revoked_at.map(|at| at.to_string()),
             last_used_at: row.last_used_at.map(|at| at.to_string()),
+            created_by: row.created_by.map(Creator::from),
         }
     }
 }

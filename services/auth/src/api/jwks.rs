@@ -12,6 +12,7 @@ use super::Deps;
     get, path = "/.well-known/jwks.json", tag = "auth", operation_id = "jwks",
     responses((status = 200, description = "A JSON Web Key Set (RFC 7517).", body = Object), ErrorResponse),
 )]
-pub(super) async fn jwks(State(deps): State<Deps>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=60")], deps.service.key_set())
+pub(super) async fn jwks(State(deps): State<Deps>) -> Result<impl IntoResponse, ErrorResponse> {
+    let key_set = deps.service.key_set()?;
+    Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=60")], key_set))
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use http::request::Parts;
 use serde::Deserialize;
 use spanlake_model::TenantId;
 use spanlake_transport::extract::Body;
@@ -32,10 +33,11 @@ pub(super) struct LogIn {
 )]
 pub(super) async fn log_in(
     State(deps): State<Deps>,
+    parts: Parts,
     Body(body): Body<LogIn>,
 ) -> Result<impl IntoResponse, ErrorResponse> {
     let tenant = body.tenant_id.as_deref().map(str::parse::<TenantId>).transpose();
     let tenant = tenant.map_err(|_| Error::from(invalid("tenant_id", "must be a UUID")))?;
-    let tokens = deps.service.log_in(&body.email, body.password, tenant).await?;
+    let tokens = deps.from(&parts).log_in(&body.email, body.password, tenant).await?;
     Ok((NO_STORE, Data(Session::from(tokens))))
 }

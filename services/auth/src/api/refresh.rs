@@ -13,7 +13,8 @@ use super::{Deps, NO_STORE};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refresh {
-    /// The last one received. It works once; a second use ends the session.
+    /// The last one received. It works once; a second use ends the session, but for half a minute while the answer
+    /// to the first was not used.
     refresh_token: String,
 }
 

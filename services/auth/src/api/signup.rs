@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use spanlake_transport::extract::Body;
 use spanlake_transport::response::{Created, ErrorResponse};
@@ -56,9 +57,10 @@ struct Member {
 )]
 pub(super) async fn sign_up(
     State(deps): State<Deps>,
+    parts: Parts,
     Body(body): Body<SignUp>,
 ) -> Result<impl IntoResponse, ErrorResponse> {
-    let signed_up = deps.service.sign_up(&body.email, body.password, &body.tenant_name).await?;
+    let signed_up = deps.from(&parts).sign_up(&body.email, body.password, &body.tenant_name).await?;
     Ok((NO_STORE, Created(Account::from(signed_up))))
 }
 

@@ -1,6 +1,6 @@
 //! Signing up, logging in, and who one is.
 
-use spanlake_catalog::{self as catalog, Account, Agent, ApiKey, App, Member, NewAccount, Tenant};
+use spanlake_catalog::{self as catalog, Account, Actor, Agent, ApiKey, App, Member, NewAccount, Tenant};
 use spanlake_model::{AppId, Caller, Code, Fault, Limits, MemberId, Principal, Role, ScopeSet, TenantId};
 
 use super::{Service, Tokens};
@@ -30,9 +30,10 @@ impl Service {
     /// Makes a tenant with its first app and its owner, and logs the owner in.
     pub(crate) async fn sign_up(&self, email: &str, password: String, tenant_name: &str) -> Result<SignedUp, Error> {
         let (email, name) = (input::email(email)?, input::name("tenant_name", tenant_name)?);
-        input::new_password(&password)?;
+        input::new_password("password", &password)?;
         let account = self.new_account(email, name, self.passwords.hash(password).await?);
-        match self.accounts.sign_up(account.clone()).await {
+        let acting = self.acting(Actor::Member(account.owner.id));
+        match acting.accounts.sign_up(account.clone()).await {
             Err(catalog::Error::Exists { .. }) => return Err(email_taken().into()),
             outcome => outcome?,
         }
@@ -59,11 +60,15 @@ impl Service {
         password: String,
         tenant: Option<TenantId>,
     ) -> Result<Tokens, Error> {
+        let guess = self.guesses.take(&email.trim().to_lowercase(), self.address)?;
         let account = self.find_account(email, tenant).await?;
         let stored = account.as_ref().map(|account| account.member.password_hash.clone());
         let is_right = self.passwords.matches(password, stored).await?;
         match account.filter(|_| is_right) {
-            Some(account) => self.begin_session(&account.member).await,
+            Some(account) => {
+                guess.was_right();
+                self.begin_session(&account.member).await
+            }
             None => Err(wrong_password().into()),
         }
     }

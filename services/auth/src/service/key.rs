@@ -5,7 +5,7 @@ use std::time::Duration;
 use spanlake_access::gate::refused_key;
 use spanlake_access::key::{self, Kind};
 use spanlake_access::secret::PEPPER_VERSION;
-use spanlake_catalog::ApiKey;
+use spanlake_catalog::{Actor, ApiKey};
 use spanlake_model::{AgentId, AppId, Caller, Code, Fault, KeyId, Scope, ScopeSet, Timestamp};
 use spanlake_proto::auth::{KeyIdentity, PresentedKey};
 
@@ -30,6 +30,12 @@ pub(crate) struct KeyRequest {
 pub(crate) struct NewKey {
     pub(crate) key: ApiKey,
     pub(crate) text: String,
+}
+
+/// A key, and whether whoever made it has gone since.
+pub(crate) struct MadeKey {
+    pub(crate) key: ApiKey,
+    pub(crate) maker_is_gone: bool,
 }
 
 impl Service {
@@ -58,6 +64,7 @@ impl Service {
             expires_at: request.expires_at,
             revoked_at: None,
             last_used_at: None,
+            created_by: Some(caller.principal().into()),
         };
         self.accounts.add_key(key.clone()).await?;
         Ok(NewKey { key, text })
@@ -85,8 +92,13 @@ impl Service {
     }
 
     /// The tenant's keys, oldest first.
-    pub(crate) async fn keys(&self, caller: &Caller) -> Result<Vec<ApiKey>, Error> {
-        Ok(self.accounts.keys(caller.tenant()).await?)
+    pub(crate) async fn keys(&self, caller: &Caller) -> Result<Vec<MadeKey>, Error> {
+        let keys = self.accounts.keys(caller.tenant()).await?;
+        let members = self.accounts.members(caller.tenant()).await?;
+        let living = keys.iter().filter(|key| key.revoked_at.is_none()).map(|key| Actor::Key(key.id));
+        let living: Vec<_> = members.iter().map(|member| Actor::Member(member.id)).chain(living).collect();
+        let is_gone = |maker: Actor| !living.contains(&maker);
+        Ok(keys.into_iter().map(|key| MadeKey { maker_is_gone: key.created_by.is_some_and(is_gone), key }).collect())
     }
 
     /// Revokes a key of the caller's tenant.

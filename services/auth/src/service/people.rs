@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use spanlake_catalog::{self as catalog, App, Invite, Member, MemberChange, Tenant};
+use spanlake_catalog::{self as catalog, Actor, App, Invite, Member, MemberChange, Tenant};
 use spanlake_model::{Caller, Code, Fault, InviteId, MemberId, Principal, Role};
 
 use super::session::hash;
@@ -110,10 +110,11 @@ impl Service {
     /// Makes whoever shows the token a member, and logs them in. Only for a token that is good is a password hashed.
     pub(crate) async fn accept_invite(&self, token: &str, password: String) -> Result<Joined, Error> {
         let invite = self.accounts.open_invite(&hash(token), self.clock.now()).await?.ok_or_else(over)?;
-        input::new_password(&password)?;
+        input::new_password("password", &password)?;
         let password_hash = self.passwords.hash(password).await?;
         let id = MemberId::generate(&*self.clock, &*self.entropy);
-        let member = match self.accounts.accept_invite(invite.id, id, &password_hash, self.clock.now()).await {
+        let accounts = self.acting(Actor::Member(id)).accounts;
+        let member = match accounts.accept_invite(invite.id, id, &password_hash, self.clock.now()).await {
             Err(catalog::Error::Exists { .. }) => {
                 let message =
                     "You are a member already, or, invited as an owner, you own another tenant; log in instead.";
@@ -140,7 +141,7 @@ fn changed(change: MemberChange) -> Result<Member, Error> {
 }
 
 /// Passes when the caller may make, change or remove somebody in this role.
-fn may_set(caller: &Caller, role: Role) -> Result<(), Fault> {
+pub(super) fn may_set(caller: &Caller, role: Role) -> Result<(), Fault> {
     let own = match caller.principal() {
         Principal::Member(_, own) => own,
         Principal::Key(_) => Role::Admin,

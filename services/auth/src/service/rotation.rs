@@ -50,7 +50,7 @@ impl Service {
             return Err(Fault::new(Code::Forbidden, message).into());
         }
         let old_ends_at = old.expires_at.map_or(now.plus(overlap), |end| end.min(now.plus(overlap)));
-        let new = self.successor(&old, now, rotation.expires_at);
+        let new = self.successor(caller, &old, now, rotation.expires_at);
         if !self.accounts.rotate_key(old.id, old_ends_at, new.key.clone(), now).await? {
             let message = "This key was revoked or has expired, so there is nothing to rotate; make a new key.";
             return Err(Fault::new(Code::Conflict, message).into());
@@ -58,7 +58,7 @@ impl Service {
         Ok(Rotated { new, old_ends_at })
     }
 
-    fn successor(&self, old: &ApiKey, now: Timestamp, expires_at: Option<Timestamp>) -> NewKey {
+    fn successor(&self, caller: &Caller, old: &ApiKey, now: Timestamp, expires_at: Option<Timestamp>) -> NewKey {
         let kind = if old.agent.is_some() { Kind::Agent } else { Kind::Workspace };
         let id = KeyId::generate(&*self.clock, &*self.entropy);
         let text = key::generate(kind, id, &*self.entropy);
@@ -72,6 +72,7 @@ impl Service {
             expires_at: expires_at.or_else(|| lifetime.map(|lifetime| now.plus(lifetime))),
             revoked_at: None,
             last_used_at: None,
+            created_by: Some(caller.principal().into()),
             ..old.clone()
         };
         NewKey { key, text }

@@ -1,18 +1,22 @@
 //! Sessions: one login, and the refresh tokens that follow from it.
 //!
 //! Each refresh token works once and is replaced. One that is used again is in two hands, and nobody can tell which of
-//! the two is the thief's: the whole family of tokens ends (RFC 9700, 4.14.2).
+//! the two is the thief's: the whole family of tokens ends (RFC 9700, 4.14.2). But an answer may get lost on its way: for half a
+//! minute, while its successor was not used, a token is exchanged again, and that successor is none any more.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use spanlake_catalog::{Member, RefreshToken};
+use spanlake_catalog::{Actor, Exchange, Member, RefreshToken};
 use spanlake_model::{Code, Fault, Timestamp};
 
 use super::Service;
 use crate::error::Error;
+
+/// How long a client may ask again for an answer that got lost.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What a client gets when a session begins or goes on.
 pub(crate) struct Tokens {
@@ -26,45 +30,44 @@ impl Service {
     /// The one place where a session begins. Whoever calls it has proved who they are.
     pub(super) async fn begin_session(&self, member: &Member) -> Result<Tokens, Error> {
         let family = Family { began_at: self.clock.now(), id: self.random_text::<16>() };
-        self.continue_session(member, &family).await
+        let (tokens, refresh) = self.tokens(member, &family)?;
+        self.acting(Actor::Member(member.id)).accounts.add_refresh_token(refresh).await?;
+        Ok(tokens)
     }
 
-    async fn continue_session(&self, member: &Member, family: &Family) -> Result<Tokens, Error> {
-        let access = self.issuer.issue(member.tenant, member.id, member.role, &*self.clock, &*self.entropy)?;
+    /// Tokens for a member, and what is stored of the one that brings the next.
+    fn tokens(&self, member: &Member, family: &Family) -> Result<(Tokens, RefreshToken), Error> {
+        let now = self.clock.now();
+        let issuer = &self.signing.at(now)?.issuer;
+        let access = issuer.issue(member.tenant, member.id, member.role, &*self.clock, &*self.entropy)?;
         let refresh = self.random_text::<32>();
-        let idle_end = self.clock.now().plus(self.config.refresh_token);
-        let session_end = family.began_at.plus(self.config.session);
-        self.accounts
-            .add_refresh_token(RefreshToken {
-                hash: hash(&refresh),
-                family: family.to_string(),
-                tenant: member.tenant,
-                member: member.id,
-                expires_at: idle_end.min(session_end),
-                used_at: None,
-            })
-            .await?;
-        Ok(Tokens { access, refresh, expires_in: self.issuer.lifetime() })
+        let stored = RefreshToken {
+            hash: hash(&refresh),
+            family: family.to_string(),
+            tenant: member.tenant,
+            member: member.id,
+            expires_at: now.plus(self.config.refresh_token).min(family.began_at.plus(self.config.session)),
+            used_at: None,
+        };
+        Ok((Tokens { access, refresh, expires_in: issuer.lifetime() }, stored))
     }
 
     /// Exchanges a refresh token for its successor. The role is read again: a change of it shows here at the latest.
     pub(crate) async fn refresh(&self, token: &str) -> Result<Tokens, Error> {
         let (hash, now) = (hash(token), self.clock.now());
-        let used = self.accounts.use_refresh_token(&hash, now).await?.ok_or_else(over)?;
-        if used.used_at.is_some() {
-            self.accounts.drop_family(&used.family).await?;
-            tracing::warn!(tenant.id = %used.tenant, member.id = %used.member, "a refresh token was used twice");
-            return Err(over().into());
-        }
+        let used = self.accounts.refresh_token(&hash).await?.ok_or_else(over)?;
         let family = Family::parse(&used.family).filter(|_| now < used.expires_at).ok_or_else(over)?;
         let member = self.accounts.member(used.tenant, used.member).await?.ok_or_else(over)?;
-        let tokens = self.continue_session(&member, &family).await?;
-        // Had the token been used again meanwhile, its family was dropped before the successor joined it.
-        if self.accounts.use_refresh_token(&hash, now).await?.is_none() {
-            self.accounts.drop_family(&used.family).await?;
-            return Err(over().into());
+        let (tokens, successor) = self.tokens(&member, &family)?;
+        match self.accounts.exchange_refresh_token(&hash, successor, now, now.minus(GRACE)).await? {
+            Exchange::Done => Ok(tokens),
+            Exchange::Unknown => Err(over().into()),
+            Exchange::Reused => {
+                self.accounts.drop_family(&used.family).await?;
+                tracing::warn!(tenant.id = %used.tenant, member.id = %used.member, "a refresh token was used twice");
+                Err(over().into())
+            }
         }
-        Ok(tokens)
     }
 
     /// Ends the session that a refresh token belongs to. An unknown token is over already.

@@ -93,9 +93,6 @@ impl House {
     async fn patch(&self, uri: &str, credential: &str, body: Value) -> crate::house::Answer {
         self.call("PATCH", uri, Some(credential), Some(body)).await
     }
-    async fn delete(&self, uri: &str, credential: &str) -> crate::house::Answer {
-        self.call("DELETE", uri, Some(credential), None).await
-    }
 }
 
 #[tokio::test]

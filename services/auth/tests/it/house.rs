@@ -58,6 +58,7 @@ pub(crate) struct House {
     pub(crate) service: Arc<Service>,
     pub(crate) catalog: Catalog,
     pub(crate) operations: Vec<(Method, String)>,
+    pub(crate) gate: Gate,
     router: Router,
     folder: PathBuf,
 }
@@ -80,9 +81,9 @@ impl House {
         let service = Arc::new(service);
         let limiter = Arc::new(MemoryLimiter::new(clock_of(), 100));
         let gate = Gate::new(Arc::clone(&service) as _, limiter, clock_of(), spanlake_access::Config::default());
-        let (router, document) = openapi::split(routes(Arc::clone(&service), gate));
+        let (router, document) = openapi::split(routes(Arc::clone(&service), gate.clone()));
         let operations = openapi::operations(&document);
-        Self { clock, service, catalog, operations, router, folder }
+        Self { clock, service, catalog, operations, gate, router, folder }
     }
 
     pub(crate) async fn call(&self, method: &str, uri: &str, credential: Option<&str>, body: Option<Value>) -> Answer {
@@ -114,6 +115,9 @@ impl House {
     pub(crate) async fn post(&self, uri: &str, credential: &str, body: Value) -> Answer {
         self.call("POST", uri, Some(credential), Some(body)).await
     }
+    pub(crate) async fn delete(&self, uri: &str, credential: &str) -> Answer {
+        self.call("DELETE", uri, Some(credential), None).await
+    }
     /// Signs up and answers everything that made, with `access_token` in it.
     pub(crate) async fn sign_up(&self, email: &str) -> Value {
         let body = json!({"email": email, "password": PASSWORD, "tenant_name": format!("{email}'s")});
@@ -124,6 +128,11 @@ impl House {
     }
     pub(crate) async fn refresh(&self, token: &Value) -> Answer {
         self.call("POST", "/v1/token/refresh", None, Some(json!({"refresh_token": token}))).await
+    }
+    /// Who this credential makes one.
+    pub(crate) async fn caller(&self, credential: &str) -> spanlake_model::Caller {
+        let request = Request::get("/").header("authorization", credential).body(()).unwrap();
+        self.gate.caller(&request.into_parts().0).await.unwrap()
     }
     /// A new owner's access token.
     pub(crate) async fn owner(&self) -> String {

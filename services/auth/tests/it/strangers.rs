@@ -3,8 +3,16 @@ use serde_json::json;
 use crate::house::{House, text};
 
 /// What answers without a credential, by its nature.
-const OPEN: [&str; 6] =
-    ["/v1/signup", "/v1/login", "/v1/token/refresh", "/v1/logout", "/v1/invites/accept", "/.well-known/jwks.json"];
+const OPEN: [&str; 8] = [
+    "/v1/signup",
+    "/v1/login",
+    "/v1/token/refresh",
+    "/v1/logout",
+    "/v1/invites/accept",
+    "/v1/password-reset",
+    "/v1/tenant-deletions/{receipt}",
+    "/.well-known/jwks.json",
+];
 
 #[tokio::test]
 async fn every_other_route_refuses_a_stranger_before_it_looks_at_the_request() {
@@ -51,14 +59,30 @@ async fn every_route_refuses_a_key_without_its_scope() {
         ("PUT", "/v1/prices", "admin"),
         ("GET", "/v1/retention", "admin"),
         ("PUT", "/v1/retention", "admin"),
+        ("POST", "/v1/members/00000000-0000-7000-8000-000000000001/password-reset", "admin"),
+        ("GET", "/v1/limits", "read"),
+        ("GET", "/v1/usage", "read"),
     ];
-    assert_eq!(rights.len() + OPEN.len() + 1, house.operations.len(), "a new route belongs in this table");
+    // Those for owners, whom no key is.
+    let owners =
+        [("GET", "/v1/audit-log"), ("GET", "/v1/audit-log/check"), ("PUT", "/v1/limits"), ("DELETE", "/v1/tenant")];
+    // Who am I and what is my password: whoever it is.
+    let anybody = ["/v1/me", "/v1/me/password"];
+    assert_eq!(
+        rights.len() + owners.len() + anybody.len() + OPEN.len(),
+        house.operations.len(),
+        "a new route belongs in this table"
+    );
     for scope in ["ingest", "read", "export", "score", "admin"] {
         let key = json!({"name": scope, "kind": "workspace", "scopes": [scope]});
         let key = text(&house.post("/v1/api-keys", &owner, key).await.data()["key"]);
         for (method, path, needed) in rights {
             let is_refused = house.call(method, path, Some(&key), None).await.status == 403;
             assert_eq!(is_refused, scope != needed, "{method} {path} with {scope}");
+        }
+        for (method, path) in owners {
+            let body = (method == "PUT").then(|| json!({}));
+            assert_eq!(house.call(method, path, Some(&key), body).await.status, 403, "{method} {path} with {scope}");
         }
         assert_eq!(house.get("/v1/me", &key).await.data()["scopes"], json!([scope]));
     }

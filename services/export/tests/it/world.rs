@@ -167,7 +167,7 @@ impl Auth for Book {
         Ok(r#"{"keys":[]}"#.to_owned())
     }
     async fn tenant(&self, _tenant: TenantId) -> Result<TenantInfo, Fault> {
-        Ok(TenantInfo { default_app: APP, limits: Limits::default() })
+        Ok(TenantInfo { default_app: APP, limits: Limits::default(), spans_left: None })
     }
     async fn has_app(&self, tenant: TenantId, app: AppId) -> Result<bool, Fault> {
         Ok((tenant, app) == (TENANT, APP))
@@ -177,6 +177,9 @@ impl Auth for Book {
     }
     async fn member_role(&self, _: TenantId, _: spanlake_model::MemberId) -> Result<spanlake_model::Role, Fault> {
         Err(Fault::not_found("member"))
+    }
+    async fn changes(&self, _: Option<u64>) -> Result<spanlake_proto::auth::Changes, Fault> {
+        Ok(spanlake_proto::auth::Changes { sequence: 0, changed: Some(Vec::new()) })
     }
 }
 

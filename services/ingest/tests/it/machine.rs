@@ -174,7 +174,7 @@ impl Auth for Everyone {
         Ok(r#"{"keys":[]}"#.into())
     }
     async fn tenant(&self, _: TenantId) -> Result<TenantInfo, Fault> {
-        Ok(TenantInfo { default_app: AppId::from_bytes([2; 16]), limits: Limits::default() })
+        Ok(TenantInfo { default_app: AppId::from_bytes([2; 16]), limits: Limits::default(), spans_left: None })
     }
     async fn has_app(&self, _: TenantId, _: AppId) -> Result<bool, Fault> {
         Ok(true)
@@ -184,5 +184,8 @@ impl Auth for Everyone {
     }
     async fn member_role(&self, _: TenantId, _: spanlake_model::MemberId) -> Result<spanlake_model::Role, Fault> {
         Err(Fault::not_found("member"))
+    }
+    async fn changes(&self, _: Option<u64>) -> Result<spanlake_proto::auth::Changes, Fault> {
+        Ok(spanlake_proto::auth::Changes { sequence: 0, changed: Some(Vec::new()) })
     }
 }

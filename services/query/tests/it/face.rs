@@ -113,7 +113,7 @@ impl Auth for Keys {
         Ok(r#"{"keys":[]}"#.into())
     }
     async fn tenant(&self, _: TenantId) -> Result<TenantInfo, Fault> {
-        Ok(TenantInfo { default_app: app(1), limits: Limits::default() })
+        Ok(TenantInfo { default_app: app(1), limits: Limits::default(), spans_left: None })
     }
     async fn has_app(&self, _: TenantId, _: AppId) -> Result<bool, Fault> {
         Ok(true)
@@ -123,5 +123,8 @@ impl Auth for Keys {
     }
     async fn member_role(&self, _: TenantId, _: spanlake_model::MemberId) -> Result<spanlake_model::Role, Fault> {
         Err(Fault::not_found("member"))
+    }
+    async fn changes(&self, _: Option<u64>) -> Result<spanlake_proto::auth::Changes, Fault> {
+        Ok(spanlake_proto::auth::Changes { sequence: 0, changed: Some(Vec::new()) })
     }
 }

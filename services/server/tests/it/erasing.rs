@@ -206,3 +206,27 @@ pub(crate) async fn spans_past_their_time_are_not_shown(cluster: &Cluster) {
     }
     assert_eq!(cluster.client.get(&format!("/v1/traces/{}", trace_id(2)), &key).await.status, 404);
 }
+
+pub(crate) async fn a_deleted_tenant_lets_nobody_in_and_leaves_the_disk(cluster: &Cluster) {
+    let house = House::build(cluster).await;
+    let (client, id) = (&cluster.client, house.tenant.id.clone());
+    let neighbour = House::build(cluster).await;
+    assert!(cluster.stored(&id).await.contains(CANARY));
+    let path = format!("/v1/tenant?confirm={id}");
+    let deleted = client.delete(&path, &house.tenant.token).await;
+    assert_eq!(deleted.status, 202, "{}", deleted.text());
+    eventually("nobody gets in", || async {
+        let mut statuses = Vec::new();
+        for path in ["/v1/me", "/v1/traces", "/v1/traces/export?limit=0"] {
+            statuses.push(client.get(path, &house.key).await.status);
+        }
+        statuses.iter().all(|status| *status == 401).then_some(())
+    })
+    .await;
+    let look = || std::future::ready((cluster.files(&id) == 0).then_some(()));
+    eventually("no file of the tenant is left", look).await;
+    neighbour.shows(cluster, &[GONE, STAYS]).await;
+    let receipt = format!("/v1/tenant-deletions/{}", text(&deleted.data(), "/receipt"));
+    let proof = client.send(client.request(Method::GET, &receipt)).await.data();
+    assert_eq!(proof["status"], "deleting", "what was in memory may come for an hour");
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::json;
 use spanlake_testkit::eventually_within;
 use spanlake_testkit::otlp::{self, span_id, trace_id};
@@ -10,8 +11,8 @@ use crate::client::PROTOBUF;
 use crate::cluster::{Cluster, Form};
 use crate::tenant::{Tenant, text};
 
-/// What is promised, at the worst; within one process it is at once.
-const REVOKED_WITHIN: Duration = Duration::from_secs(10);
+/// A second is promised, on a machine that does nothing else; what is remembered would last ten. Within one process it is at once.
+const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn a_revoked_key_is_refused_everywhere(cluster: &Cluster) {
     let tenant = Tenant::sign_up(cluster).await;
@@ -43,22 +44,53 @@ pub(crate) async fn a_revoked_key_is_refused_everywhere(cluster: &Cluster) {
     assert!(!keys.iter().any(|row| row.to_string().contains(&key[key.len() - 20..])), "no list shows a secret");
 }
 
-pub(crate) async fn a_key_is_nowhere_on_disk(cluster: &Cluster) {
+pub(crate) async fn no_secret_is_in_any_file_or_log(cluster: &Cluster) {
     let tenant = Tenant::sign_up(cluster).await;
     let key = tenant.key(&["ingest", "read"]).await;
     let span = otlp::span(trace_id(1), span_id(1), "sent", cluster.a_minute_ago());
     cluster.client.ingest(&key, otlp::protobuf(vec![span])).await;
     cluster.has_files(&tenant.id, 1).await;
+    let mut secrets = everything_secret(cluster, &tenant).await;
     // What comes after the key's public part is the secret.
-    let secret = &key[key.len() - 30..];
+    secrets.push(key[key.len() - 30..].to_owned());
     let mut looked_at = 0;
     for path in everything_in(cluster.folder()) {
         let Ok(bytes) = std::fs::read(&path) else { continue };
         looked_at += 1;
         let holds = |needle: &str| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
-        assert!(!holds(secret) && !holds(crate::tenant::PASSWORD), "{}", path.display());
+        for secret in &secrets {
+            assert!(!holds(secret), "{} holds {secret}", path.display());
+        }
     }
     assert!(looked_at > 3);
+}
+
+/// Every kind of secret there is, each used rightly and wrongly, so that whoever writes requests down has them.
+async fn everything_secret(cluster: &Cluster, tenant: &Tenant) -> Vec<String> {
+    let client = &cluster.client;
+    let send =
+        async |path: &str, body: serde_json::Value| client.send(client.request(Method::POST, path).json(&body)).await;
+    let login = send("/v1/login", json!({"email": tenant.email, "password": crate::tenant::PASSWORD})).await.data();
+    let (access, refresh) = (text(&login, "/access_token"), text(&login, "/refresh_token"));
+    let guess = "a guess that nobody should read 5";
+    send("/v1/login", json!({"email": tenant.email, "password": guess})).await.refused(401, "unauthenticated");
+    let invite = json!({"email": format!("guest-{}", tenant.email), "role": "viewer"});
+    let invite = text(&client.post("/v1/members/invites", &access, &invite).await.data(), "/token");
+    let me = text(&client.get("/v1/me", &access).await.data(), "/member/id");
+    let reset = client.post(&format!("/v1/members/{me}/password-reset"), &access, &json!({})).await;
+    let reset = text(&reset.data(), "/token");
+    for (path, token) in [("/v1/invites/accept", &invite), ("/v1/password-reset", &reset)] {
+        send(path, json!({"token": token, "password": "short"})).await.refused(400, "invalid_request_body");
+        send(path, json!({"token": format!("{token}x"), "password": guess})).await.refused(404, "not_found");
+        let unread = client.request(Method::POST, path).header("content-type", "application/json");
+        assert_eq!(client.send(unread.body(format!("{{\"token\": \"{token}\", "))).await.status, 400);
+    }
+    send("/v1/token/refresh", json!({"refresh_token": refresh, "colour": guess}))
+        .await
+        .refused(400, "invalid_request_body");
+    client.get("/v1/me", &refresh).await.refused(401, "unauthenticated");
+    let signature = access.rsplit('.').next().unwrap().to_owned();
+    vec![signature, refresh, invite, reset, guess.to_owned(), crate::tenant::PASSWORD.to_owned()]
 }
 
 fn everything_in(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

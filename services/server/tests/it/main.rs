@@ -131,6 +131,7 @@ stories! {
         every_documented_operation_says_who_may_use_it,
         strangers_are_refused_everywhere,
         a_key_without_the_scope_is_refused_everywhere,
+        what_is_for_owners_is_refused_to_every_key,
         what_is_not_documented_is_not_there,
         grpc_refuses_strangers_and_keys_without_the_scope,
         internal_ports_refuse_who_does_not_show_the_token,
@@ -142,6 +143,7 @@ stories! {
         a_deleted_trace_answers_like_one_that_never_was,
         a_read_while_files_are_rewritten_neither_misses_nor_doubles_a_row,
         spans_past_their_time_are_not_shown,
+        a_deleted_tenant_lets_nobody_in_and_leaves_the_disk,
     }
     bad_input {
         a_body_of_another_type_is_told_which_to_send,
@@ -162,12 +164,13 @@ stories! {
     }
     keys {
         a_revoked_key_is_refused_everywhere,
-        a_key_is_nowhere_on_disk,
+        no_secret_is_in_any_file_or_log,
     }
     people {
         a_role_change_and_a_removal_bite_in_every_service,
     }
     limits {
+        a_changed_limit_is_taken_everywhere_without_a_restart,
         ten_exports_an_hour_and_not_one_more,
     }
 }

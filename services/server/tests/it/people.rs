@@ -9,8 +9,8 @@ use spanlake_testkit::eventually_within;
 use crate::cluster::{Cluster, Form};
 use crate::tenant::{PASSWORD, Tenant, text};
 
-/// What is promised, at the worst; within one process it is at once.
-const BITES_WITHIN: Duration = Duration::from_secs(10);
+/// A second is promised, on a machine that does nothing else; what is remembered would last ten. Within one process it is at once.
+const BITES_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn a_role_change_and_a_removal_bite_in_every_service(cluster: &Cluster) {
     let tenant = Tenant::sign_up(cluster).await;

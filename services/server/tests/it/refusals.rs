@@ -25,9 +25,11 @@ enum Needs {
     Any,
     /// This scope.
     Scope(&'static str),
+    /// To own the tenant, as a person: no key does.
+    Owner,
 }
 
-use Needs::{Any, Nothing, Scope};
+use Needs::{Any, Nothing, Owner, Scope};
 
 /// Every operation there is. Whoever adds a route says here who may use it.
 const TABLE: &[(&str, Needs)] = &[
@@ -64,6 +66,16 @@ const TABLE: &[(&str, Needs)] = &[
     ("PUT /v1/prices", Scope("admin")),
     ("GET /v1/retention", Scope("admin")),
     ("PUT /v1/retention", Scope("admin")),
+    ("PUT /v1/me/password", Any),
+    ("POST /v1/members/{id}/password-reset", Scope("admin")),
+    ("POST /v1/password-reset", Nothing),
+    ("GET /v1/limits", Scope("read")),
+    ("PUT /v1/limits", Owner),
+    ("GET /v1/usage", Scope("read")),
+    ("GET /v1/audit-log", Owner),
+    ("GET /v1/audit-log/check", Owner),
+    ("DELETE /v1/tenant", Owner),
+    ("GET /v1/tenant-deletions/{receipt}", Nothing),
     ("POST /v1/traces", Scope("ingest")),
     ("POST /api/ingest/v1/traces", Scope("ingest")),
     ("POST /api/public/otel/v1/traces", Scope("ingest")),
@@ -162,6 +174,26 @@ pub(crate) async fn a_key_without_the_scope_is_refused_everywhere(cluster: &Clus
             assert!(![401, 403].contains(&answer.status), "{}: {}", operation.name(), answer.text());
         }
     }
+}
+
+pub(crate) async fn what_is_for_owners_is_refused_to_every_key(cluster: &Cluster) {
+    let tenant = Tenant::sign_up(cluster).await;
+    let client = &cluster.client;
+    let key = tenant.key(&SCOPES).await;
+    let operations = guarded(client).await.into_iter().filter(|operation| needs(operation) == Owner);
+    let mut asked = 0;
+    for operation in operations {
+        for url in [operation.url(&well_formed), format!("{}?nobody=knows", operation.url(&|_| "no-id".into()))] {
+            let request = client.at(operation.method(), &url).bearer_auth(&key);
+            let answer = client.send(request.header("content-type", "application/json").body("{")).await;
+            is_refused(&operation, &answer, 403, "forbidden");
+            let request = client.at(operation.method(), &url).bearer_auth(&tenant.token);
+            let answer = client.send(request.header("content-type", "application/json").body("{")).await;
+            assert!(![401, 403].contains(&answer.status), "{}: {}", operation.name(), answer.text());
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 8);
 }
 
 /// A route that is in no document would be a route that the other stories do not hold against the table.

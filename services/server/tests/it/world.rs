@@ -294,6 +294,7 @@ async fn holder(
         expires_at: None,
         revoked_at: None,
         last_used_at: None,
+        created_by: None,
     };
     catalog.add_key(row).await.unwrap();
     Holder { caller: Caller::verified(tenant, app, None, ScopeSet::all(), Principal::Key(id)), key: text }

@@ -37,5 +37,5 @@ pub(in crate::api) async fn create(
     let Body(new) = body?;
     let app = new.app_id.as_deref().map(str::parse::<AppId>).transpose();
     let app = app.map_err(|_| Error::from(invalid("app_id", "must be a UUID")))?;
-    Ok(Created(deps.service.create_agent(&caller, &new.name, app).await?.into()))
+    Ok(Created(deps.by(&caller, &parts).create_agent(&caller, &new.name, app).await?.into()))
 }

@@ -21,7 +21,7 @@ pub(in crate::api) async fn delete(
 ) -> Result<NoContent, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Path(agent) = path?;
-    for key in deps.service.delete_agent(&caller, agent).await? {
+    for key in deps.by(&caller, &parts).delete_agent(&caller, agent).await? {
         deps.gate.revoke(key).await;
     }
     deps.gate.forget_agent(caller.tenant(), agent).await;

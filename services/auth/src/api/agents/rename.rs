@@ -33,5 +33,5 @@ pub(in crate::api) async fn rename(
 ) -> Result<Data<Agent>, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let (Path(agent), Body(change)) = (path?, body?);
-    Ok(Data(deps.service.rename_agent(&caller, agent, &change.name).await?.into()))
+    Ok(Data(deps.by(&caller, &parts).rename_agent(&caller, agent, &change.name).await?.into()))
 }

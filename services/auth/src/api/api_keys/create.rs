@@ -71,7 +71,7 @@ pub(in crate::api) async fn create(
 ) -> Result<impl IntoResponse, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Body(new) = body?;
-    let made = deps.service.create_key(&caller, new.try_into()?).await?;
+    let made = deps.by(&caller, &parts).create_key(&caller, new.try_into()?).await?;
     Ok((NO_STORE, Created(CreatedKey::from(made))))
 }
 

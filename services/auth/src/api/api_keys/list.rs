@@ -24,5 +24,5 @@ pub(in crate::api) async fn list(
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Query(paging) = query?;
     let keys = deps.service.keys(&caller).await?;
-    Ok(page::map(paging.cut("api-keys", keys, |key| key.id.as_bytes())?, ApiKey::from))
+    Ok(page::map(paging.cut("api-keys", keys, |made| made.key.id.as_bytes())?, ApiKey::listed))
 }

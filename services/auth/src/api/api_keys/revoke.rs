@@ -21,7 +21,7 @@ pub(in crate::api) async fn revoke(
 ) -> Result<NoContent, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Path(key) = path?;
-    deps.service.revoke_key(&caller, key).await?;
+    deps.by(&caller, &parts).revoke_key(&caller, key).await?;
     deps.gate.revoke(key).await;
     Ok(NoContent)
 }

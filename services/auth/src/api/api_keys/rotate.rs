@@ -56,7 +56,7 @@ pub(in crate::api) async fn rotate(
         expires_at: asked.expires_at.map(|text| read_time(&text)).transpose()?,
     };
     let ends_now = rotation.overlap.is_some_and(|overlap| overlap.is_zero());
-    let Rotated { new, old_ends_at } = deps.service.rotate_key(&caller, old, rotation).await?;
+    let Rotated { new, old_ends_at } = deps.by(&caller, &parts).rotate_key(&caller, old, rotation).await?;
     if ends_now {
         deps.gate.revoke(old).await;
     }

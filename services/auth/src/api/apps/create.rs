@@ -31,5 +31,5 @@ pub(in crate::api) async fn create(
 ) -> Result<Created<App>, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Body(new) = body?;
-    Ok(Created(deps.service.create_app(&caller, &new.name).await?.into()))
+    Ok(Created(deps.by(&caller, &parts).create_app(&caller, &new.name).await?.into()))
 }

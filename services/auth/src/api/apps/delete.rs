@@ -23,7 +23,7 @@ pub(in crate::api) async fn delete(
 ) -> Result<NoContent, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Path(app) = path?;
-    for key in deps.service.delete_app(&caller, app).await? {
+    for key in deps.by(&caller, &parts).delete_app(&caller, app).await? {
         deps.gate.revoke(key).await;
     }
     deps.gate.forget_app(caller.tenant(), app).await;

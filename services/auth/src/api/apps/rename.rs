@@ -33,5 +33,5 @@ pub(in crate::api) async fn rename(
 ) -> Result<Data<App>, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let (Path(app), Body(change)) = (path?, body?);
-    Ok(Data(deps.service.rename_app(&caller, app, &change.name).await?.into()))
+    Ok(Data(deps.by(&caller, &parts).rename_app(&caller, app, &change.name).await?.into()))
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use http::request::Parts;
 use serde::Deserialize;
 use spanlake_transport::extract::Body;
 use spanlake_transport::response::{Created, ErrorResponse};
@@ -29,8 +30,9 @@ pub(in crate::api) struct InviteAcceptance {
 )]
 pub(in crate::api) async fn accept(
     State(deps): State<Deps>,
+    parts: Parts,
     Body(body): Body<InviteAcceptance>,
 ) -> Result<impl IntoResponse, ErrorResponse> {
-    let joined = deps.service.accept_invite(&body.token, body.password).await?;
+    let joined = deps.from(&parts).accept_invite(&body.token, body.password).await?;
     Ok((NO_STORE, Created(Account::from(joined))))
 }

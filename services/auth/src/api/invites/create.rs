@@ -45,6 +45,6 @@ pub(in crate::api) async fn create(
 ) -> Result<impl IntoResponse, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Body(asked) = body?;
-    let made = deps.service.invite(&caller, &asked.email, read_role(&asked.role)?).await?;
+    let made = deps.by(&caller, &parts).invite(&caller, &asked.email, read_role(&asked.role)?).await?;
     Ok((NO_STORE, Created(CreatedInvite { about: made.invite.into(), token: made.token })))
 }

@@ -21,6 +21,6 @@ pub(in crate::api) async fn withdraw(
 ) -> Result<NoContent, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Path(invite) = path?;
-    deps.service.withdraw_invite(&caller, invite).await?;
+    deps.by(&caller, &parts).withdraw_invite(&caller, invite).await?;
     Ok(NoContent)
 }

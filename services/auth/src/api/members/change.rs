@@ -34,7 +34,7 @@ pub(in crate::api) async fn change(
 ) -> Result<Data<Member>, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let (Path(member), Body(change)) = (path?, body?);
-    let changed = deps.service.change_role(&caller, member, read_role(&change.role)?).await?;
+    let changed = deps.by(&caller, &parts).change_role(&caller, member, read_role(&change.role)?).await?;
     deps.gate.forget_member(caller.tenant(), member).await;
     Ok(Data(changed.into()))
 }

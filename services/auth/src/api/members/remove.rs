@@ -22,7 +22,7 @@ pub(in crate::api) async fn remove(
 ) -> Result<NoContent, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Path(member) = path?;
-    deps.service.remove_member(&caller, member).await?;
+    deps.by(&caller, &parts).remove_member(&caller, member).await?;
     deps.gate.forget_member(caller.tenant(), member).await;
     Ok(NoContent)
 }

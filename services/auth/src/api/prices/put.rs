@@ -22,6 +22,6 @@ pub(in crate::api) async fn put(
 ) -> Result<Data<Prices>, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Body(Own { own }) = body?;
-    deps.service.set_own_prices(&caller, &own).await?;
+    deps.by(&caller, &parts).set_own_prices(&caller, &own).await?;
     Ok(Data(own.into()))
 }

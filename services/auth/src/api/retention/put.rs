@@ -22,7 +22,7 @@ pub(in crate::api) async fn put(
 ) -> Result<Data<Retention>, ErrorResponse> {
     let caller = deps.gate.admit(&parts, Scope::Admin).await?;
     let Body(NewRetention { spans_days, scores_days }) = body?;
-    deps.service.keep_days(&caller, spans_days, scores_days).await?;
+    deps.by(&caller, &parts).keep_days(&caller, spans_days, scores_days).await?;
     let scores_days = deps.service.kept_days(&caller, Table::Scores).await?;
     Ok(Data(Retention { spans_days, scores_days }))
 }

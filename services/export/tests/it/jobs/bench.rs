@@ -180,5 +180,6 @@ fn api_key(now: Timestamp) -> ApiKey {
         expires_at: None,
         revoked_at: None,
         last_used_at: None,
+        created_by: None,
     }
 }

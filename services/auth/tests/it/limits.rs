@@ -1,0 +1,95 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use spanlake_catalog::{Commit, DataFile, Files as _};
+use spanlake_model::{AppId, Day, FileId, Limit, SystemEntropy, Table, TenantId, WriterId};
+
+use crate::house::{House, text};
+
+#[tokio::test]
+async fn an_owner_sets_the_limits_within_what_the_installation_allows() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let before = house.get("/v1/limits", &owner).await.data();
+    assert_eq!((&before["exports_per_hour"], &before["spans_per_month"]), (&json!(10), &Value::Null));
+    let put = async |body: Value| house.call("PUT", "/v1/limits", Some(&owner), Some(body)).await;
+    let after = put(json!({"exports_per_hour": 3, "spans_per_month": 1_000})).await.data();
+    assert_eq!((&after["exports_per_hour"], &after["spans_per_month"]), (&json!(3), &json!(1_000)));
+    assert_eq!(after["spans_per_second"], before["spans_per_second"], "what is left out stays");
+    assert_eq!(put(json!({"spans_per_month": null})).await.data()["spans_per_month"], Value::Null);
+    assert_eq!(house.get("/v1/limits", &owner).await.data()["exports_per_hour"], 3);
+    let refused = put(json!({"exports_per_hour": 11})).await;
+    assert_eq!(refused.refusal(), (400, "invalid_request_body"));
+    assert_eq!(refused.body["error"]["details"]["exports_per_hour"], "must be at most 10 here");
+    assert_eq!(put(json!({"colour": 1})).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_changed_limit_is_taken_at_once_where_it_was_changed() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let caller = house.caller(&owner).await;
+    house.gate.take(&caller, &[(Limit::Exports, 4)]).await.unwrap();
+    house.call("PUT", "/v1/limits", Some(&owner), Some(json!({"exports_per_hour": 4}))).await.data();
+    assert!(house.gate.take(&caller, &[(Limit::Exports, 1)]).await.is_err());
+}
+
+/// Lets a writer flush so many spans of this tenant.
+async fn stored(house: &House, tenant: TenantId, table: Table, rows: u64, sequence: u64) {
+    let now = spanlake_model::Clock::now(&*house.clock);
+    let lease = house.catalog.register_writer(WriterId::from_bytes([7; 16]), "", now).await.unwrap();
+    let day = Day::of(now);
+    let id = FileId::generate(&*house.clock, &SystemEntropy);
+    let file = DataFile {
+        id,
+        tenant,
+        table,
+        day,
+        path: format!("t/{tenant}/{day}/{id}.parquet"),
+        rows,
+        bytes: 100,
+        min_start: now,
+        max_start: now,
+        version: 0,
+        superseded: Vec::new(),
+    };
+    let known_version = house.catalog.files_since(tenant, table, u64::MAX >> 1).await.unwrap().version;
+    let commit = Commit { lease, tenant, table, sequence, known_version, files: vec![file] };
+    house.catalog.commit(commit).await.unwrap();
+}
+
+#[tokio::test]
+async fn use_is_shown_by_day_and_fills_the_month() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let caller = house.caller(&owner).await;
+    house.call("PUT", "/v1/limits", Some(&owner), Some(json!({"spans_per_month": 100}))).await.data();
+    stored(&house, caller.tenant(), Table::Spans, 60, 1).await;
+    stored(&house, caller.tenant(), Table::Scores, 5, 2).await;
+    house.clock.advance(Duration::from_secs(86_400));
+    let owner = text(&house.log_in("ann@example.com", crate::house::PASSWORD).await.data()["access_token"]);
+    stored(&house, caller.tenant(), Table::Spans, 40, 3).await;
+    let days = house.get("/v1/usage", &owner).await.data();
+    let day = |day: &str, spans: u64, scores: u64, bytes: u64| json!({"day": day, "spans": spans, "scores": scores, "bytes": bytes});
+    assert_eq!(days, json!([day("2027-01-15", 60, 5, 200), day("2027-01-16", 40, 0, 100)]));
+    assert_eq!(
+        house.get("/v1/usage?start_date=2027-01-16", &owner).await.data(),
+        json!([day("2027-01-16", 40, 0, 100)])
+    );
+    let until = "/v1/usage?start_date=2027-01-01T10:00:00Z&end_date=2027-01-15";
+    assert_eq!(house.get(until, &owner).await.data().as_array().unwrap().len(), 1);
+    for wrong in ["start_date=x", "start_date=2027-01-02&end_date=2027-01-01", "start_date=2020-01-01", "from=1"] {
+        assert_eq!(
+            house.get(&format!("/v1/usage?{wrong}"), &owner).await.refusal(),
+            (400, "invalid_query_params"),
+            "{wrong}"
+        );
+    }
+    let refused = house.gate.take(&caller, &[(Limit::Spans, 1)]).await.unwrap_err();
+    assert_eq!(refused.code.as_str(), "rate_limited");
+    let wait = refused.retry_after.unwrap();
+    assert!(Duration::from_secs(14 * 86_400) < wait && wait < Duration::from_secs(16 * 86_400), "{wait:?}");
+    let stranger = text(&house.sign_up("bob@example.com").await["access_token"]);
+    assert_eq!(house.get("/v1/usage", &stranger).await.data(), json!([]));
+    assert_ne!(caller.app(), AppId::from_bytes([0; 16]));
+}
