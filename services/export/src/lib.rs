@@ -13,6 +13,8 @@
 //! - A cursor continues exactly where the page before ended, also among rows of one instant, and fits one query only.
 //! - A request that is refused for what it says is not counted against the limit.
 //!
+//! Exports into files, for warehouses, are in [`jobs`].
+//!
 //! A row is a span. Scores do not exist yet, so a row has no `scores` and a filter on them is refused.
 
 mod answer;

@@ -89,7 +89,7 @@ fn id_texts(name: &str, ids: &FixedSizeBinaryArray) -> StringArray {
     ids.iter().map(|id| id.map(text)).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }

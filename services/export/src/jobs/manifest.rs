@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use spanlake_catalog::ExportRun;
 use spanlake_model::{ErasureId, Receipt, Timestamp};
 
+use super::columns;
+
 /// The version of [`Manifest`]; fields are added, never changed.
 pub(crate) const VERSION: u32 = 1;
 
@@ -127,7 +129,7 @@ impl Manifest {
 
 /// In hex.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    columns::hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]
