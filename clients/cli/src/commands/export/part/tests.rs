@@ -10,6 +10,13 @@ fn after(rows: u64) -> Summary {
     Summary { exported: rows, next_cursor: Some(format!("after {rows}")), ..Summary::default() }
 }
 
+/// An export that broke after its first page, of one row.
+fn leave_unfinished(target: &Path) {
+    let mut part = Part::resume(target, &source("a"), false).unwrap().0;
+    part.write(b"one\n").unwrap();
+    part.keep(&source("a"), &after(1)).unwrap();
+}
+
 fn names(folder: &TemporaryFolder) -> Vec<String> {
     let entries = fs::read_dir(folder.path()).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -61,10 +68,7 @@ fn what_breaks_later_goes_on_after_the_last_whole_page() {
 fn an_unfinished_export_is_neither_lost_nor_mixed_with_another() {
     let folder = TemporaryFolder::new("part");
     let target = folder.path().join("rows");
-    let mut part = Part::resume(&target, &source("a"), false).unwrap().0;
-    part.write(b"one\n").unwrap();
-    part.keep(&source("a"), &after(1)).unwrap();
-    drop(part);
+    leave_unfinished(&target);
     for refused in [Part::begin(&target, false).err(), Part::resume(&target, &source("b"), false).err()] {
         let refused = refused.unwrap();
         assert_eq!(refused.code(), 2);
@@ -79,10 +83,7 @@ fn an_unfinished_export_is_neither_lost_nor_mixed_with_another() {
 fn rows_that_the_state_speaks_of_and_that_are_gone_are_not_taken_for_there() {
     let folder = TemporaryFolder::new("part");
     let target = folder.path().join("rows");
-    let mut part = Part::resume(&target, &source("a"), false).unwrap().0;
-    part.write(b"one\n").unwrap();
-    part.keep(&source("a"), &after(1)).unwrap();
-    drop(part);
+    leave_unfinished(&target);
     fs::write(folder.path().join("rows.part"), "o").unwrap();
     assert_eq!(Part::resume(&target, &source("a"), false).unwrap_err().code(), 2);
     fs::write(folder.path().join("rows.part.json"), "{").unwrap();
