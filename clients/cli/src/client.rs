@@ -57,9 +57,8 @@ impl Client {
         if global.profile.is_some() && stored.is_none() && global.api_key.is_none() {
             return Err(Error::Auth(format!("There is no profile '{name}'; run 'spanlake login --profile {name}'.")));
         }
-        let Profile { url, app_id, api_key, tokens, .. } = stored.unwrap_or_default();
-        let is_stored = api_key.is_some() || tokens.is_some();
-        if is_stored && global.api_key.is_none() && url.as_deref().unwrap_or(DEFAULT_URL) != client.url {
+        let stored = stored.unwrap_or_default();
+        if global.api_key.is_none() && stored.is_of_another(&client.url) {
             // What was given to one server is shown to no other.
             return Err(Error::Auth(format!(
                 "The login of profile '{name}' is for another address than {}: log in there with 'spanlake login --url {} \
@@ -67,6 +66,7 @@ impl Client {
                 client.url, client.url
             )));
         }
+        let Profile { app_id, api_key, tokens, .. } = stored;
         client.app = global.app.clone();
         client.credential = match (&global.api_key, api_key, tokens) {
             // Another key may be another tenant's, who has other apps.

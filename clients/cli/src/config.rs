@@ -62,6 +62,14 @@ pub struct Tokens {
     pub expires_at_s: i64,
 }
 
+impl Profile {
+    /// Whether it holds a credential that was given for another address.
+    pub fn is_of_another(&self, url: &str) -> bool {
+        let is_stored = self.api_key.is_some() || self.tokens.is_some();
+        is_stored && self.url.as_deref().unwrap_or(DEFAULT_URL) != url
+    }
+}
+
 impl std::fmt::Debug for Profile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Profile").field("url", &self.url).field("app_id", &self.app_id).finish_non_exhaustive()

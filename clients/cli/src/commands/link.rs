@@ -24,6 +24,12 @@ pub(crate) async fn run(global: &Global, args: Link, console: &mut Console) -> R
     let mut config = Config::load(&console.config_file)?;
     let name = config.name(global.profile.as_deref()).to_owned();
     let profile = config.profiles.entry(name.clone()).or_default();
+    if profile.is_of_another(&client.url) {
+        return Err(Error::invalid(format!(
+            "profile '{name}' is logged in to another address; link {} under another name, with --profile",
+            client.url
+        )));
+    }
     profile.url = Some(client.url.clone());
     (profile.app_id, profile.app_name) = (Some(app.id.clone()), Some(app.name.clone()));
     config.save(&console.config_file)?;

@@ -16,6 +16,9 @@ pub(crate) async fn run(global: &Global, console: &mut Console) -> Result<(), Er
     let mut config = Config::load(&console.config_file)?;
     let name = config.name(global.profile.as_deref()).to_owned();
     let profile = config.profiles.get_mut(&name);
+    if profile.as_ref().is_some_and(|profile| profile.is_of_another(&client.url)) {
+        return Err(Error::invalid(format!("profile '{name}' is logged in to another address; leave out --url")));
+    }
     let (key, tokens) = profile.map_or((None, None), |profile| (profile.api_key.take(), profile.tokens.take()));
     if key.is_none() && tokens.is_none() {
         console.tell("Nobody was logged in.");

@@ -50,6 +50,10 @@ fn server() -> Router {
         .route("/v1/token/refresh", post(refresh))
         .route("/v1/logout", post(|| async { StatusCode::NO_CONTENT }))
         .route("/v1/me", get(me))
+        .route(
+            "/v1/apps",
+            get(|| async { Json(json!({"data": [{"id": "1", "name": "one"}, {"id": "2", "name": "two"}]})) }),
+        )
 }
 
 fn refused(status: StatusCode, message: &str) -> Response {
@@ -106,6 +110,30 @@ async fn what_was_given_to_one_server_is_shown_to_no_other() {
     assert!(shown.code == 1 && shown.err.contains("spanlake login --url"), "{shown:?}");
     let shown = desk.run_plain(&["whoami", "--url", &other.url, "--api-key", "k"]).await;
     assert!(shown.out.starts_with("Bearer k,"), "{shown:?}");
+    assert_eq!(desk.run_plain(&["logout", "--url", &other.url]).await.code, 2);
+    // Nor may the address change under what is stored.
+    let shown = desk.run_plain(&["link", "one", "--url", &other.url, "--api-key", "k"]).await;
+    assert!(shown.code == 2 && shown.err.contains("--profile"), "{shown:?}");
+    assert!(desk.run_plain(&["whoami"]).await.out.starts_with("Bearer access-0,"));
+}
+
+#[tokio::test]
+async fn an_app_is_linked_by_name_by_id_or_by_number() {
+    let mut desk = before(server()).await;
+    log_in(&mut desk, "right").await;
+    let linked = async |desk: &Desk, words: &[&str]| {
+        let shown = desk.run_plain(&[&["link", "--json"], words].concat()).await;
+        serde_json::from_str::<Value>(&shown.out).map(|shown| shown["app_id"].clone()).ok()
+    };
+    assert_eq!(linked(&desk, &["two"]).await, Some("2".into()));
+    assert_eq!(linked(&desk, &["1"]).await, Some("1".into()));
+    assert_eq!(linked(&desk, &["three"]).await, None);
+    assert_eq!(linked(&desk, &[]).await, None, "nobody can be asked");
+    desk.answers = vec!["2"];
+    assert_eq!(linked(&desk, &[]).await, Some("2".into()));
+    desk.answers = vec!["3"];
+    assert_eq!(linked(&desk, &[]).await, None);
+    assert!(desk.run_plain(&["profiles"]).await.out.contains("two"));
 }
 
 #[tokio::test]
