@@ -3,14 +3,17 @@
 mod condition;
 mod field;
 mod language;
+mod number;
+mod scores;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub use condition::{Condition, Number, Operator, Test, VALUE_CHARS_MAX, VALUES_MAX};
+pub use condition::{Condition, ConditionError, Operator, Part, Test, VALUE_CHARS_MAX, VALUES_MAX};
 pub use field::{Field, Holds, KNOWN, Known};
+pub use number::Number;
 
 use crate::ids::{AgentId, SpanId, TraceId};
 use crate::span::{Status, Type};
@@ -87,14 +90,29 @@ impl Filter {
         &self.clauses
     }
 
+    /// Those of all clauses.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.clauses.iter().flatten()
+    }
+
+    /// Whether it takes scores to know what fits.
+    pub fn asks_for_scores(&self) -> bool {
+        self.conditions().any(|condition| matches!(condition.field, Field::Score(_) | Field::AnyScore))
+    }
+
     /// Whether every span fits.
     pub fn is_empty(&self) -> bool {
         self.clauses.is_empty()
     }
 
     /// And this one as well.
-    pub fn and(&mut self, condition: Condition) {
-        self.clauses.push(vec![condition]);
+    ///
+    /// # Errors
+    /// There are [`CONDITIONS_MAX`] conditions already.
+    pub fn and(self, condition: Condition) -> Result<Self, String> {
+        let mut clauses = self.clauses;
+        clauses.push(vec![condition]);
+        Self::new(clauses)
     }
 }
 

@@ -39,8 +39,8 @@ pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use erasure::{Erasure, ErasureScope, RowPlace, TraceSet};
 pub use fault::{Code, Fault, Kind as FaultKind, Quota};
 pub use filter::{
-    CONDITIONS_MAX, Condition, Field, Filter, FilterError, Holds, KNOWN, Known, Number, Operator, Position, SpanFilter,
-    Test, VALUE_CHARS_MAX, VALUES_MAX,
+    CONDITIONS_MAX, Condition, ConditionError, Field, Filter, FilterError, Holds, KNOWN, Known, Number, Operator, Part,
+    Position, SpanFilter, Test, VALUE_CHARS_MAX, VALUES_MAX,
 };
 pub use ids::{
     AgentId, AppId, CompactorId, ErasureId, ExportId, ExporterId, FileId, IdError, InviteId, KeyId, MemberId,

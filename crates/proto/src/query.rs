@@ -13,6 +13,10 @@ use spanlake_model::{Caller, Fault, Position, Receipt, SpanFilter, TimeRange};
 pub use flight::{FlightClient, flight_service};
 pub use rows::{FITS, RowSource, Rows, RowsOf, RowsRequest, Window};
 
+/// The column of a scan behind those of spans: what scores say of the row, as a JSON object of means by name, or null. Its own scores,
+/// else those that its trace was given.
+pub const SCORES: &str = "scores";
+
 /// Which spans, newest first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScanRequest {
@@ -38,7 +42,7 @@ pub struct Scan {
     pub rows: u64,
     /// The last of them.
     pub last: Option<Position>,
-    /// The rows in order, in `store::schema` of spans.
+    /// The rows in order, in `store::schema` of spans, with [`SCORES`] behind.
     pub batches: BoxStream<'static, Result<RecordBatch, Fault>>,
 }
 

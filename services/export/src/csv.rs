@@ -33,9 +33,13 @@ const COLUMNS: [&str; 19] = [
 /// Where a record ends.
 const END: &[u8] = b"\r\n";
 
+/// Where the column of scores stands among them, in answers; files of jobs have none.
+const SCORES_AT: usize = 9;
+
 /// The first record: the names of the columns.
-pub(crate) fn header() -> Vec<u8> {
-    names(COLUMNS)
+pub(crate) fn header(with_scores: bool) -> Vec<u8> {
+    let (before, after) = COLUMNS.split_at(SCORES_AT);
+    names(before.iter().chain(with_scores.then_some(&"scores")).chain(after).copied())
 }
 
 /// As [`header`], of other columns.
@@ -45,10 +49,10 @@ pub(crate) fn names<'a>(columns: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
     record
 }
 
-/// Appends the span's record, its end included.
-pub(crate) fn write(span: &Span, records: &mut Vec<u8>) {
+/// Appends the record of the span, and of its scores, which are a JSON object; its end included.
+pub(crate) fn write(span: &Span, scores: Option<&str>, records: &mut Vec<u8>) {
     let tags = Cow::Owned(serde_json::Value::from(span.tags.clone()).to_string());
-    let cells: [Cell<'_>; COLUMNS.len()] = [
+    let mut cells = vec![
         Cell::plain(span.trace_id),
         Cell::text(&span.name),
         Cell::plain(span.kind.coarse().as_str()),
@@ -69,6 +73,9 @@ pub(crate) fn write(span: &Span, records: &mut Vec<u8>) {
         Cell::number(span.usage.output),
         Cell::number(span.cost.total.map(Money::as_dollars)),
     ];
+    if let Some(scores) = scores {
+        cells.insert(SCORES_AT, Cell::text(scores));
+    }
     write_cells(&cells, records);
 }
 

@@ -19,6 +19,9 @@ struct Line<'a> {
     input: Option<Payload<'a>>,
     output: Option<Payload<'a>>,
     metadata: Payload<'a>,
+    /// Means by name, in answers; files of jobs have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scores: Option<&'a RawValue>,
     span_id: SpanId,
     parent_span_id: Option<SpanId>,
     kind: &'a str,
@@ -56,11 +59,11 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Appends the span's line, its end included.
+/// Appends the line of the span, and of its scores, which are a JSON object; its end included.
 ///
 /// # Errors
 /// When it cannot be written as JSON, which no span that was read from the store can cause.
-pub(crate) fn write(span: &Span, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+pub(crate) fn write(span: &Span, scores: Option<&str>, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let line = Line {
         trace_id: span.trace_id,
         span_name: &span.name,
@@ -71,6 +74,7 @@ pub(crate) fn write(span: &Span, lines: &mut Vec<u8>) -> Result<(), serde_json::
         input: span.input.as_deref().map(Payload::of),
         output: span.output.as_deref().map(Payload::of),
         metadata: Payload::of(&span.metadata),
+        scores: scores.map(serde_json::from_str).transpose()?,
         span_id: span.span_id,
         parent_span_id: span.parent_span_id,
         kind: span.kind.as_str(),

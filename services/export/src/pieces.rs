@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use serde::Serialize;
 use spanlake_model::{Fault, Span};
 use spanlake_proto::export::{Format, Piece, Summary};
-use spanlake_proto::query::Scan;
+use spanlake_proto::query::{SCORES, Scan};
 use spanlake_store::rows;
 
 use crate::{chat, csv, line};
@@ -56,7 +56,7 @@ impl Pieces {
         if self.next == Next::Header {
             self.next = Next::Rows;
             if self.format == Format::Csv {
-                return Ok(Some((Piece::Bytes(csv::header().into()), self)));
+                return Ok(Some((Piece::Bytes(csv::header(true).into()), self)));
             }
         }
         while self.next == Next::Rows {
@@ -158,16 +158,17 @@ struct Chunk {
 impl Chunk {
     fn of(slice: &RecordBatch, format: Format) -> Result<Self, Fault> {
         let mut chunk = Self::default();
-        for span in rows::decode(slice).map_err(broken)? {
-            chunk.add(&span, format).map_err(broken)?;
+        let scores = rows::texts(slice, SCORES).map_err(broken)?;
+        for (span, scores) in rows::decode(slice).map_err(broken)?.iter().zip(scores) {
+            chunk.add(span, scores.unwrap_or("{}"), format).map_err(broken)?;
         }
         Ok(chunk)
     }
 
-    fn add(&mut self, span: &Span, format: Format) -> Result<(), serde_json::Error> {
+    fn add(&mut self, span: &Span, scores: &str, format: Format) -> Result<(), serde_json::Error> {
         match format {
-            Format::Jsonl => line::write(span, &mut self.text)?,
-            Format::Csv => csv::write(span, &mut self.text),
+            Format::Jsonl => line::write(span, Some(scores), &mut self.text)?,
+            Format::Csv => csv::write(span, Some(scores), &mut self.text),
             Format::OpenAi => match chat::row(span) {
                 Ok(row) => {
                     serde_json::to_writer(&mut self.text, &row)?;

@@ -6,7 +6,9 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use spanlake_access::Gate;
-use spanlake_model::{Code, Fault, Filter, Limit, Receipt, Scope, SpanFilter, Status, TimeRange, Timestamp, Type};
+use spanlake_model::{
+    Code, Condition, Fault, Filter, FilterError, Limit, Receipt, Scope, SpanFilter, Status, TimeRange, Timestamp, Type,
+};
 use spanlake_proto::export::{ExportRequest, Format};
 use spanlake_transport::extract::Query;
 use spanlake_transport::response::ErrorResponse;
@@ -53,13 +55,14 @@ pub(crate) struct Params {
     metadata_key: Option<String>,
     /// Metadata value; together with `metadata_key`.
     metadata_value: Option<String>,
-    /// Not in this version: there are no scores yet.
+    /// With a score, of any name, of at least this; together with `maxScore`, one and the same score.
     #[serde(rename = "minScore")]
-    min_score: Option<String>,
-    /// Not in this version: there are no scores yet.
+    min_score: Option<f64>,
+    /// With a score, of any name, of at most this.
     #[serde(rename = "maxScore")]
-    max_score: Option<String>,
-    /// Not in this version: there are no scores yet.
+    max_score: Option<f64>,
+    /// `<name><sign><number>` with `>=`, `<=`, `!=`, `>`, `<` or `=`: the mean of the span's scores of that name, else of its trace's.
+    /// May be given several times; all must hold.
     score: Vec<String>,
     /// In the filter language of the lists, besides.
     filter: Option<String>,
@@ -75,10 +78,10 @@ pub(crate) struct Params {
 ///
 /// Newest first, one span a row, in one of three formats.
 ///
-/// `jsonl`: lines of JSON with `trace_id, span_name, type, model, latency_ms, timestamp, input, output, metadata,
+/// `jsonl`: lines of JSON with `trace_id, span_name, type, model, latency_ms, timestamp, input, output, metadata, scores,
 /// span_id, parent_span_id, kind, status, user_id, session_id, tags, input_tokens, output_tokens, cost`. What is absent
-/// is null; input and output are JSON where they hold an object, an array or a quoted string. There is no `scores` field
-/// until there are scores.
+/// is null; input and output are JSON where they hold an object, an array or a quoted string. `scores` holds the mean of the span's
+/// scores by name, and of its trace's where it has none of that name.
 ///
 /// `openai`: lines of JSON with `messages`, as fine-tuning takes them: roles `system`, `user`, `assistant` and `tool`, calls of
 /// tools with ids. A span that cannot be made such a row is skipped and counted: `not_a_conversation, no_input, no_output,
@@ -131,6 +134,12 @@ impl Problems {
         self.0.details.insert(field.to_owned(), why.into());
     }
 
+    /// A filter that cannot be read has a code of its own, as in lists.
+    fn slip(&mut self, slip: &FilterError) {
+        self.0.code = Code::InvalidFilter;
+        self.say("filter", slip.to_string());
+    }
+
     /// A value that must be one of a few.
     fn one_of<T>(
         &mut self,
@@ -158,7 +167,6 @@ impl Problems {
 fn request(params: Params, service: &Service) -> Result<ExportRequest, Fault> {
     let mut problems =
         Problems(Fault::new(Code::InvalidQueryParams, "Some parameters cannot be used; details say why."));
-    refuse_what_is_to_come(&params, &mut problems);
     let format = problems.one_of("format", params.format.as_deref(), Format::parse, "jsonl, openai or csv");
     let receipt = problems.one_of("after", params.after.as_deref(), read_receipt, "what X-Spanlake-Receipt held");
     let range = range(&params, service, &mut problems);
@@ -176,13 +184,6 @@ fn request(params: Params, service: &Service) -> Result<ExportRequest, Fault> {
 
 fn read_receipt(text: &str) -> Option<Receipt> {
     text.parse().ok()
-}
-
-fn refuse_what_is_to_come(params: &Params, problems: &mut Problems) {
-    let scored = [("minScore", params.min_score.is_some()), ("maxScore", params.max_score.is_some())];
-    for (field, _) in scored.into_iter().chain([("score", !params.score.is_empty())]).filter(|(_, given)| *given) {
-        problems.say(field, "there are no scores in this version; leave it out");
-    }
 }
 
 /// From the dates; where they are not given, from the page before; where there is none, the default.
@@ -205,7 +206,27 @@ fn range(params: &Params, service: &Service, problems: &mut Problems) -> Option<
     range.ok()
 }
 
+/// The filter language, and what is short for it.
+fn said(params: &Params, problems: &mut Problems) -> Filter {
+    let mut filter = Filter::default();
+    match params.filter.as_deref().map(str::parse).transpose() {
+        Ok(said) => filter = said.unwrap_or_default(),
+        Err(slip) => problems.slip(&slip),
+    }
+    let any = Condition::of_any_score(params.min_score, params.max_score).transpose();
+    let any = any.map(|bounds| (if params.min_score.is_some() { "minScore" } else { "maxScore" }, bounds));
+    let named = params.score.iter().map(|score| ("score", Condition::of_score(score)));
+    for (field, condition) in named.chain(any) {
+        match condition.and_then(|condition| filter.clone().and(condition)) {
+            Ok(both) => filter = both,
+            Err(why) => problems.say(field, why),
+        }
+    }
+    filter
+}
+
 fn filter(params: Params, problems: &mut Problems) -> SpanFilter {
+    let filter = said(&params, problems);
     let coarse = params.r#type.as_deref().filter(|text| !text.eq_ignore_ascii_case("all"));
     let parse_status = |text: &str| Status::parse(text.strip_prefix("STATUS_CODE_").unwrap_or(text));
     let metadata = match (params.metadata_key, params.metadata_value) {
@@ -220,8 +241,6 @@ fn filter(params: Params, problems: &mut Problems) -> SpanFilter {
             None
         }
     };
-    let filter = params.filter.as_deref().map(str::parse::<Filter>).transpose();
-    let filter = filter.inspect_err(|slip| problems.say("filter", slip.to_string())).unwrap_or_default();
     SpanFilter {
         name_contains: problems.text("name", params.name),
         coarse_type: problems.one_of("type", coarse, Type::parse, "GENERATION, SPAN, EVENT or all"),
@@ -235,7 +254,7 @@ fn filter(params: Params, problems: &mut Problems) -> SpanFilter {
         user_id: problems.text("userId", params.user_id),
         tag: problems.text("tag", params.tag),
         metadata,
-        filter: filter.unwrap_or_default(),
+        filter,
         ..SpanFilter::default()
     }
 }

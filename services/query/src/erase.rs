@@ -149,7 +149,7 @@ impl Service {
             }
             if !traces.as_slice().is_empty() {
                 let about =
-                    scores::of_traces(&session, caller, traces.as_slice())?.filter(col("trace_id").is_null())?;
+                    scores::of_traces(&session, caller, Some(traces.as_slice()))?.filter(col("trace_id").is_null())?;
                 found.extend(scores::erasable(&session, about, ERASED_TRACES_MAX + 1).await?);
             }
         }

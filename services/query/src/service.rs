@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use spanlake_catalog::Erasures;
 use spanlake_engine::{Engine, SnapshotRequest, TenantSession};
-use spanlake_model::{Caller, Clock, Entropy, Fault, Receipt, Table, TimeRange, Timestamp};
+use spanlake_model::{Caller, Clock, Entropy, Fault, Filter, Receipt, Table, TimeRange, Timestamp};
 use spanlake_proto::query::{RowSource, Rows, RowsOf, RowsRequest, Scan, ScanRequest, SpanSource};
 
 use crate::config::Config;
@@ -66,6 +66,20 @@ impl Service {
         Ok(self.engine.snapshot_with_scores(caller, &request).await?)
     }
 
+    /// As either of them: with scores when the filter asks for any.
+    pub(crate) async fn session_for(
+        &self,
+        caller: &Caller,
+        filter: &Filter,
+        range: TimeRange,
+        after: Option<Receipt>,
+    ) -> Result<TenantSession, Error> {
+        match filter.asks_for_scores() {
+            true => self.session_with_scores(caller, range, after).await,
+            false => self.session(caller, range, after).await,
+        }
+    }
+
     /// All scores that are kept, beside the spans of a moment.
     pub(crate) async fn scores(&self, caller: &Caller, after: Option<Receipt>) -> Result<TenantSession, Error> {
         self.session_with_scores(caller, self.moment(), after).await
@@ -82,7 +96,7 @@ impl Service {
 impl SpanSource for Service {
     async fn scan(&self, caller: &Caller, request: ScanRequest) -> Result<Scan, Fault> {
         let rows = SnapshotRequest { table: Table::Spans, range: request.range, after: request.receipt };
-        let session = self.engine.snapshot_within(caller, &rows, self.config.scan_deadline()).await?;
+        let session = self.engine.snapshot_with_scores_within(caller, &rows, self.config.scan_deadline()).await?;
         Ok(scan::start(session, caller, request, self.config.scan_chunk_rows).await?)
     }
 }

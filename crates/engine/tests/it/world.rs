@@ -15,10 +15,10 @@ use spanlake_catalog::{
 use spanlake_engine::{Config, Engine, TenantStores};
 use spanlake_model::{
     AppId, Caller, Clock, Code, Day, Erasure, ErasureId, ErasureScope, Fault, FileId, KeyId, Principal, Receipt,
-    ScopeSet, Span, SpanId, SpanKey, Table, TenantId, TimeRange, Timestamp, TraceId, WriterId,
+    ScopeSet, Score, Span, SpanId, SpanKey, Table, TenantId, TimeRange, Timestamp, TraceId, WriterId,
 };
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
-use spanlake_store::rows::{Origin, Row, encode};
+use spanlake_store::rows::{Origin, Row, ScoreRow, encode, encode_scores};
 
 /// 2026-01-02T00:00:00Z, the midnight all tests begin at.
 pub const MIDNIGHT: Timestamp = Timestamp::from_secs(1_767_312_000);
@@ -74,6 +74,8 @@ pub struct World {
     snapshot: Mutex<Snapshot>,
     answers: Mutex<Answers>,
     rival: Mutex<Answers>,
+    /// Of tenant 1, in the writer's memory.
+    pub scores: Mutex<Vec<Score>>,
     pub asked: Mutex<Vec<FreshRequest>>,
     pub catalog_reads: Mutex<usize>,
 }
@@ -167,6 +169,19 @@ impl World {
     }
 }
 
+impl World {
+    fn fresh_scores(&self, request: &FreshRequest) -> FreshRows {
+        let scores = self.scores.lock().unwrap();
+        if request.writer != WRITER || request.tenant != tenant(1) || scores.is_empty() {
+            return FreshRows::default();
+        }
+        let row = |score: &Score| ScoreRow { score: score.clone(), received_at: MIDNIGHT, sequence: 9 };
+        let rows: Vec<_> = scores.iter().map(row).collect();
+        let batches = vec![encode_scores(Origin { tenant: tenant(1), writer: WRITER }, &rows)];
+        FreshRows { through_sequence: 9, batches, ..FreshRows::default() }
+    }
+}
+
 fn after_midnight(seconds: i64) -> Timestamp {
     Timestamp::from_nanos(MIDNIGHT.as_nanos() + seconds * 1_000_000_000)
 }
@@ -195,9 +210,8 @@ impl TenantStores for World {
 #[async_trait]
 impl FreshSource for World {
     async fn fresh(&self, address: &str, request: FreshRequest) -> Result<Fresh, Fault> {
-        // All rows of this world are spans.
-        if request.table != Table::Spans {
-            return Ok(Fresh::Rows(FreshRows::default()));
+        if request.table == Table::Scores {
+            return Ok(Fresh::Rows(self.fresh_scores(&request)));
         }
         if request.writer == RIVAL {
             assert_eq!(address, "there");

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::field::{Field, Holds};
 use super::language;
+use super::number::Number;
 use crate::span::{Status, Type};
 
 /// Values of `in` at most.
@@ -88,24 +89,6 @@ impl Operator {
     }
 }
 
-/// A finite number.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Number(f64);
-
-impl Eq for Number {}
-
-impl Number {
-    /// Reads a decimal number.
-    pub fn parse(text: &str) -> Option<Self> {
-        let number: f64 = text.trim().parse().ok()?;
-        number.is_finite().then_some(Self(number))
-    }
-    /// It.
-    pub const fn get(self) -> f64 {
-        self.0
-    }
-}
-
 /// What is asked of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
@@ -152,7 +135,7 @@ impl Condition {
     ///
     /// # Errors
     /// The operator is not for this field, or the values are not for the operator; says what would be.
-    pub fn new(field: Field, operator: Operator, values: Vec<String>) -> Result<Self, String> {
+    pub fn new(field: Field, operator: Operator, values: Vec<String>) -> Result<Self, ConditionError> {
         let holds = match (&field, operator) {
             // Metadata holds whatever it was given.
             (
@@ -164,12 +147,14 @@ impl Condition {
         if !operator.fits(holds) {
             let fit = Operator::ALL.iter().filter(|(other, ..)| other.fits(holds)).map(|(_, text, _)| *text);
             let fit: Vec<_> = fit.collect();
-            return Err(format!("'{}' is not for '{field}', which takes {}", operator.text(), fit.join(", ")));
+            let why = format!("'{}' is not for '{field}', which takes {}", operator.text(), fit.join(", "));
+            return Err(ConditionError { part: Part::Operator, why });
         }
         count(operator, values.len())?;
-        if let Some(long) = values.iter().find(|value| value.chars().count() > VALUE_CHARS_MAX) {
-            let start: String = long.chars().take(20).collect();
-            return Err(format!("the value '{start}…' has more than {VALUE_CHARS_MAX} characters"));
+        if let Some(place) = values.iter().position(|value| value.chars().count() > VALUE_CHARS_MAX) {
+            let start: String = values[place].chars().take(20).collect();
+            let why = format!("the value '{start}…' has more than {VALUE_CHARS_MAX} characters");
+            return Err(ConditionError { part: Part::Value(place), why });
         }
         let is_not = matches!(operator, Operator::IsNot | Operator::NotContains | Operator::Missing | Operator::NotIn);
         let test = test(&field, holds, operator, &values)?;
@@ -177,7 +162,28 @@ impl Condition {
     }
 }
 
-fn count(operator: Operator, given: usize) -> Result<(), String> {
+/// What is wrong with a condition, and which part of it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct ConditionError {
+    /// Which part.
+    pub part: Part,
+    /// What would be right.
+    pub why: String,
+}
+
+/// A part of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Is not for the field.
+    Operator,
+    /// The values are too few or too many.
+    Values,
+    /// This one, counted from 0, is not for the field or the operator.
+    Value(usize),
+}
+
+fn count(operator: Operator, given: usize) -> Result<(), ConditionError> {
     let (least, most) = match operator {
         Operator::Exists | Operator::Missing => (0, 0),
         Operator::In | Operator::NotIn => (1, VALUES_MAX),
@@ -188,16 +194,19 @@ fn count(operator: Operator, given: usize) -> Result<(), String> {
         return Ok(());
     }
     let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-    Err(format!("'{}' takes {wanted} values, not {given}", operator.text()))
+    let why = format!("'{}' takes {wanted} values, not {given}", operator.text());
+    Err(ConditionError { part: Part::Values, why })
 }
 
-fn test(field: &Field, holds: Holds, operator: Operator, values: &[String]) -> Result<Test, String> {
+fn test(field: &Field, holds: Holds, operator: Operator, values: &[String]) -> Result<Test, ConditionError> {
     let first = || values[0].clone();
+    let wrong = |place, why| ConditionError { part: Part::Value(place), why };
+    let number = |place: usize| number(field, &values[place]).map_err(|why| wrong(place, why));
     Ok(match operator {
         Operator::Exists | Operator::Missing => Test::Exists,
         Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => {
             if values[0].is_empty() {
-                return Err(format!("'{}' takes a text that is not empty", operator.text()));
+                return Err(wrong(0, format!("'{}' takes a text that is not empty", operator.text())));
             }
             match operator {
                 Operator::StartsWith => Test::StartsWith(first()),
@@ -206,22 +215,28 @@ fn test(field: &Field, holds: Holds, operator: Operator, values: &[String]) -> R
             }
         }
         Operator::Above | Operator::AtLeast => {
-            Test::Within { low: Some((number(field, &values[0])?, operator == Operator::AtLeast)), high: None }
+            Test::Within { low: Some((number(0)?, operator == Operator::AtLeast)), high: None }
         }
         Operator::Below | Operator::AtMost => {
-            Test::Within { low: None, high: Some((number(field, &values[0])?, operator == Operator::AtMost)) }
+            Test::Within { low: None, high: Some((number(0)?, operator == Operator::AtMost)) }
         }
         Operator::Between => {
-            let (low, high) = (number(field, &values[0])?, number(field, &values[1])?);
+            let (low, high) = (number(0)?, number(1)?);
             Test::Within { low: Some((low, true)), high: Some((high, true)) }
         }
         Operator::Is | Operator::IsNot | Operator::In | Operator::NotIn => match holds {
-            Holds::Text | Holds::Tags => Test::Is(values.to_vec()),
-            Holds::Number => Test::Equals(values.iter().map(|value| number(field, value)).collect::<Result<_, _>>()?),
-            Holds::Status => Test::Status(values.iter().map(|value| status(value)).collect::<Result<_, _>>()?),
-            Holds::Type => Test::Type(values.iter().map(|value| coarse(value)).collect::<Result<_, _>>()?),
+            Holds::Text | Holds::Tags | Holds::Id => Test::Is(values.to_vec()),
+            Holds::Number => Test::Equals((0..values.len()).map(number).collect::<Result<_, _>>()?),
+            Holds::Status => Test::Status(each(values, status)?),
+            Holds::Type => Test::Type(each(values, coarse)?),
         },
     })
+}
+
+fn each<T>(values: &[String], read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, ConditionError> {
+    let read =
+        |(place, value): (usize, &String)| read(value).map_err(|why| ConditionError { part: Part::Value(place), why });
+    values.iter().enumerate().map(read).collect()
 }
 
 fn number(field: &Field, text: &str) -> Result<Number, String> {

@@ -15,6 +15,8 @@ pub enum Holds {
     Type,
     /// Several texts.
     Tags,
+    /// An id, which is compared as a whole.
+    Id,
 }
 
 impl Holds {
@@ -26,6 +28,7 @@ impl Holds {
             Self::Status => "status",
             Self::Type => "type",
             Self::Tags => "tags",
+            Self::Id => "id",
         }
     }
 }
@@ -54,7 +57,7 @@ const fn of_trace(name: &'static str, aliases: &'static [&'static str], holds: H
 }
 
 /// All of them.
-pub const KNOWN: [Known; 27] = [
+pub const KNOWN: [Known; 28] = [
     of_trace("name", &["span_name", "trace_name"], Holds::Text, "The span's name; of a trace, the trace's."),
     of_trace("status", &[], Holds::Status, "How it ended; a trace failed when one of its spans did."),
     of_trace("latency_ms", &["latency", "duration_ms"], Holds::Number, "From start to end, in milliseconds."),
@@ -62,7 +65,8 @@ pub const KNOWN: [Known; 27] = [
     of_trace("input_tokens", &["prompt_tokens"], Holds::Number, "All tokens of the prompt."),
     of_trace("output_tokens", &["completion_tokens"], Holds::Number, "All tokens that were generated."),
     of_trace("total_tokens", &["tokens"], Holds::Number, "Both together."),
-    of_span("trace_id", &[], Holds::Text, "32 hex digits."),
+    of_span("trace_id", &[], Holds::Id, "32 hex digits."),
+    of_span("span_id", &[], Holds::Id, "16 hex digits."),
     of_span("kind", &["semantic_kind"], Holds::Text, "llm, tool, agent, … or the sender's own word."),
     of_span("type", &[], Holds::Type, "The coarse type."),
     of_span("operation", &[], Holds::Text, "chat, embeddings, execute_tool, …"),
@@ -93,6 +97,7 @@ pub const KNOWN: [Known; 27] = [
 const KEY_CHARS_MAX: usize = 200;
 const METADATA: &str = "metadata.";
 const SCORE: &str = "score__";
+const ANY_SCORE: &str = "any_score";
 
 /// A field to filter by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +108,8 @@ pub enum Field {
     Metadata(String),
     /// The mean of the scores of this name.
     Score(String),
+    /// The mean of the scores of any name: a condition holds when it holds for one of them.
+    AnyScore,
 }
 
 impl Field {
@@ -111,11 +118,13 @@ impl Field {
     /// # Errors
     /// There is none of that name; says which comes near.
     pub fn parse(name: &str) -> Result<Self, String> {
-        for (prefix, make) in [(METADATA, Self::Metadata as fn(String) -> Self), (SCORE, Self::Score)] {
+        for (prefix, make) in [(METADATA, Self::metadata as fn(&str) -> Option<Self>), (SCORE, Self::score)] {
             if let Some(key) = name.strip_prefix(prefix) {
-                let is_fit = !key.is_empty() && key.chars().count() <= KEY_CHARS_MAX;
-                return if is_fit { Ok(make(key.to_owned())) } else { Err(format!("'{name}' names no key")) };
+                return make(key).ok_or_else(|| format!("'{name}' names no key"));
             }
+        }
+        if name == ANY_SCORE {
+            return Ok(Self::AnyScore);
         }
         let known = KNOWN.iter().find(|known| known.name == name || known.aliases.contains(&name));
         known.map(Self::Known).ok_or_else(|| match near(name) {
@@ -124,12 +133,21 @@ impl Field {
         })
     }
 
+    fn metadata(key: &str) -> Option<Self> {
+        is_key(key).then(|| Self::Metadata(key.to_owned()))
+    }
+
+    /// The scores of this name, unless none can have it.
+    pub(super) fn score(name: &str) -> Option<Self> {
+        is_key(name).then(|| Self::Score(name.to_owned()))
+    }
+
     /// What it holds.
     pub const fn holds(&self) -> Holds {
         match self {
             Self::Known(known) => known.holds,
             Self::Metadata(_) => Holds::Text,
-            Self::Score(_) => Holds::Number,
+            Self::Score(_) | Self::AnyScore => Holds::Number,
         }
     }
 
@@ -138,9 +156,13 @@ impl Field {
         match self {
             Self::Known(known) => known.is_of_trace,
             Self::Metadata(_) => false,
-            Self::Score(_) => true,
+            Self::Score(_) | Self::AnyScore => true,
         }
     }
+}
+
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= KEY_CHARS_MAX
 }
 
 impl fmt::Display for Field {
@@ -149,6 +171,7 @@ impl fmt::Display for Field {
             Self::Known(known) => f.write_str(known.name),
             Self::Metadata(key) => write!(f, "{METADATA}{key}"),
             Self::Score(name) => write!(f, "{SCORE}{name}"),
+            Self::AnyScore => f.write_str(ANY_SCORE),
         }
     }
 }

@@ -9,12 +9,14 @@
 //! ```
 //! Words of the language are read in any case.
 
-use super::condition::{Condition, Operator};
+use super::condition::{Condition, Operator, Part};
 use super::field::Field;
-use super::{CONDITIONS_MAX, Filter, FilterError};
+use super::{CONDITIONS_MAX, Filter, FilterError, VALUES_MAX};
 
-/// Bytes of a filter at most.
-const BYTES_MAX: usize = 16 << 10;
+/// Bytes of a filter at most: more than the bounds on conditions and values leave room for.
+const BYTES_MAX: usize = 4 << 20;
+/// Words and signs of a filter at most: as above.
+const TOKENS_MAX: usize = CONDITIONS_MAX * (2 * VALUES_MAX + 10);
 
 pub(super) fn parse(text: &str) -> Result<Filter, FilterError> {
     if text.len() > BYTES_MAX {
@@ -67,6 +69,9 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
     let (mut tokens, mut at) = (Vec::new(), 0);
     while let Some(&first) = chars.get(at) {
         let begun = at;
+        if tokens.len() > TOKENS_MAX {
+            return Err(FilterError { at, why: format!("there are more than {TOKENS_MAX} words and signs") });
+        }
         if first.is_whitespace() {
             at += 1;
             continue;
@@ -187,9 +192,16 @@ impl Reader {
             return Err(FilterError { at, why: format!("expected a field, found {}{hint}", token.shown()) });
         };
         let field = Field::parse(&name).map_err(|why| FilterError { at, why })?;
-        let operator = self.operator()?;
-        let values = self.values(operator)?;
-        Condition::new(field, operator, values).map_err(|why| FilterError { at, why })
+        let (of_operator, operator) = (self.peek().0, self.operator()?);
+        let (of_values, values): (Vec<_>, Vec<_>) = self.values(operator)?.into_iter().unzip();
+        Condition::new(field, operator, values).map_err(|error| {
+            let at = match error.part {
+                Part::Operator => of_operator,
+                Part::Values => of_values.get(VALUES_MAX).copied().unwrap_or(of_operator),
+                Part::Value(place) => of_values.get(place).copied().unwrap_or(of_operator),
+            };
+            FilterError { at, why: error.why }
+        })
     }
 
     fn operator(&mut self) -> Result<Operator, FilterError> {
@@ -218,7 +230,8 @@ impl Reader {
         found.ok_or_else(|| unknown(&token))
     }
 
-    fn values(&mut self, operator: Operator) -> Result<Vec<String>, FilterError> {
+    /// Each with its place.
+    fn values(&mut self, operator: Operator) -> Result<Vec<(usize, String)>, FilterError> {
         match operator {
             Operator::Exists | Operator::Missing => Ok(Vec::new()),
             Operator::In | Operator::NotIn => {
@@ -242,9 +255,9 @@ impl Reader {
         }
     }
 
-    fn value(&mut self) -> Result<String, FilterError> {
+    fn value(&mut self) -> Result<(usize, String), FilterError> {
         match self.take() {
-            (_, Token::Word(value) | Token::Quoted(value)) => Ok(value),
+            (at, Token::Word(value) | Token::Quoted(value)) => Ok((at, value)),
             (at, token) => Err(FilterError { at, why: format!("expected a value, found {}", token.shown()) }),
         }
     }

@@ -130,7 +130,7 @@ fn header(table: RowsOf, kind: Kind) -> Vec<u8> {
             csv::names(schema.fields().iter().map(|field| field.name().as_str()))
         }
         (Kind::Rows, RowsOf::Scores) => csv::names(scores::COLUMNS),
-        (Kind::Rows, _) => csv::header(),
+        (Kind::Rows, _) => csv::header(false),
     }
 }
 
@@ -151,7 +151,7 @@ impl Text<'_> {
 
     fn span(&mut self, span: &Span, format: FileFormat) -> Result<(), Error> {
         match format {
-            FileFormat::Csv => csv::write(span, &mut self.bytes),
+            FileFormat::Csv => csv::write(span, None, &mut self.bytes),
             FileFormat::OpenAi => match chat::row(span) {
                 Ok(row) => self.line(&row)?,
                 Err(skip) => {
@@ -159,7 +159,7 @@ impl Text<'_> {
                     return Ok(());
                 }
             },
-            FileFormat::Jsonl | FileFormat::Parquet => line::write(span, &mut self.bytes)?,
+            FileFormat::Jsonl | FileFormat::Parquet => line::write(span, None, &mut self.bytes)?,
         }
         self.rows += 1;
         Ok(())

@@ -38,13 +38,13 @@ async fn a_table_has_one_header_and_a_record_for_each_span() {
     let (headers, text, _) = whole(&of(vec![span(1, START), hostile]), "?format=csv").await;
     assert_eq!(headers["content-type"], "text/csv; charset=utf-8; header=present");
     let expected = [
-        "trace_id,span_name,type,model,latency_ms,timestamp,input,output,metadata,span_id,parent_span_id,kind,status,\
+        "trace_id,span_name,type,model,latency_ms,timestamp,input,output,metadata,scores,span_id,parent_span_id,kind,status,\
          user_id,session_id,tags,input_tokens,output_tokens,cost",
         "00000000000000000000000000000001,chat 1,GENERATION,gpt-4o,812.5,2026-04-10T11:30:45.123Z,\
-         \"[{\"\"role\"\":\"\"user\"\",\"\"content\"\":\"\"hi\"\"}]\",hello,\"{\"\"env\"\":\"\"prod\"\"}\",0909090909090909,\
+         \"[{\"\"role\"\":\"\"user\"\",\"\"content\"\":\"\"hi\"\"}]\",hello,\"{\"\"env\"\":\"\"prod\"\"}\",{},0909090909090909,\
          0808080808080808,llm,OK,u,s,\"[\"\"beta\"\"]\",10,4,0.25",
         "00000000000000000000000000000002,\"'=HYPERLINK(\"\"http://x\"\")\",GENERATION,,,2026-04-10T11:30:44Z,\
-         \"[{\"\"role\"\":\"\"user\"\",\"\"content\"\":\"\"hi\"\"}]\",\"two\nlines, \"\"quoted\"\"\",\"{\"\"env\"\":\"\"prod\"\"}\",\
+         \"[{\"\"role\"\":\"\"user\"\",\"\"content\"\":\"\"hi\"\"}]\",\"two\nlines, \"\"quoted\"\"\",\"{\"\"env\"\":\"\"prod\"\"}\",{},\
          0909090909090909,0808080808080808,llm,OK,\"\",s,\"[\"\"beta\"\"]\",10,4,0.25",
         "",
     ];

@@ -40,10 +40,11 @@ async fn each_bad_parameter_is_named() {
         ("format=openai&lightweight=true", "lightweight"),
         ("after=yesterday", "after"),
         ("cursor=next", "cursor"),
-        ("minScore=0.5", "minScore"),
-        ("maxScore=1", "maxScore"),
-        ("score=correctness%3E0.8&score=tone%3C1", "score"),
-        ("filter=modle%3Dx", "filter"),
+        ("minScore=high", "minScore"),
+        ("maxScore=NaN", "maxScore"),
+        ("score=correctness%3E0.8&score=tone", "score"),
+        ("score=%3E0.8", "score"),
+        ("score=correctness%3Elots", "score"),
         ("start_date=2026-04-01", "start_date"),
         ("model=a&model=b", "model"),
     ] {
@@ -51,7 +52,10 @@ async fn each_bad_parameter_is_named() {
         assert_eq!((status.as_u16(), error["code"].as_str()), (400, Some("invalid_query_params")), "{query}");
         assert!(error["details"][field].is_string(), "{query}: {error}");
     }
-    let (_, error) = world.refusal("?format=xml&minScore=1&status=x", Some(&world.key)).await;
+    let (status, error) = world.refusal("?filter=modle%3Dx", Some(&world.key)).await;
+    assert_eq!((status.as_u16(), &error["code"]), (400, &json!("invalid_filter")), "as in lists");
+    assert!(error["details"]["filter"].as_str().unwrap().contains("did you mean 'model'?"), "{error}");
+    let (_, error) = world.refusal("?format=xml&score=quality&status=x", Some(&world.key)).await;
     assert_eq!(error["details"].as_object().unwrap().len(), 3, "all at once: {error}");
     assert!(error["details"]["format"].as_str().unwrap().contains("jsonl, openai or csv"), "{error}");
     assert!(world.list.asked.lock().unwrap().is_empty());

@@ -16,11 +16,11 @@ fn list(spans: Vec<spanlake_model::Span>) -> List {
 
 #[tokio::test]
 async fn a_row_has_the_seeds_fields_in_their_order_and_then_ours() {
-    let world = world(list(vec![span(0xabc, START)]));
+    let world = world(List { scores: Some(r#"{"quality":0.75}"#), ..list(vec![span(0xabc, START)]) });
     let expected = concat!(
         r#"{"trace_id":"00000000000000000000000000000abc","span_name":"chat 2748","type":"GENERATION","model":"gpt-4o","#,
         r#""latency_ms":812.5,"timestamp":"2026-04-10T11:30:45.123Z","input":[{"role":"user","content":"hi"}],"#,
-        r#""output":"hello","metadata":{"env":"prod"},"span_id":"0909090909090909","parent_span_id":"0808080808080808","#,
+        r#""output":"hello","metadata":{"env":"prod"},"scores":{"quality":0.75},"span_id":"0909090909090909","parent_span_id":"0808080808080808","#,
         r#""kind":"llm","status":"OK","user_id":"u","session_id":"s","tags":["beta"],"input_tokens":10,"#,
         r#""output_tokens":4,"cost":0.25}"#,
         "\n",
@@ -39,6 +39,7 @@ async fn what_is_absent_is_null() {
     for field in ["latency_ms", "parent_span_id", "model", "input", "cost", "input_tokens"] {
         assert_eq!(page.rows[0].get(field), Some(&Value::Null), "{field}");
     }
+    assert_eq!(page.rows[0]["scores"], json!({}), "no scores are an object without any");
     assert_eq!((&page.rows[0]["type"], &page.rows[0]["kind"]), (&json!("SPAN"), &json!("my own")));
 }
 

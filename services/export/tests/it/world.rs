@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -17,7 +18,7 @@ use spanlake_model::{
     Span, SpanFilter, SpanId, SpanKey, Status, TenantId, Timestamp, TraceId, Usage, WriterId,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
-use spanlake_proto::query::{Scan, ScanRequest, SpanSource};
+use spanlake_proto::query::{SCORES, Scan, ScanRequest, SpanSource};
 use spanlake_store::rows::{Origin, Row, encode};
 use tokio::sync::Notify;
 use tower::ServiceExt;
@@ -84,6 +85,8 @@ pub(crate) fn span(number: u128, start: &str) -> Span {
 #[derive(Default)]
 pub(crate) struct List {
     pub(crate) spans: Vec<Span>,
+    /// What scores say of each of them, as JSON.
+    pub(crate) scores: Option<&'static str>,
     pub(crate) breaks_after: Option<usize>,
     /// Ends one row early, as if that were all.
     pub(crate) loses_one: bool,
@@ -108,7 +111,7 @@ fn position(span: &Span) -> Position {
     Position { start: span.start, trace_id: span.trace_id, span_id: span.span_id }
 }
 
-fn batch(spans: &[Span], without_io: bool) -> RecordBatch {
+fn batch(spans: &[Span], scores: Option<&str>, without_io: bool) -> RecordBatch {
     let row = |span: &Span| {
         let mut span = span.clone();
         if without_io {
@@ -117,7 +120,12 @@ fn batch(spans: &[Span], without_io: bool) -> RecordBatch {
         Row { span, received_at: Timestamp::from_secs(0), sequence: 1 }
     };
     let rows: Vec<_> = spans.iter().map(row).collect();
-    encode(Origin { tenant: TENANT, writer: WriterId::from_bytes([5; 16]) }, &rows)
+    let spans = encode(Origin { tenant: TENANT, writer: WriterId::from_bytes([5; 16]) }, &rows);
+    let scores: ArrayRef = Arc::new(StringViewArray::from_iter(vec![scores; rows.len()]));
+    let mut fields = spans.schema().fields().to_vec();
+    fields.push(Arc::new(Field::new(SCORES, DataType::Utf8View, true)));
+    let columns = spans.columns().iter().cloned().chain([scores]).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
 }
 
 #[async_trait]
@@ -136,7 +144,8 @@ impl SpanSource for List {
         if self.loses_one {
             found.pop();
         }
-        let batches: Vec<_> = found.chunks(700).map(|spans| Ok(batch(spans, request.without_io))).collect();
+        let batches: Vec<_> =
+            found.chunks(700).map(|spans| Ok(batch(spans, self.scores, request.without_io))).collect();
         let cut = self.breaks_after.map(|_| Arc::clone(&self.cut));
         let end = stream::iter(cut).then(|cut| async move {
             cut.notified().await;

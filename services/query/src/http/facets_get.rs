@@ -12,9 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::filters::Short;
 use super::{Face, cursor, params};
 use crate::error::Error;
-use crate::read::columns::own;
 use crate::read::facets::{FacetQuery, read};
-use crate::read::filter::matches;
+use crate::read::filter::filtered;
 use crate::read::metrics::dimension::Dimension;
 
 /// Which values, and how many.
@@ -86,9 +85,9 @@ async fn page(face: &Face, caller: &Caller, field: &str, params: Params) -> Resu
     let filter = Short { filter: params.filter.as_deref(), ..Short::default() }.read()?;
     let (range, after_value) = cursor::begin(&binding, params.cursor.as_deref(), asked)?;
     let query = FacetQuery { field, prefix: params.q, after: after_value, limit };
-    let session = face.service.session(caller, range, after).await?;
-    let wanted = matches(&session, &SpanFilter { filter, ..SpanFilter::default() })?;
-    let spans = session.frame()?.filter(own(caller).and(starts_in(range)).and(wanted))?;
+    let session = face.service.session_for(caller, &filter, range, after).await?;
+    let spans = session.frame()?.filter(starts_in(range))?;
+    let spans = filtered(&session, caller, spans, &SpanFilter { filter, ..SpanFilter::default() })?;
     let (facets, has_more) = read(&session, spans, &query).await?;
     let next_cursor = facets.last().filter(|_| has_more).map(|last| cursor::seal(&binding, range, last));
     let data = facets.into_iter().map(|facet| FacetRow { value: facet.value, count: facet.count }).collect();

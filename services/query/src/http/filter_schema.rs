@@ -22,7 +22,7 @@ struct FieldSchema {
     /// `metadata.<key>` and `score__<name>` stand for as many as there are keys and names.
     name: &'static str,
     aliases: &'static [&'static str],
-    /// `string`, `number`, `status`, `type` or `tags`.
+    /// `string`, `number`, `status`, `type`, `tags` or `id`.
     #[serde(rename = "type")]
     kind: &'static str,
     /// As in JSON.
@@ -76,7 +76,17 @@ fn fields() -> Vec<FieldSchema> {
         of_trace: false,
         description: "A value of the metadata; dots lead into objects. With >, <, between it is read as a number.",
     };
-    known.chain([metadata]).collect()
+    let score = |name, description| FieldSchema {
+        name,
+        aliases: &[],
+        kind: Holds::Number.as_str(),
+        operators: operators(&[Holds::Number]),
+        of_trace: true,
+        description,
+    };
+    let of_name = score("score__<name>", "The mean of the scores of that name.");
+    let of_any = score("any_score", "The mean of the scores of any name; it is enough that one fits.");
+    known.chain([metadata, of_name, of_any]).collect()
 }
 
 /// That fit one of them.

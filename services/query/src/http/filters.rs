@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use spanlake_model::{CONDITIONS_MAX, Code, Condition, Fault, Field, Filter, FilterError, Operator};
+use spanlake_model::{CONDITIONS_MAX, Code, Condition, Fault, Field, Filter, FilterError, Operator, Part};
 use utoipa::ToSchema;
 
 use super::params::refused;
@@ -18,6 +18,11 @@ pub(super) struct Short<'a> {
     pub(super) max_latency_ms: Option<f64>,
     pub(super) min_cost: Option<f64>,
     pub(super) max_cost: Option<f64>,
+    /// Each `<name><sign><number>`.
+    pub(super) score: &'a [String],
+    /// Of any name.
+    pub(super) min_score: Option<f64>,
+    pub(super) max_score: Option<f64>,
 }
 
 impl Short<'_> {
@@ -45,13 +50,18 @@ impl Short<'_> {
                 clauses.push(vec![condition(parameter, field, operator, value.to_string())?]);
             }
         }
+        for score in self.score {
+            clauses.push(vec![Condition::of_score(score).map_err(|why| refused("score", why))?]);
+        }
+        let any_score = Condition::of_any_score(self.min_score, self.max_score);
+        clauses.extend(any_score.map_err(|why| refused("min_score", why))?.map(|bounds| vec![bounds]));
         Filter::new(clauses).map_err(|why| refused("filter", why))
     }
 }
 
 fn condition(parameter: &str, field: &str, operator: Operator, value: String) -> Result<Condition, Fault> {
-    let condition = Field::parse(field).and_then(|field| Condition::new(field, operator, vec![value]));
-    condition.map_err(|why| refused(parameter, why))
+    let field = Field::parse(field).map_err(|why| refused(parameter, why))?;
+    Condition::new(field, operator, vec![value]).map_err(|why| refused(parameter, why))
 }
 
 fn slip(error: &FilterError) -> Fault {
@@ -148,7 +158,12 @@ fn leaf(path: &str, object: &Map<String, Value>) -> Result<Condition, Fault> {
     })?;
     let values = values(object.get("value"))
         .ok_or_else(|| wrong(&format!("{path}.value"), "must be a text, a number, a boolean, or a list of them"))?;
-    Condition::new(field, operator, values).map_err(|why| wrong(path, why))
+    let is_list = matches!(object.get("value"), Some(Value::Array(_)));
+    Condition::new(field, operator, values).map_err(|error| match error.part {
+        Part::Operator => wrong(&format!("{path}.operator"), error),
+        Part::Value(place) if is_list => wrong(&format!("{path}.value[{place}]"), error),
+        Part::Values | Part::Value(_) => wrong(&format!("{path}.value"), error),
+    })
 }
 
 /// As they would be written in the text language.
@@ -177,13 +192,24 @@ mod tests {
     #[test]
     fn text_json_and_parameters_are_one_filter() {
         let text = r#"(input contains "a b" or output contains "a b") and latency_ms >= "2.5""#;
-        let short = Short { search: Some("a b"), min_latency_ms: Some(2.5), ..Short::default() };
+        let text = &format!(r#"{text} and score__quality >= "0.8" and any_score between "0.1" and "1""#);
+        let score = ["quality>=0.8".to_owned()];
+        let short = Short {
+            search: Some("a b"),
+            min_latency_ms: Some(2.5),
+            score: &score,
+            min_score: Some(0.1),
+            max_score: Some(1.0),
+            ..Short::default()
+        };
         let json = json!([
             {"or": [
                 {"field": "input", "operator": "contains", "value": "a b"},
                 {"field": "output", "operator": "contains", "value": "a b"},
             ]},
             {"field": "latency", "operator": "gte", "value": 2.5},
+            {"field": "score__quality", "operator": "gte", "value": 0.8},
+            {"field": "any_score", "operator": "between", "value": [0.1, 1]},
         ]);
         let read = text.parse::<Filter>().unwrap();
         assert_eq!(short.read().unwrap(), read);
@@ -204,7 +230,11 @@ mod tests {
             ),
             (json!({"or": []}), "filter"),
             (json!({"or": [], "field": "model"}), "filter[0]"),
-            (json!({"field": "cost", "operator": "between", "value": [1]}), "filter[0]"),
+            (json!({"field": "cost", "operator": "between", "value": [1]}), "filter[0].value"),
+            (json!({"field": "cost", "operator": "between", "value": [1, "dear"]}), "filter[0].value[1]"),
+            (json!({"field": "cost", "operator": "gt", "value": "dear"}), "filter[0].value"),
+            (json!({"field": "cost", "operator": "contains", "value": "1"}), "filter[0].operator"),
+            (json!({"field": "trace_id", "operator": "startsWith", "value": "1"}), "filter[0].operator"),
         ] {
             let fault = from_json(std::slice::from_ref(&clause)).unwrap_err();
             assert_eq!(

@@ -136,7 +136,7 @@ async fn metrics(face: &Face, caller: &Caller, params: Params) -> Result<Metrics
     let zone = params.zone()?;
     let granularity = params.granularity(range)?;
     let query = params.query(range, granularity, zone)?;
-    let session = face.service.session(caller, params::reaching(range, REACH), after).await?;
+    let session = face.service.session_for(caller, &query.filter.filter, params::reaching(range, REACH), after).await?;
     let measured = measure(&session, caller, &query).await?;
     let part = |series: &Series| Part::new(series, &query.buckets, params.extended);
     let names: Vec<_> = query.group_by.iter().map(Dimension::name).collect();

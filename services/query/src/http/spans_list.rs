@@ -75,6 +75,14 @@ pub(super) struct Params {
     min_cost: Option<f64>,
     /// Dollars at most.
     max_cost: Option<f64>,
+    /// `<name><sign><number>` with `>=`, `<=`, `!=`, `>`, `<` or `=`, as `quality>=0.8`. May be given several times; all must hold.
+    score: Vec<String>,
+    /// With a score, of any name, of at least this; together with `max_score`, one and the same score.
+    #[serde(alias = "minScore")]
+    min_score: Option<f64>,
+    /// With a score, of any name, of at most this.
+    #[serde(alias = "maxScore")]
+    max_score: Option<f64>,
     /// A receipt (`X-Spanlake-Receipt`): the answer includes that write.
     #[serde(skip_serializing)]
     after: Option<String>,
@@ -126,7 +134,7 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<SpanR
     let from = from.map(|Place(start, trace_id, span_id)| Position { start, trace_id, span_id });
     let after = params::parsed("after", params.after.as_deref())?;
     let (filter, order) = (params.filter()?, params.order()?);
-    let session = face.service.session(caller, range, after).await?;
+    let session = face.service.session_for(caller, &filter.filter, range, after).await?;
     let wanted = List { filter: &filter, order, from, limit: limit.saturating_add(1) };
     let mut spans = read(&session, caller, &wanted).await?;
     let next_cursor = cursor::cut(&binding, range, &mut spans, limit, Place::of);
@@ -150,6 +158,9 @@ impl Params {
             max_latency_ms: self.max_latency_ms,
             min_cost: self.min_cost,
             max_cost: self.max_cost,
+            score: &self.score,
+            min_score: self.min_score,
+            max_score: self.max_score,
         }
         .read()
     }

@@ -67,6 +67,14 @@ pub(super) struct Params {
     min_cost: Option<f64>,
     /// Dollars at most.
     max_cost: Option<f64>,
+    /// `<name><sign><number>` with `>=`, `<=`, `!=`, `>`, `<` or `=`, as `quality>=0.8`. May be given several times; all must hold.
+    score: Vec<String>,
+    /// With a score, of any name, of at least this; together with `max_score`, one and the same score.
+    #[serde(alias = "minScore")]
+    min_score: Option<f64>,
+    /// With a score, of any name, of at most this.
+    #[serde(alias = "maxScore")]
+    max_score: Option<f64>,
     /// A receipt (`X-Spanlake-Receipt`): the answer includes that write.
     #[serde(skip_serializing)]
     after: Option<String>,
@@ -137,6 +145,9 @@ impl Params {
             max_latency_ms: self.max_latency_ms,
             min_cost: self.min_cost,
             max_cost: self.max_cost,
+            score: &self.score,
+            min_score: self.min_score,
+            max_score: self.max_score,
         }
         .read()
     }

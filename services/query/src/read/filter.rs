@@ -2,13 +2,16 @@
 
 pub(crate) mod condition;
 mod metadata;
+pub(crate) mod scored;
+mod tags;
 
 use spanlake_engine::TenantSession;
-use spanlake_engine::datafusion::functions_nested::expr_fn::array_has;
+use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
-use spanlake_model::{Kind, SpanFilter, Type};
+use spanlake_model::{Caller, Kind, SpanFilter, Type};
 
-use super::columns::{id, is_trace, text};
+use super::columns::{id, is_trace, own, text};
+use super::metadata::text_at;
 use crate::error::Error;
 
 /// What every field that is set asks for, beside the filter language; none asks for nothing.
@@ -27,8 +30,8 @@ pub(crate) fn conditions(filter: &SpanFilter) -> Vec<Expr> {
         is("user_id", user_id),
         is("session_id", session_id),
         is("environment", environment),
-        tag.as_ref().map(|tag| array_has(col("tags"), text(tag))),
-        metadata.as_ref().map(|(key, value)| metadata::holds(key, value)),
+        tag.as_ref().map(|tag| tags::is(tag)),
+        metadata.as_ref().map(|(key, value)| text_at(key).eq(text(value))),
         agent_id.map(|agent| col("agent_id").eq(id(agent.as_bytes()))),
     ]
     .into_iter()
@@ -36,7 +39,22 @@ pub(crate) fn conditions(filter: &SpanFilter) -> Vec<Expr> {
     .collect()
 }
 
-/// All conditions on a span at once, those of the filter language among them, of a frame that is not priced yet.
+/// The caller's spans of the frame, which has all columns and is not priced yet, that are like this.
+///
+/// # Errors
+/// The filter asks for scores and the session was made without them, or for what cannot be answered.
+pub(crate) fn filtered(
+    session: &TenantSession,
+    caller: &Caller,
+    frame: DataFrame,
+    filter: &SpanFilter,
+) -> Result<DataFrame, Error> {
+    let frame = scored::spans(session, caller, frame, &filter.filter)?;
+    Ok(frame.filter(own(caller).and(matches(session, filter)?))?)
+}
+
+/// All conditions on a span at once, those of the filter language among them, of a frame that is not priced yet and that
+/// [`scored::spans`] has made when it asks for scores.
 ///
 /// # Errors
 /// The filter asks for what cannot be answered.

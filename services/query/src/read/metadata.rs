@@ -2,11 +2,14 @@
 
 pub(crate) mod keys;
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{AsArray, StringViewArray};
 use arrow::datatypes::DataType;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use spanlake_engine::datafusion::error::{DataFusionError, Result};
 use spanlake_engine::datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use spanlake_engine::datafusion::prelude::{Expr, col};
@@ -41,20 +44,33 @@ fn evaluate(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {
     }
 }
 
+/// Values as they are written, so that numbers keep every digit.
+type Object<'m> = HashMap<Cow<'m, str>, &'m RawValue>;
+
 fn find(metadata: &str, key: &str, last: &str) -> Option<String> {
     // Most rows do not mention the key at all, and reading JSON costs more than looking.
     let is_plain = last.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
     if is_plain && !metadata.contains(last) && !metadata.contains('\\') {
         return None;
     }
-    let object: Map<String, Value> = serde_json::from_str(metadata).ok()?;
-    shown(at(&object, key)?)
+    written(at(metadata, key)?)
 }
 
-fn at<'v>(object: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
-    object.get(key).or_else(|| {
-        key.match_indices('.').find_map(|(dot, _)| at(object.get(&key[..dot])?.as_object()?, &key[dot + 1..]))
-    })
+fn at<'m>(object: &'m str, key: &str) -> Option<&'m RawValue> {
+    let object: Object<'m> = serde_json::from_str(object).ok()?;
+    object
+        .get(key)
+        .copied()
+        .or_else(|| key.match_indices('.').find_map(|(dot, _)| at(object.get(&key[..dot])?.get(), &key[dot + 1..])))
+}
+
+/// A value as text; a number with every digit that was sent.
+fn written(value: &RawValue) -> Option<String> {
+    let text = value.get();
+    match text.as_bytes().first()? {
+        b'-' | b'0'..=b'9' => Some(text.to_owned()),
+        _ => shown(&serde_json::from_str(text).ok()?),
+    }
 }
 
 /// A value as text; an object is none, since its parts have keys of their own.
@@ -72,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_key_is_found_as_it_is_and_as_a_path() {
-        let metadata = r#"{"plan":"pro","seats":3,"team":{"name":"a","deep":{"x":true}},"a.b":"dotted","list":[1,2],"ä":"ö","n":null}"#;
+        let metadata = r#"{"plan":"pro","seats":3,"team":{"name":"a","deep":{"x":true}},"a.b":"dotted","list":[1,2],"ä":"ö","n":null,"big":123456789012345678901234567890}"#;
         let found = |key: &str| find(metadata, key, key.rsplit('.').next().unwrap());
         for (key, value) in [
             ("plan", Some("pro")),
@@ -82,6 +98,7 @@ mod tests {
             ("a.b", Some("dotted")),
             ("list", Some("[1,2]")),
             ("ä", Some("ö")),
+            ("big", Some("123456789012345678901234567890")),
             ("team", None),
             ("n", None),
             ("nothing", None),

@@ -31,7 +31,7 @@ use self::dimension::{Dimension, shown};
 use self::labels::Labels;
 use super::attribution::{Attributed, attributed};
 use super::columns::{own, text};
-use super::filter::matches;
+use super::filter::{matches, scored};
 use super::row::Row;
 use crate::error::Error;
 
@@ -126,7 +126,8 @@ fn selected(
     let mut once: Vec<Attributed> = Vec::new();
     wanted.into_iter().for_each(|one| once.extend((!once.contains(&one)).then_some(one)));
     let in_range = spans.filter(starts_in(query.range))?;
-    let spans = attributed(session, caller, in_range, &once)?.filter(filter)?;
+    let spans = attributed(session, caller, in_range, &once)?;
+    let spans = scored::spans(session, caller, spans, &query.filter.filter)?.filter(filter)?;
     let generations = [Kind::LLM, Kind::EMBEDDING].map(text).to_vec();
     let is_request = col("kind").in_list(generations, false).and(uncounted.counts());
     let spans = spans.with_column(IS_CALL, reports().and(uncounted.counts()))?.with_column(IS_REQUEST, is_request)?;

@@ -1,5 +1,7 @@
 //! Full rows in order, in flat memory: keys are sorted first, then whole rows chunk by chunk.
 
+mod scores;
+
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -7,12 +9,11 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::dataframe::DataFrame;
-use spanlake_engine::datafusion::prelude::{Expr, col};
-use spanlake_model::{Caller, Fault, Position, SpanId, Timestamp, TraceId};
+use spanlake_engine::datafusion::prelude::col;
+use spanlake_model::{Caller, Fault, Position, SpanFilter, SpanId, Timestamp, TraceId};
 use spanlake_proto::query::{Scan, ScanRequest};
 
-use super::columns::own;
-use super::filter::matches;
+use super::filter::filtered;
 use super::logs;
 use super::order::{Edge, Order};
 use super::row::count_rows;
@@ -27,7 +28,7 @@ struct Rows {
     caller: Caller,
     /// Whether log records may have content for spans that have none.
     has_logs: bool,
-    wanted: Expr,
+    filter: SpanFilter,
     columns: Columns,
 }
 
@@ -46,8 +47,7 @@ pub(crate) async fn start(
 ) -> Result<Scan, Error> {
     let columns = if request.without_io { Columns::WithoutIo } else { Columns::All };
     let has_logs = !request.without_io && logs::are_there(&session, caller).await?;
-    let wanted = own(caller).and(matches(&session, &request.filter)?);
-    let rows = Arc::new(Rows { session, caller: *caller, has_logs, wanted, columns });
+    let rows = Arc::new(Rows { session, caller: *caller, has_logs, filter: request.filter, columns });
     let total = count_rows(&rows.session, rows.frame()?).await?;
     let (chunks, count) = rows.chunks(request.after, request.limit, chunk_rows.max(1)).await?;
     let last = chunks.last().map(|chunk| chunk.last);
@@ -64,7 +64,7 @@ pub(crate) async fn start(
 
 impl Rows {
     fn frame(&self) -> Result<DataFrame, Error> {
-        Ok(self.session.frame()?.filter(self.wanted.clone())?)
+        filtered(&self.session, &self.caller, self.session.frame()?, &self.filter)
     }
 
     /// Sorts the keys alone and notes where each chunk begins and ends; and how many rows they have together.
@@ -104,14 +104,16 @@ impl Rows {
             self.columns.of(&self.session, self.frame()?.filter(from_first.and(to_last))?.sort(ORDER.sort())?)?;
         let stream = self.session.stream(frame).await?;
         let batches = stream.map(|batch| in_schema(&batch?));
-        if !self.has_logs {
-            return Ok(batches.boxed());
-        }
-        let filled = batches.and_then(move |batch| {
+        let whole = batches.and_then(move |mut batch| {
             let rows = self.clone();
-            async move { logs::fill_batch(&rows.session, &rows.caller, batch).await }
+            async move {
+                if rows.has_logs {
+                    batch = logs::fill_batch(&rows.session, &rows.caller, batch).await?;
+                }
+                scores::beside(&rows.session, &rows.caller, batch).await
+            }
         });
-        Ok(filled.boxed())
+        Ok(whole.boxed())
     }
 }
 

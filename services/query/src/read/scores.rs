@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use arrow::array::Array;
 use arrow::datatypes::{Float64Type, Int64Type};
 use spanlake_engine::datafusion::common::JoinType;
 use spanlake_engine::datafusion::dataframe::DataFrame;
@@ -214,15 +215,20 @@ pub(crate) async fn summaries(
     Ok(summaries)
 }
 
-/// The scores of these traces and of their spans, with all columns of scores and `of_trace`, the trace each belongs to. For a
+/// The scores of these traces, or of all, and of their spans, with all columns of scores and `of_trace`, the trace each belongs to. For a
 /// plan over many traces, by their mean or not: `of_traces(…)?.aggregate([of_trace, name], [avg(value)])`.
-pub(crate) fn of_traces(session: &TenantSession, caller: &Caller, traces: &[TraceId]) -> Result<DataFrame, Error> {
+pub(crate) fn of_traces(
+    session: &TenantSession,
+    caller: &Caller,
+    traces: Option<&[TraceId]>,
+) -> Result<DataFrame, Error> {
     const LOOSE: &str = "loose_span";
     let loose = col("trace_id").is_null().and(col("span_id").is_not_null());
-    let scores = latest(session, caller, is_one_of(traces).or(loose))?;
+    let is_of = || traces.map_or(col("trace_id").is_not_null(), is_one_of);
+    let scores = latest(session, caller, is_of().or(loose))?;
     // A score that names its trace is of no other, whatever trace has a span of that id.
     let scores = scores.with_column(LOOSE, when(col("trace_id").is_null(), col("span_id")).end()?)?;
-    let spans = session.frame()?.filter(own(caller).and(is_one_of(traces)))?;
+    let spans = session.frame()?.filter(own(caller).and(is_of()))?;
     let spans = spans.select([col("trace_id").alias("span_trace"), col("span_id").alias("span_span")])?;
     let found = scores.join(spans, JoinType::Left, &[LOOSE], &["span_span"], None)?;
     let mut columns = columns();
@@ -230,17 +236,20 @@ pub(crate) fn of_traces(session: &TenantSession, caller: &Caller, traces: &[Trac
     Ok(found.select(columns)?.filter(col("of_trace").is_not_null())?)
 }
 
-/// The mean of each name's numbers, for each of these traces that has any.
+/// The mean of the numbers of each name.
+pub(crate) type Means = BTreeMap<String, f64>;
+
+/// The means of each of these traces that has any, its spans' scores among its own.
 pub(crate) async fn means(
     session: &TenantSession,
     caller: &Caller,
     traces: &[TraceId],
-) -> Result<HashMap<TraceId, BTreeMap<String, f64>>, Error> {
-    let mut means: HashMap<TraceId, BTreeMap<String, f64>> = HashMap::new();
+) -> Result<HashMap<TraceId, Means>, Error> {
+    let mut means: HashMap<TraceId, Means> = HashMap::new();
     if traces.is_empty() || !session.has_scores() {
         return Ok(means);
     }
-    let numbers = of_traces(session, caller, traces)?.filter(col("value").is_not_null())?;
+    let numbers = of_traces(session, caller, Some(traces))?.filter(col("value").is_not_null())?;
     let frame = numbers.aggregate(vec![col("of_trace"), col("name")], vec![avg(col("value")).alias("mean")])?;
     for batch in session.collect(frame).await? {
         for row in Row::all(&batch) {
@@ -253,12 +262,34 @@ pub(crate) async fn means(
     Ok(means)
 }
 
+/// The means of each of these traces' spans that has any, and of the traces themselves, without their spans', beside no span.
+pub(crate) async fn means_of_spans(
+    session: &TenantSession,
+    caller: &Caller,
+    traces: &[TraceId],
+) -> Result<HashMap<(TraceId, Option<SpanId>), Means>, Error> {
+    let mut means: HashMap<(TraceId, Option<SpanId>), Means> = HashMap::new();
+    let numbers = of_traces(session, caller, Some(traces))?.filter(col("value").is_not_null())?;
+    let keys = ["of_trace", "span_id", "name"].map(col).to_vec();
+    for batch in session.collect(numbers.aggregate(keys, vec![avg(col("value")).alias("mean")])?).await? {
+        let spans = rows::ids(&batch, "span_id")?;
+        for row in Row::all(&batch) {
+            let span = spans.is_valid(row.place()).then(|| SpanId::from_slice(spans.value(row.place())));
+            let span = span.transpose().map_err(|_| Error::Column("span_id"))?;
+            if let (Some(name), Some(mean)) = (row.text("name")?, row.number::<Float64Type>("mean")?) {
+                means.entry((row.trace("of_trace")?, span)).or_default().insert(name, mean);
+            }
+        }
+    }
+    Ok(means)
+}
+
 /// The trace's scores and those of its spans, newest first, [`SHOWN_MAX`] at most.
 pub(crate) async fn of_trace(session: &TenantSession, caller: &Caller, trace: TraceId) -> Result<Vec<Score>, Error> {
     if !session.has_scores() {
         return Ok(Vec::new());
     }
-    let frame = of_traces(session, caller, &[trace])?.select(columns())?;
+    let frame = of_traces(session, caller, Some(&[trace]))?.select(columns())?;
     collect(session, newest_first(frame, SHOWN_MAX)?).await
 }
 

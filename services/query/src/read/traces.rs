@@ -25,11 +25,11 @@ use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_
 use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, SortExpr, cast, when};
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::{TenantSession, call_totals, starts_in};
-use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange, Timestamp, TraceId};
+use spanlake_model::{Caller, Filter, Kind, SpanFilter, Status, TimeRange, Timestamp, TraceId};
 
 pub(crate) use self::row::Trace;
 use super::columns::{id, own, start_ns, text};
-use super::filter::conditions;
+use super::filter::{conditions, scored};
 use super::order::Order;
 use super::row::Row;
 use super::sort_key::{Key, least_money};
@@ -152,14 +152,17 @@ async fn find(
 }
 
 /// Traces of a query as rows, with columns of their own; which page they are on is another matter.
-struct Fitting {
+struct Fitting<'a> {
     columns: Vec<Expr>,
+    /// What it asks of scores stands in columns as well.
+    filter: &'a Filter,
     wanted: Expr,
 }
 
-impl Fitting {
-    fn of(session: &TenantSession, query: &TraceQuery, extra: Vec<Expr>) -> Result<Self, Error> {
-        let mut fitting = Self { columns: Vec::new(), wanted: in_range(query.range) };
+impl<'a> Fitting<'a> {
+    fn of(session: &TenantSession, query: &'a TraceQuery, extra: Vec<Expr>) -> Result<Self, Error> {
+        let filter = &query.with_span.filter;
+        let mut fitting = Self { columns: Vec::new(), filter, wanted: in_range(query.range) };
         fitting.needs([min(start_ns()).alias("start_ns"), max(start_ns()).alias("last_ns")]);
         fitting.needs(extra);
         for (place, like) in row_conditions(query).into_iter().enumerate() {
@@ -175,7 +178,7 @@ impl Fitting {
             fitting.needs(statuses()?);
             fitting.wants(rank_of_status()?.eq(lit(rank(status))));
         }
-        filtered::add(&mut fitting, session, &query.with_span.filter)?;
+        filtered::add(&mut fitting, session, filter)?;
         Ok(fitting)
     }
 
@@ -197,7 +200,8 @@ impl Fitting {
     fn traces(self, session: &TenantSession, caller: &Caller, of: Option<&[TraceId]>) -> Result<DataFrame, Error> {
         let spans = of.map_or_else(|| own(caller), |traces| own(caller).and(is_one_of(traces)));
         let spans = session.priced(session.frame()?.filter(spans)?)?;
-        Ok(spans.aggregate(vec![col("trace_id")], self.columns)?.filter(self.wanted)?)
+        let traces = spans.aggregate(vec![col("trace_id")], self.columns)?;
+        Ok(scored::traces(session, caller, traces, self.filter, of)?.filter(self.wanted)?)
     }
 }
 

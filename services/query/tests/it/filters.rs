@@ -1,13 +1,14 @@
 //! The filter language means for spans and traces what it says: held against every span by plain code.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use spanlake_model::{Condition, Cost, Field, Filter, Kind, Money, Number, Span, Status, Test, TraceId, Usage};
+use spanlake_model::{Condition, Cost, Field, Filter, Kind, Money, Score, Span, Status, Test, TraceId, Usage};
 
 use crate::face::{Face, face};
-use crate::world::{World, fresh, id, span, tenant};
+use crate::world::{World, app, at, fresh, id, span, tenant, trace};
 
 fn children() -> Vec<Span> {
     let names = ["chat gpt-4o", "execute_tool get_weather", "Straße %_\\ 100%", "агент", "plan"];
@@ -27,13 +28,13 @@ fn children() -> Vec<Span> {
                 0 => vec![],
                 1 => vec!["vip".into()],
                 2 => vec!["Beta".into(), "eu-west".into()],
-                _ => vec!["vipers".into(), String::new()],
+                _ => vec!["vipers".into(), String::new(), "one\u{1f}vip\u{1f}tag".into()],
             };
             one.metadata = match n % 5 {
                 0 => "{}".into(),
                 1 => r#"{"plan":"pro","seats":3}"#.into(),
-                2 => r#"{"plan":"Free","seats":"10","team":{"name":"a b"}}"#.into(),
-                3 => r#"{"seats":3.0,"plan":null}"#.into(),
+                2 => r#"{"plan":"Free","seats":"10","team":{"name":"a b"},"serial":"9007199254740992"}"#.into(),
+                3 => r#"{"seats":3.0,"plan":null,"serial":9007199254740993}"#.into(),
                 _ => r#"{"team.name":"dotted","ok":true,"seats":"NaN","my key":"b"}"#.into(),
             };
             one.input = (n % 2 == 1)
@@ -50,7 +51,73 @@ fn children() -> Vec<Span> {
         .collect()
 }
 
-const FILTERS: [&str; 46] = [
+/// About traces, about spans, and about spans without their trace; one about a span of another trace than the one it names.
+fn scores() -> Vec<Score> {
+    let given = |name: &str, value: Option<f64>, trace_of: Option<u8>, span_of: Option<u8>| Score {
+        id: format!("{name} {trace_of:?} {span_of:?}"),
+        app_id: app(1),
+        agent_id: None,
+        trace_id: trace_of.map(trace),
+        span_id: span_of.map(id),
+        session_id: None,
+        name: name.into(),
+        label: value.is_none().then(|| "good".into()),
+        value,
+        comment: None,
+        source: "api".into(),
+        author: None,
+        created_at: at(5),
+        metadata: "{}".into(),
+    };
+    vec![
+        given("quality", Some(0.5), Some(1), None),
+        given("quality", Some(0.9), Some(1), Some(2)),
+        given("quality", Some(0.7), None, Some(2)),
+        given("quality", Some(0.25), Some(2), None),
+        given("quality", Some(1.0), None, Some(7)),
+        given("quality", Some(0.1), Some(3), Some(36)),
+        given("Tone.of voice", Some(-2.0), Some(4), None),
+        given("Tone.of voice", Some(2.0), Some(4), Some(14)),
+        given("quality", None, Some(5), None),
+        given("quality", Some(0.9), Some(5), Some(18)),
+        given("quality", Some(0.3), None, Some(18)),
+        given("speed", Some(40.0), None, Some(22)),
+        given("speed", Some(4.0), Some(6), Some(22)),
+        given("quality", Some(1.0), None, Some(99)),
+    ]
+}
+
+type Means = BTreeMap<String, f64>;
+
+fn means<'s>(scores: impl Iterator<Item = &'s Score>) -> Means {
+    let mut by_name: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for score in scores {
+        by_name.entry(score.name.clone()).or_default().extend(score.value);
+    }
+    by_name.retain(|_, values| !values.is_empty());
+    by_name.into_iter().map(|(name, all)| (name, all.iter().sum::<f64>() / all.len() as f64)).collect()
+}
+
+/// Its own, else those of its trace.
+fn means_of_span(span: &Span, scores: &[Score]) -> Means {
+    let names_it = |score: &&Score| score.span_id == Some(span.span_id);
+    let is_own = |score: &&Score| names_it(score) && score.trace_id.is_none_or(|trace| trace == span.trace_id);
+    let is_of_trace = |score: &&Score| score.span_id.is_none() && score.trace_id == Some(span.trace_id);
+    let mut all = means(scores.iter().filter(is_of_trace));
+    all.extend(means(scores.iter().filter(is_own)));
+    all
+}
+
+/// All that name it or, without naming any trace, one of its spans.
+fn means_of_trace(spans: &[&Span], scores: &[Score]) -> Means {
+    let is_of = |score: &&Score| match score.trace_id {
+        Some(trace) => trace == spans[0].trace_id,
+        None => spans.iter().any(|span| score.span_id == Some(span.span_id)),
+    };
+    means(scores.iter().filter(is_of))
+}
+
+const FILTERS: [&str; 51] = [
     "name = 'chat gpt-4o'",
     "name != plan",
     "name contains 'GPT'",
@@ -88,6 +155,9 @@ const FILTERS: [&str; 46] = [
     "metadata.plan != pro",
     "metadata.seats >= 3",
     "metadata.seats = 3",
+    "metadata.serial = 9007199254740993",
+    "metadata.serial > 9007199254740992",
+    "metadata.serial between 9007199254740991 and 9007199254740992",
     "metadata.team.name contains A",
     "metadata.ok = true",
     "metadata.seats > 9.5",
@@ -96,7 +166,27 @@ const FILTERS: [&str; 46] = [
     "latency_ms > 4000",
     "cost > 0.1",
     "(total_tokens >= 150 or input contains 'spät') and name != plan",
+    "span_id = 0707070707070707",
+    "trace_id in (nothing, 02020202020202020202020202020202)",
     "(input contains 'σίσυφος' or output contains 'LATE') and (model exists or user_id exists)",
+];
+
+const ABOUT_SCORES: [&str; 15] = [
+    "score__quality > 0.5",
+    "score__quality >= 0.5",
+    "score__quality < 0.5",
+    "score__quality <= 0.5",
+    "score__quality = 0.25",
+    "score__quality != 0.25",
+    "score__quality in (0.25, 1)",
+    "score__quality between 0.5 and 0.8",
+    "score__quality exists",
+    "score__quality does not exist and model exists",
+    "'score__Tone.of voice' >= 0",
+    "(score__speed > 20 or name = plan)",
+    "any_score >= 1",
+    "any_score between 0.6 and 3 and score__quality exists",
+    "any_score does not exist",
 ];
 
 fn read(text: &str) -> Filter {
@@ -134,24 +224,36 @@ fn metadata(span: &Span, key: &str, test: &Test) -> bool {
         return false;
     };
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let as_number = text.parse::<f64>().ok();
+    // All whole numbers here fit, and all others are small.
+    let whole = |text: &str| text.parse::<i128>().ok();
+    let near = |text: &str| text.parse::<f64>().ok();
+    let compared = |wanted: &str| match (whole(&text), whole(wanted)) {
+        (Some(one), Some(wanted)) => Some(one.cmp(&wanted)),
+        _ => near(&text)?.partial_cmp(&near(wanted)?),
+    };
     match test {
-        Test::Within { .. } => number(as_number, test),
+        Test::Within { low, high } => {
+            low.is_none_or(|(low, is_in)| {
+                compared(&low.to_string()).is_some_and(|it| it.is_gt() || is_in && it.is_eq())
+            }) && high.is_none_or(|(high, is_in)| {
+                compared(&high.to_string()).is_some_and(|it| it.is_lt() || is_in && it.is_eq())
+            })
+        }
         Test::Is(wanted) => {
-            let same = |wanted: &String| Number::parse(wanted).is_some_and(|wanted| as_number == Some(wanted.get()));
-            texts(&[&text], test) || wanted.iter().any(same)
+            texts(&[&text], test) || wanted.iter().any(|wanted| compared(wanted).is_some_and(Ordering::is_eq))
         }
         _ => texts(&[&text], test),
     }
 }
 
 /// The condition itself, not its opposite.
-fn holds(span: &Span, condition: &Condition) -> bool {
+fn holds(span: &Span, scores: &Means, condition: &Condition) -> bool {
     let text = |value: &Option<String>| texts(&value.iter().map(String::as_str).collect::<Vec<_>>(), &condition.test);
     let test = &condition.test;
     match &condition.field {
         Field::Metadata(key) => metadata(span, key, test),
-        Field::Score(_) => unreachable!("not in the list"),
+        Field::Score(name) => number(scores.get(name).copied(), test),
+        Field::AnyScore => scores.values().any(|mean| number(Some(*mean), test)),
         Field::Known(known) => match known.name {
             "name" => texts(&[&span.name], test),
             "model" => text(&span.model) || text(&span.request_model),
@@ -161,6 +263,8 @@ fn holds(span: &Span, condition: &Condition) -> bool {
             "output" => text(&span.output),
             "tags" => texts(&span.tags.iter().map(String::as_str).collect::<Vec<_>>(), test),
             "status" => matches!(test, Test::Status(wanted) if wanted.contains(&span.status)),
+            "span_id" => texts(&[&span.span_id.to_string()], test),
+            "trace_id" => texts(&[&span.trace_id.to_string()], test),
             "type" => matches!(test, Test::Type(wanted) if wanted.contains(&span.kind.coarse())),
             "latency_ms" => number(span.end.map(|end| end.since(span.start).as_secs_f64() * 1e3), test),
             "cost" => number(span.cost.total.map(|cost| cost.as_pico() as f64 / 1e12), test),
@@ -170,8 +274,9 @@ fn holds(span: &Span, condition: &Condition) -> bool {
     }
 }
 
-fn span_fits(span: &Span, filter: &Filter) -> bool {
-    filter.clauses().iter().all(|clause| clause.iter().any(|one| holds(span, one) != one.is_not))
+fn span_fits(span: &Span, scores: &[Score], filter: &Filter) -> bool {
+    let scores = means_of_span(span, scores);
+    filter.clauses().iter().all(|clause| clause.iter().any(|one| holds(span, &scores, one) != one.is_not))
 }
 
 /// The trace's own, as if it were a span, for the fields that traces have; here each trace's calls are all its tokens and cost.
@@ -213,11 +318,11 @@ fn as_span(spans: &[&Span]) -> Span {
     }
 }
 
-fn trace_fits(spans: &[&Span], filter: &Filter) -> bool {
-    let own = as_span(spans);
+fn trace_fits(spans: &[&Span], scores: &[Score], filter: &Filter) -> bool {
+    let (own, scores) = (as_span(spans), means_of_trace(spans, scores));
     let held = |one: &Condition| match one.field.is_of_trace() {
-        true => holds(&own, one),
-        false => spans.iter().any(|span| holds(span, one)),
+        true => holds(&own, &scores, one),
+        false => spans.iter().any(|span| holds(span, &scores, one)),
     };
     filter.clauses().iter().all(|clause| clause.iter().any(|one| held(one) != one.is_not))
 }
@@ -227,6 +332,7 @@ async fn world(spans: &[Span]) -> Face {
     world.file(tenant(1), 1, &spans[..15], &[]).await;
     world.file(tenant(1), 2, &spans[15..30], &[]).await;
     world.writer(0, vec![fresh(tenant(1), &spans[30..], &[])]);
+    world.scores.lock().unwrap().extend(scores());
     face(&world)
 }
 
@@ -243,30 +349,46 @@ fn found(page: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn every_operator_finds_the_spans_and_the_traces_that_plain_code_finds() {
-    let spans = children();
+    all_find_what_plain_code_finds(&FILTERS, 4).await;
+}
+
+#[tokio::test]
+async fn every_operator_on_scores_finds_the_spans_and_the_traces_that_plain_code_finds() {
+    all_find_what_plain_code_finds(&ABOUT_SCORES, 1).await;
+}
+
+/// At most so many may find nothing, or everything.
+async fn all_find_what_plain_code_finds(filters: &[&str], idle_max: usize) {
+    let (spans, scores) = (children(), scores());
     let face = world(&spans).await;
     let mut traces: BTreeMap<TraceId, Vec<&Span>> = BTreeMap::new();
     for span in &spans {
         traces.entry(span.trace_id).or_default().push(span);
     }
-    let mut empty = 0;
-    for (number, text) in FILTERS.into_iter().enumerate() {
+    let mut idle = 0;
+    for (number, text) in filters.iter().enumerate() {
         let filter = read(text);
         let written = quoted(&filter.to_string());
-        let mut expected: Vec<_> =
-            spans.iter().filter(|span| span_fits(span, &filter)).map(|span| span.span_id.to_string()).collect();
+        let mut expected: Vec<_> = spans
+            .iter()
+            .filter(|span| span_fits(span, &scores, &filter))
+            .map(|span| span.span_id.to_string())
+            .collect();
         expected.sort();
         assert_eq!(found(&face.ok(&format!("/v1/spans?filter={written}")).await), expected, "spans: {text}");
-        empty += usize::from(expected.is_empty() || expected.len() == spans.len());
-        let mut expected: Vec<_> =
-            traces.iter().filter(|(_, of)| trace_fits(of, &filter)).map(|(trace, _)| trace.to_string()).collect();
+        idle += usize::from(expected.is_empty() || expected.len() == spans.len());
+        let mut expected: Vec<_> = traces
+            .iter()
+            .filter(|(_, of)| trace_fits(of, &scores, &filter))
+            .map(|(trace, _)| trace.to_string())
+            .collect();
         expected.sort();
         // Newest first is found by parts of the range, by name over all of it.
         let sort = ["start_time", "name"][number % 2];
         let page = face.ok(&format!("/v1/traces?sort_by={sort}&filter={written}")).await;
         assert_eq!(found(&page), expected, "traces by {sort}: {text}");
     }
-    assert!(empty <= 4, "{empty} filters tell nothing apart");
+    assert!(idle <= idle_max, "{idle} filters tell nothing apart");
 }
 
 #[tokio::test]
@@ -300,8 +422,10 @@ async fn a_wrong_filter_is_refused_and_points_at_the_place() {
     for (path, detail) in [
         ("/v1/traces?filter=modle%3Dx", "did you mean 'model'?"),
         ("/v1/spans?filter=name%20%3D", "at character 7: expected a value, found the end"),
-        ("/v1/spans?filter=score__quality%3E0", "score__<name> is not supported yet"),
-        ("/v1/spans?filter=trace_id%20contains%20ab", "trace_id takes"),
+        (
+            "/v1/spans?filter=trace_id%20contains%20ab",
+            "at character 10: 'contains' is not for 'trace_id', which takes =",
+        ),
     ] {
         let (status, answer) = face.get(path).await;
         assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_filter")), "{path}");
@@ -328,7 +452,7 @@ async fn the_schema_names_every_field_and_its_operators() {
     let schema = face.ok("/v1/filter-schema").await;
     let fields = schema["data"]["fields"].as_array().unwrap();
     for field in fields {
-        let name = field["name"].as_str().unwrap().replace("<key>", "plan");
+        let name = field["name"].as_str().unwrap().replace("<key>", "plan").replace("<name>", "quality");
         let condition = |operator: &Value| {
             let value = match (operator.as_str().unwrap(), field["type"].as_str().unwrap()) {
                 ("exists" | "doesNotExist", _) => json!(null),
@@ -339,10 +463,7 @@ async fn the_schema_names_every_field_and_its_operators() {
             };
             json!({"field": name, "operator": operator, "value": value})
         };
-        // Of ids not all that is offered can be answered (docs/state.md).
-        let parts = ["contains", "notContains", "startsWith", "endsWith"];
-        let is_answered = |operator: &&Value| name != "trace_id" || !parts.contains(&operator.as_str().unwrap());
-        let operators = field["operators"].as_array().unwrap().iter().filter(is_answered);
+        let operators = field["operators"].as_array().unwrap().iter();
         let body = json!({"filter": [{"or": operators.map(condition).collect::<Vec<_>>()}]});
         for resource in ["spans", "traces"] {
             let (status, answer) = face.post(&format!("/v1/{resource}/search"), &body).await;

@@ -117,6 +117,7 @@ stories! {
     scores {
         a_score_is_there_once_however_often_it_is_given,
         scores_show_at_their_trace_and_their_span,
+        lists_and_exports_are_filtered_by_scores,
         a_batch_is_answered_score_by_score,
         every_spelling_of_a_score_is_taken,
         what_is_deleted_takes_its_scores_along,

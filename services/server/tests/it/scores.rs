@@ -112,6 +112,73 @@ pub(crate) async fn scores_show_at_their_trace_and_their_span(cluster: &Cluster)
     }
 }
 
+/// The names of the rows that are exported, and what scores say of each.
+async fn exported(cluster: &Cluster, key: &str, query: &str) -> Vec<(String, Value)> {
+    let answer = cluster.client.get(&format!("/v1/traces/export?{query}"), key).await;
+    assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+    let mut lines: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.pop().unwrap()["_export_meta"]["total"], lines.len(), "{query}");
+    let mut rows: Vec<_> = lines.iter().map(|row| (text(row, "/span_name"), row["scores"].clone())).collect();
+    rows.sort_by(|one, other| one.0.cmp(&other.0));
+    rows
+}
+
+pub(crate) async fn lists_and_exports_are_filtered_by_scores(cluster: &Cluster) {
+    let tenant = Tenant::sign_up(cluster).await;
+    let key = tenant.key(&["ingest", "read", "score", "export"]).await;
+    let spans: Vec<_> = (0..4_u64)
+        .map(|n| {
+            let trace = trace_id(0x5d0 + u128::from(n / 2));
+            otlp::span(trace, span_id(0x5d0 + n), &format!("call {n}"), cluster.a_minute_ago())
+        })
+        .collect();
+    cluster.client.ingest(&key, otlp::request(spans).encode_to_vec()).await;
+    let [liked, other] = [trace_id(0x5d0), trace_id(0x5d1)].map(|trace| trace.to_string());
+    // What people thought of a run counts for its calls, unless a call was judged itself.
+    give(cluster, &key, &json!({"trace_id": liked, "name": "quality", "score": 0.9})).await;
+    give(cluster, &key, &json!({"resource_id": span_id(0x5d1).to_string(), "name": "quality", "score": 0.2})).await;
+    give(cluster, &key, &json!({"trace_id": other, "name": "quality", "label": "unheard"})).await;
+    give(cluster, &key, &json!({"trace_id": other, "name": "speed", "score": 40})).await;
+    let found = |list: &'static str, query: &'static str| {
+        let (client, key) = (&cluster.client, &key);
+        async move { client.get(&format!("/v1/{list}?{query}"), key).await.rows().len() }
+    };
+    for in_files in [false, true] {
+        if in_files {
+            cluster.has_files(&tenant.id, 2).await;
+        }
+        // The run's mean is 0.55.
+        for (query, traces, spans) in [
+            ("score=quality%3E%3D0.5", 1, 1),
+            ("score=quality%3C0.5", 0, 1),
+            ("score=quality%3E0.5&score=speed%3E1", 0, 0),
+            ("minScore=10", 1, 2),
+            ("min_score=0.3&max_score=10", 1, 1),
+            ("filter=score__quality%20does%20not%20exist", 1, 2),
+            ("filter=any_score%20exists", 2, 4),
+        ] {
+            let counts = (found("traces", query).await, found("spans", query).await);
+            assert_eq!(counts, (traces, spans), "{query}, in files: {in_files}");
+        }
+        let body = json!({"filter": [{"field": "score__quality", "operator": "gte", "value": 0.5}]});
+        assert_eq!(cluster.client.post("/v1/spans/search", &key, &body).await.rows().len(), 1);
+        let filter = "filter=score__quality%20%3E%200.5";
+        let measured = cluster.client.get(&format!("/v1/metrics?{filter}"), &key).await.data();
+        assert_eq!(measured["summary"]["span_count"], 1, "{measured}");
+        let facets = cluster.client.get(&format!("/v1/facets/name?{filter}"), &key).await.rows();
+        assert_eq!(facets, [json!({"value": "call 0", "count": 1})]);
+    }
+    let liked = ("call 0".to_owned(), json!({"quality": 0.9}));
+    let poor = ("call 1".to_owned(), json!({"quality": 0.2}));
+    let others = [2, 3].map(|n| (format!("call {n}"), json!({"speed": 40.0})));
+    assert_eq!(exported(cluster, &key, "score=quality%3E%3D0.5").await, std::slice::from_ref(&liked));
+    assert_eq!(exported(cluster, &key, "maxScore=1&score=quality!%3D0.9").await, std::slice::from_ref(&poor));
+    assert_eq!(exported(cluster, &key, "minScore=1&filter=name%20contains%20call").await, others);
+    assert_eq!(exported(cluster, &key, "").await, [vec![liked, poor], others.to_vec()].concat());
+    let csv = cluster.client.get("/v1/traces/export?format=csv&score=quality%3E0.5", &key).await.text();
+    assert!(csv.lines().nth(1).unwrap().contains(r#""{""quality"":0.9}""#), "{csv}");
+}
+
 pub(crate) async fn a_batch_is_answered_score_by_score(cluster: &Cluster) {
     let (_, key) = scorer(cluster).await;
     let good = |name: &str| json!({"session_id": "s", "name": name, "score": 1, "client_id": name});

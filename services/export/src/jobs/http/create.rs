@@ -134,6 +134,11 @@ impl Wanted {
                 "is zstd within Parquet; leave it out",
             ),
             (table == RowsOf::Scores && !filter.is_empty(), "filter", "is for spans; leave it out"),
+            (
+                filter.asks_for_scores(),
+                "filter",
+                "asks for scores, which change when no span does; export the table 'scores' beside the spans and join them",
+            ),
             (table == RowsOf::Scores && format == FileFormat::OpenAi, "format", "'openai' is made of spans"),
             (
                 schedule.is_some() && format == FileFormat::OpenAi,

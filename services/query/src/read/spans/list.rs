@@ -5,8 +5,7 @@ use spanlake_model::{Caller, Position, Span, SpanFilter, TimeRange, Timestamp};
 
 use super::{Columns, collect};
 use crate::error::Error;
-use crate::read::columns::own;
-use crate::read::filter::matches;
+use crate::read::filter::filtered;
 use crate::read::order::{Edge, Order};
 
 /// Rows of the first part, for each span of a page; each part has twice the rows of the one before.
@@ -55,7 +54,7 @@ async fn some(
     if let Some(part) = part {
         frame = frame.filter(starts_in(part))?;
     }
-    frame = frame.filter(own(caller).and(matches(session, list.filter)?))?;
+    frame = filtered(session, caller, frame, list.filter)?;
     if let Some(place) = &list.from {
         frame = frame.filter(list.order.after(place, Edge::Excluded))?;
     }

@@ -1,6 +1,6 @@
 //! The filter language held against traces.
 //!
-//! Name, status, latency, cost and tokens are the trace's own. Of any other field, a condition holds when it holds for one of the trace's
+//! Name, status, latency, cost, tokens and scores are the trace's own. Of any other field, a condition holds when it holds for one of the trace's
 //! spans, each condition by itself; and its opposite when it holds for none of them.
 
 use arrow::datatypes::DataType;
@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::read::filter::condition::{holds, number_holds, text_holds, turned};
 
 /// What the filter asks of traces, added to what is asked already.
-pub(super) fn add(fitting: &mut Fitting, session: &TenantSession, filter: &Filter) -> Result<(), Error> {
+pub(super) fn add(fitting: &mut Fitting<'_>, session: &TenantSession, filter: &Filter) -> Result<(), Error> {
     for (place, clause) in filter.clauses().iter().enumerate() {
         let mut columns = Vec::new();
         let mut each = Vec::new();
@@ -39,7 +39,9 @@ pub(super) fn add(fitting: &mut Fitting, session: &TenantSession, filter: &Filte
 
 /// On what the trace itself has; `columns` is what that takes.
 fn of_trace(session: &TenantSession, condition: &Condition, columns: &mut Vec<Expr>) -> Result<Expr, Error> {
-    let Field::Known(known) = &condition.field else { return holds(session, condition) };
+    let Field::Known(known) = &condition.field else {
+        return Ok(turned(holds(session, condition)?, condition.is_not));
+    };
     let test = &condition.test;
     let held = match known.name {
         "name" => {

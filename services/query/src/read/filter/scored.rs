@@ -1,0 +1,170 @@
+//! Scores as columns, so that conditions can be held against them.
+//!
+//! A span has its own scores of a name, else those that its trace was given: who exports the calls of runs that people liked scores
+//! the runs. A trace has its own and those of its spans.
+
+use spanlake_engine::TenantSession;
+use spanlake_engine::datafusion::common::{Column, JoinType};
+use spanlake_engine::datafusion::dataframe::DataFrame;
+use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
+use spanlake_engine::datafusion::functions_aggregate::expr_fn::{avg, count};
+use spanlake_engine::datafusion::prelude::{Expr, col, lit};
+use spanlake_engine::datafusion::scalar::ScalarValue;
+use spanlake_model::{Caller, Condition, Field, Filter, Test, TraceId};
+
+use super::condition::number_holds;
+use crate::error::Error;
+use crate::read::columns::text;
+use crate::read::scores::of_traces;
+
+/// What a condition wants to know of scores.
+#[derive(Clone, Copy, Debug)]
+enum Wanted<'a> {
+    /// The mean of this name.
+    Mean(&'a str),
+    /// Whether the mean of any name passes.
+    Any(&'a Test),
+}
+
+impl<'a> Wanted<'a> {
+    fn of(condition: &'a Condition) -> Option<Self> {
+        match &condition.field {
+            Field::Score(name) => Some(Self::Mean(name)),
+            Field::AnyScore => Some(Self::Any(&condition.test)),
+            _ => None,
+        }
+    }
+
+    /// All that a filter wants, each once, with the columns that it is in.
+    fn all(filter: &'a Filter) -> Vec<(String, Self)> {
+        let wanted = filter.conditions().filter_map(Self::of).map(|wanted| (wanted.column(), wanted));
+        let mut all: Vec<(String, Self)> = Vec::new();
+        wanted.for_each(|one| all.extend((!all.iter().any(|(column, _)| *column == one.0)).then_some(one)));
+        all
+    }
+
+    fn column(self) -> String {
+        match self {
+            Self::Mean(name) => format!("score {name}"),
+            Self::Any(test) => format!("any score {test:?}"),
+        }
+    }
+
+    /// From these scores a row for each of these keys that has any, with them and what is wanted in columns that begin with `prefix`.
+    fn found(self, scores: DataFrame, keys: &[&str], prefix: &str) -> Result<Found, Error> {
+        let named = |key: &&str| format!("{prefix}_{key}");
+        let columns: Vec<String> = keys.iter().map(named).collect();
+        let aliased = || keys.iter().map(|key| col(*key).alias(named(key))).collect::<Vec<_>>();
+        let value = format!("{prefix}_value");
+        let mean = || avg(col("value")).alias(&value);
+        let frame = match self {
+            Self::Mean(name) => scores.filter(col("name").eq(text(name)))?.aggregate(aliased(), vec![mean()])?,
+            Self::Any(test) => {
+                let by_name = scores.aggregate([aliased(), vec![col("name")]].concat(), vec![mean()])?;
+                let passing = by_name.filter(number_holds(&col(&value), test))?;
+                passing.aggregate(columns.iter().map(col).collect(), vec![count(lit(1_i64)).alias(&value)])?
+            }
+        };
+        Ok(Found { frame, columns, value })
+    }
+
+    /// From what was found of each kind, the one that counts first; null of a mean that nothing is known of.
+    fn settled(self, found: Vec<String>) -> Expr {
+        let found = found.into_iter().map(col);
+        match self {
+            Self::Mean(_) => coalesce(found.collect()),
+            Self::Any(_) => found.map(Expr::is_not_null).reduce(Expr::or).unwrap_or(lit(false)),
+        }
+    }
+
+    fn nothing(self) -> Expr {
+        match self {
+            Self::Mean(_) => lit(ScalarValue::Float64(None)),
+            Self::Any(_) => lit(false),
+        }
+    }
+}
+
+/// What scores say by keys.
+struct Found {
+    frame: DataFrame,
+    columns: Vec<String>,
+    value: String,
+}
+
+impl Found {
+    /// The frame with what was found beside its rows. What was found is few, so it is what is held in memory.
+    fn beside(self, frame: DataFrame, keys: &[&str]) -> Result<DataFrame, Error> {
+        let columns: Vec<_> = self.columns.iter().map(String::as_str).collect();
+        Ok(self.frame.join(frame, JoinType::Right, &columns, keys, None)?)
+    }
+}
+
+/// Whether the condition holds, in a frame that [`spans`] or [`traces`] made; `None` when it asks for no scores.
+pub(super) fn holds(condition: &Condition) -> Option<Expr> {
+    let wanted = Wanted::of(condition)?;
+    // Unqualified as it is: a name may hold dots and capitals.
+    let column = Expr::Column(Column::new_unqualified(wanted.column()));
+    Some(match wanted {
+        Wanted::Mean(_) => number_holds(&column, &condition.test),
+        Wanted::Any(_) => column,
+    })
+}
+
+/// The spans of the frame, with a column for each thing that the filter wants to know of their scores.
+///
+/// # Errors
+/// When there is such a thing and the session was made without scores.
+pub(in crate::read) fn spans(
+    session: &TenantSession,
+    caller: &Caller,
+    mut frame: DataFrame,
+    filter: &Filter,
+) -> Result<DataFrame, Error> {
+    for (place, (column, wanted)) in Wanted::all(filter).into_iter().enumerate() {
+        let Some(scores) = numbers(session, caller, None)? else {
+            frame = frame.with_column(&column, wanted.nothing())?;
+            continue;
+        };
+        let own = scores.clone().filter(col("span_id").is_not_null())?;
+        let own = wanted.found(own, &["of_trace", "span_id"], &format!("own_{place}"))?;
+        let of_trace = scores.filter(col("span_id").is_null())?;
+        let of_trace = wanted.found(of_trace, &["of_trace"], &format!("traces_{place}"))?;
+        let settled = wanted.settled(vec![own.value.clone(), of_trace.value.clone()]);
+        frame = own.beside(frame, &["trace_id", "span_id"])?;
+        frame = of_trace.beside(frame, &["trace_id"])?.with_column(&column, settled)?;
+    }
+    Ok(frame)
+}
+
+/// The traces of the frame, which has `trace_id`, of these or of all, likewise.
+///
+/// # Errors
+/// As [`spans`].
+pub(in crate::read) fn traces(
+    session: &TenantSession,
+    caller: &Caller,
+    mut frame: DataFrame,
+    filter: &Filter,
+    of: Option<&[TraceId]>,
+) -> Result<DataFrame, Error> {
+    for (place, (column, wanted)) in Wanted::all(filter).into_iter().enumerate() {
+        let Some(scores) = numbers(session, caller, of)? else {
+            frame = frame.with_column(&column, wanted.nothing())?;
+            continue;
+        };
+        let found = wanted.found(scores, &["of_trace"], &format!("scored_{place}"))?;
+        let settled = wanted.settled(vec![found.value.clone()]);
+        frame = found.beside(frame, &["trace_id"])?.with_column(&column, settled)?;
+    }
+    Ok(frame)
+}
+
+/// The scores with a number; `None` when there is no score at all.
+fn numbers(session: &TenantSession, caller: &Caller, of: Option<&[TraceId]>) -> Result<Option<DataFrame>, Error> {
+    session.scores()?;
+    if !session.has_scores() {
+        return Ok(None);
+    }
+    Ok(Some(of_traces(session, caller, of)?.filter(col("value").is_not_null())?))
+}
