@@ -71,6 +71,7 @@ pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
         .routes(routes!(spans_get::get))
         .routes(routes!(spans_list::list))
         .routes(routes!(sessions_list::list))
+        .routes(routes!(sessions_list::search))
         .routes(routes!(sessions_get::get))
         .routes(routes!(metrics_get::get))
         .routes(routes!(metadata_keys::list))

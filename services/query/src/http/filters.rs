@@ -14,6 +14,8 @@ pub(super) struct Short<'a> {
     pub(super) filter: Option<&'a str>,
     /// In input or output.
     pub(super) search: Option<&'a str>,
+    /// One of these tags.
+    pub(super) tag: &'a [String],
     pub(super) min_latency_ms: Option<f64>,
     pub(super) max_latency_ms: Option<f64>,
     pub(super) min_cost: Option<f64>,
@@ -50,6 +52,10 @@ impl Short<'_> {
                 clauses.push(vec![condition(parameter, field, operator, value.to_string())?]);
             }
         }
+        if !self.tag.is_empty() {
+            let tags = Condition::new(field("tag", "tags")?, Operator::In, self.tag.to_vec());
+            clauses.push(vec![tags.map_err(|why| refused("tag", why))?]);
+        }
         for score in self.score {
             clauses.push(vec![Condition::of_score(score).map_err(|why| refused("score", why))?]);
         }
@@ -59,9 +65,12 @@ impl Short<'_> {
     }
 }
 
-fn condition(parameter: &str, field: &str, operator: Operator, value: String) -> Result<Condition, Fault> {
-    let field = Field::parse(field).map_err(|why| refused(parameter, why))?;
-    Condition::new(field, operator, vec![value]).map_err(|why| refused(parameter, why))
+fn field(parameter: &str, name: &str) -> Result<Field, Fault> {
+    Field::parse(name).map_err(|why| refused(parameter, why))
+}
+
+fn condition(parameter: &str, name: &str, operator: Operator, value: String) -> Result<Condition, Fault> {
+    Condition::new(field(parameter, name)?, operator, vec![value]).map_err(|why| refused(parameter, why))
 }
 
 fn slip(error: &FilterError) -> Fault {
@@ -192,10 +201,13 @@ mod tests {
     #[test]
     fn text_json_and_parameters_are_one_filter() {
         let text = r#"(input contains "a b" or output contains "a b") and latency_ms >= "2.5""#;
-        let text = &format!(r#"{text} and score__quality >= "0.8" and any_score between "0.1" and "1""#);
-        let score = ["quality>=0.8".to_owned()];
+        let text = &format!(
+            r#"{text} and tags in (vip, "a b") and score__quality >= "0.8" and any_score between "0.1" and "1""#
+        );
+        let (tag, score) = (["vip".to_owned(), "a b".to_owned()], ["quality>=0.8".to_owned()]);
         let short = Short {
             search: Some("a b"),
+            tag: &tag,
             min_latency_ms: Some(2.5),
             score: &score,
             min_score: Some(0.1),
@@ -208,6 +220,7 @@ mod tests {
                 {"field": "output", "operator": "contains", "value": "a b"},
             ]},
             {"field": "latency", "operator": "gte", "value": 2.5},
+            {"field": "tags", "operator": "in", "value": ["vip", "a b"]},
             {"field": "score__quality", "operator": "gte", "value": 0.8},
             {"field": "any_score", "operator": "between", "value": [0.1, 1]},
         ]);

@@ -58,8 +58,8 @@ pub(super) struct Params {
     user_id: Option<String>,
     /// Of this session.
     session_id: Option<String>,
-    /// With this tag.
-    tag: Option<String>,
+    /// With this tag; of several, one will do.
+    tag: Vec<String>,
     /// From this environment.
     environment: Option<String>,
     /// Attributed to this agent.
@@ -249,10 +249,9 @@ impl Params {
             model: self.model.clone(),
             user_id: self.user_id.clone(),
             session_id: self.session_id.clone(),
-            tag: self.tag.clone(),
             environment: self.environment.clone(),
             agent_id: params::parsed("agent_id", self.agent_id.as_deref())?,
-            filter: Short { filter: self.filter.as_deref(), ..Short::default() }.read()?,
+            filter: Short { filter: self.filter.as_deref(), tag: &self.tag, ..Short::default() }.read()?,
             ..SpanFilter::default()
         })
     }

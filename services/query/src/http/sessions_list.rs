@@ -4,10 +4,11 @@ use axum::extract::State;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use spanlake_model::{Caller, Fault, SpanFilter};
-use spanlake_transport::extract::Query;
+use spanlake_transport::extract::{Body, Query};
 use spanlake_transport::response::{ErrorResponse, Page};
 use utoipa::IntoParams;
 
+use super::filters::{Search, Short};
 use super::session_row::SessionRow;
 use super::{Face, cursor, params};
 use crate::error::Error;
@@ -36,12 +37,16 @@ pub(super) struct Params {
     user_id: Option<String>,
     /// With a span of this model, asked for or answering.
     model: Option<String>,
-    /// With a span that has this tag.
-    tag: Option<String>,
+    /// With a span that has this tag; of several, one will do.
+    tag: Vec<String>,
     /// With a span from this environment.
     environment: Option<String>,
     /// With a span attributed to this agent.
     agent_id: Option<String>,
+    /// In the filter language: docs/api/filters.md.
+    filter: Option<String>,
+    /// Text in input or output, in any case.
+    search: Option<String>,
     /// A receipt (`X-Spanlake-Receipt`): the answer includes that write.
     #[serde(skip_serializing)]
     after: Option<String>,
@@ -62,13 +67,32 @@ pub(super) async fn list(
     Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
 }
 
+/// Sessions by the JSON form of the filter language; otherwise as the list.
+#[utoipa::path(
+    post, path = "/v1/sessions/search", tag = "query", operation_id = "search_sessions", request_body = Search,
+    responses((status = 200, description = "One page of sessions.", body = Page<SessionRow>), ErrorResponse),
+)]
+pub(super) async fn search(
+    State(face): State<Face>,
+    parts: Parts,
+    body: Result<Body<Search>, ErrorResponse>,
+) -> Result<Page<SessionRow>, ErrorResponse> {
+    let caller = face.reader(&parts).await?;
+    let Body(body) = body?;
+    let filter = body.filter()?;
+    let Search { limit, cursor, start_date, end_date, sort_by, sort_order, after, .. } = body;
+    let params =
+        Params { filter, limit, cursor, start_date, end_date, sort_by, sort_order, after, ..Params::default() };
+    Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
+}
+
 async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<SessionRow>, Error> {
     let after = params::parsed("after", params.after.as_deref())?;
     let binding = cursor::Binding::of(caller, "sessions", &params);
     let mut query = params.query(face)?;
     (query.range, query.after) = cursor::begin(&binding, params.cursor.as_deref(), query.range)?;
     let searched = params::around(params::whole_range(face.service.now()), query.range);
-    let session = face.service.session(caller, searched, after).await?;
+    let session = face.service.session_for(caller, &query.with_span.filter, searched, after).await?;
     let chosen = choose(&session, caller, &query).await?;
     let sessions = describe(&session, caller, &chosen.ids()).await?;
     let last = chosen.places.last().filter(|_| chosen.has_more);
@@ -95,9 +119,15 @@ impl Params {
             with_span: SpanFilter {
                 user_id: self.user_id.clone(),
                 model: self.model.clone(),
-                tag: self.tag.clone(),
                 environment: self.environment.clone(),
                 agent_id: params::parsed("agent_id", self.agent_id.as_deref())?,
+                filter: Short {
+                    filter: self.filter.as_deref(),
+                    search: self.search.as_deref(),
+                    tag: &self.tag,
+                    ..Short::default()
+                }
+                .read()?,
                 ..SpanFilter::default()
             },
             sort_by: params::one_of("sort_by", self.sort_by.as_deref(), &sorts)?.unwrap_or_default(),

@@ -51,8 +51,8 @@ pub(super) struct Params {
     model: Option<String>,
     /// With exactly this name.
     name: Option<String>,
-    /// With this tag.
-    tag: Option<String>,
+    /// With this tag; of several, one will do.
+    tag: Vec<String>,
     /// From this environment.
     environment: Option<String>,
     /// Attributed to this agent.
@@ -154,6 +154,7 @@ impl Params {
         Short {
             filter: self.filter.as_deref(),
             search: self.search.as_deref(),
+            tag: &self.tag,
             min_latency_ms: self.min_latency_ms,
             max_latency_ms: self.max_latency_ms,
             min_cost: self.min_cost,
@@ -181,7 +182,6 @@ impl Params {
             user_id: self.user_id.clone(),
             session_id: self.session_id.clone(),
             environment: self.environment.clone(),
-            tag: self.tag.clone(),
             agent_id: params::parsed("agent_id", self.agent_id.as_deref())?,
             metadata: pair(self.metadata_key.as_ref(), self.metadata_value.as_ref())?,
             filter: self.said()?,

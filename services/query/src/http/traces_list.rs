@@ -43,8 +43,8 @@ pub(super) struct Params {
     model: Option<String>,
     /// With exactly this name.
     name: Option<String>,
-    /// With a span that has this tag.
-    tag: Option<String>,
+    /// With a span that has this tag; of several, one will do.
+    tag: Vec<String>,
     /// With a span from this environment.
     environment: Option<String>,
     /// With a span attributed to this agent.
@@ -141,6 +141,7 @@ impl Params {
         Short {
             filter: self.filter.as_deref(),
             search: self.search.as_deref(),
+            tag: &self.tag,
             min_latency_ms: self.min_latency_ms,
             max_latency_ms: self.max_latency_ms,
             min_cost: self.min_cost,
@@ -157,7 +158,6 @@ impl Params {
             user_id: self.user_id.clone(),
             session_id: self.session_id.clone(),
             model: self.model.clone(),
-            tag: self.tag.clone(),
             environment: self.environment.clone(),
             agent_id: params::parsed("agent_id", self.agent_id.as_deref())?,
             metadata: pair(self.metadata_key.as_ref(), self.metadata_value.as_ref())?,

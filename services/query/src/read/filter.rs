@@ -1,6 +1,7 @@
 //! A span filter as an expression.
 
 pub(crate) mod condition;
+pub(crate) mod grouped;
 mod metadata;
 pub(crate) mod scored;
 mod tags;

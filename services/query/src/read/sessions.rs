@@ -2,7 +2,8 @@
 //!
 //! - A trace belongs to one session, the one its own row names: the root's, else that of its earliest span that has any.
 //! - A session is listed when a span that names it began in the range, and shown whole: over all its traces, wherever they began.
-//! - It matches a filter when one of its spans does.
+//! - It matches a filter when one of its spans does, and in the filter language each condition by one of them; latency, cost and tokens
+//!   are its own.
 //! - Tokens and cost are summed over calls of providers, each once, also where two traces report one call ([`call_totals`]).
 
 mod row;
@@ -16,11 +17,12 @@ use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_
 use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::{TenantSession, call_totals, distinct, starts_in};
-use spanlake_model::{Caller, SpanFilter, Status, TimeRange, Timestamp, TraceId};
+use spanlake_model::{Caller, Field, SpanFilter, Status, TimeRange, Timestamp, TraceId};
 
 pub(crate) use self::row::Session;
 use super::columns::{id, own, start_ns, text};
-use super::filter::conditions;
+use super::filter::grouped::{Grouped, TOTALS, add_once, sum_holds};
+use super::filter::{conditions, scored};
 use super::order::Order;
 use super::row::{Row, trace_ids};
 use super::sort_key::{Key, least_money};
@@ -87,7 +89,6 @@ impl Chosen<Moment> {
 pub(super) const SESSION: &str = "session";
 /// Names the trace on the other side of a join.
 const OF_TRACE: &str = "of_trace";
-const TOTALS: &str = "totals";
 
 /// Sessions, and traces of them, that are looked up by their ids; more are found by reading all.
 const LOOKED_UP_MAX: usize = 1_000;
@@ -115,13 +116,21 @@ async fn ranked(
     listed: Option<&[String]>,
 ) -> Result<Chosen<Place>, Error> {
     let matched = conditions(&query.with_span);
+    let filter = &query.with_span.filter;
+    let asked = Grouped::of(session, filter, |condition, columns| match &condition.field {
+        Field::Known(known) => Ok(sum_holds(known, &condition.test, columns)),
+        _ => Ok(None),
+    })?;
     let names_it = col("session_id").eq(col(SESSION)).and(starts_in(query.range));
     let mut needed = sort_columns(query.sort_by);
     needed.push(bool_or(names_it).alias("is_in_range"));
+    add_once(&mut needed, asked.columns);
     needed.extend(matched.iter().enumerate().map(|(place, like)| bool_or(like.clone()).alias(format!("like_{place}"))));
     let is_wanted =
         (0..matched.len()).fold(col("is_in_range"), |wanted, place| wanted.and(col(format!("like_{place}"))));
-    let sessions = members(session, caller, listed).await?.aggregate(vec![col(SESSION)], needed)?.filter(is_wanted)?;
+    let is_wanted = asked.wanted.into_iter().fold(is_wanted, Expr::and);
+    let spans = scored::spans(session, caller, members(session, caller, listed).await?, filter)?;
+    let sessions = spans.aggregate(vec![col(SESSION)], needed)?.filter(is_wanted)?;
     let keyed = sessions.select(vec![sort_key(query.sort_by).alias("key"), col(SESSION)])?;
     let keyed = match &query.after {
         Some(place) => keyed.filter(beyond(place, query.order))?,

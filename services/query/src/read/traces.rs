@@ -29,6 +29,7 @@ use spanlake_model::{Caller, Filter, Kind, SpanFilter, Status, TimeRange, Timest
 
 pub(crate) use self::row::Trace;
 use super::columns::{id, own, start_ns, text};
+use super::filter::grouped::{TOTALS, add_once};
 use super::filter::{conditions, scored};
 use super::order::Order;
 use super::row::Row;
@@ -94,9 +95,6 @@ impl Chosen {
         self.places.iter().map(|place| place.trace).collect()
     }
 }
-
-/// The column of all sums.
-const TOTALS: &str = "totals";
 
 /// Which traces the page holds. Newest first, they are found part by part of the range, as far back as the page needs; those with the
 /// most cost or tokens by sums that are cheaper than the exact ones; any other order needs all traces of the range.
@@ -178,18 +176,15 @@ impl<'a> Fitting<'a> {
             fitting.needs(statuses()?);
             fitting.wants(rank_of_status()?.eq(lit(rank(status))));
         }
-        filtered::add(&mut fitting, session, filter)?;
+        let asked = filtered::asked(session, filter)?;
+        fitting.needs(asked.columns);
+        asked.wanted.into_iter().for_each(|clause| fitting.wants(clause));
         Ok(fitting)
     }
 
     /// Adds columns, each once.
     fn needs(&mut self, columns: impl IntoIterator<Item = Expr>) {
-        for column in columns {
-            let name = column.schema_name().to_string();
-            if !self.columns.iter().any(|known| known.schema_name().to_string() == name) {
-                self.columns.push(column);
-            }
-        }
+        add_once(&mut self.columns, columns);
     }
 
     fn wants(&mut self, condition: Expr) {
@@ -302,7 +297,7 @@ pub(super) fn first_set(value: Expr, is_set: Expr) -> Result<Expr, Error> {
     Ok(first_value(value, vec![]).order_by(from_root()).filter(is_set).build()?)
 }
 
-pub(super) fn end_ns() -> Expr {
+pub(crate) fn end_ns() -> Expr {
     start_ns() + col("duration_ns")
 }
 

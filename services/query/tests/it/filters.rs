@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use spanlake_model::{Condition, Cost, Field, Filter, Kind, Money, Score, Span, Status, Test, TraceId, Usage};
 
 use crate::face::{Face, face};
-use crate::world::{World, app, at, fresh, id, span, tenant, trace};
+use crate::pages::score;
+use crate::world::{World, fresh, id, span, tenant, trace};
 
 fn children() -> Vec<Span> {
     let names = ["chat gpt-4o", "execute_tool get_weather", "Straße %_\\ 100%", "агент", "plan"];
@@ -54,20 +55,12 @@ fn children() -> Vec<Span> {
 /// About traces, about spans, and about spans without their trace; one about a span of another trace than the one it names.
 fn scores() -> Vec<Score> {
     let given = |name: &str, value: Option<f64>, trace_of: Option<u8>, span_of: Option<u8>| Score {
-        id: format!("{name} {trace_of:?} {span_of:?}"),
-        app_id: app(1),
-        agent_id: None,
         trace_id: trace_of.map(trace),
         span_id: span_of.map(id),
-        session_id: None,
         name: name.into(),
         label: value.is_none().then(|| "good".into()),
         value,
-        comment: None,
-        source: "api".into(),
-        author: None,
-        created_at: at(5),
-        metadata: "{}".into(),
+        ..score(&format!("{name} {trace_of:?} {span_of:?}"))
     };
     vec![
         given("quality", Some(0.5), Some(1), None),

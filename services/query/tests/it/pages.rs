@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use spanlake_model::{Cost, Kind, Money, Span, Usage};
+use spanlake_model::{Cost, Kind, Money, Score, Span, Usage};
 
 use crate::face::{Face, face};
-use crate::world::{World, id, span, tenant, trace};
+use crate::world::{World, app, at, id, span, tenant, trace};
 
 /// All rows' ids over all pages of two.
 pub async fn walk(face: &Face, path: &str, rows: impl Fn(&Value) -> Vec<String>) -> Vec<String> {
@@ -21,6 +21,26 @@ pub async fn walk(face: &Face, path: &str, rows: impl Fn(&Value) -> Vec<String>)
             Some(next) => cursor = format!("&cursor={next}"),
             None => return seen,
         }
+    }
+}
+
+/// A score of app 1, about nothing and without a number yet.
+pub fn score(id: &str) -> Score {
+    Score {
+        id: id.into(),
+        app_id: app(1),
+        agent_id: None,
+        trace_id: None,
+        span_id: None,
+        session_id: None,
+        name: "quality".into(),
+        value: None,
+        label: None,
+        comment: None,
+        source: "api".into(),
+        author: None,
+        created_at: at(60),
+        metadata: "{}".into(),
     }
 }
 

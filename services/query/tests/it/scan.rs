@@ -1,12 +1,14 @@
 //! What export reads.
 
 use futures::TryStreamExt;
-use spanlake_model::{Position, Receipt, Span, SpanFilter, TimeRange};
-use spanlake_proto::query::{ScanRequest, SpanSource};
+use spanlake_model::{Position, Receipt, Score, Span, SpanFilter, TimeRange};
+use spanlake_proto::query::{SCORES, ScanRequest, SpanSource};
 use spanlake_query::Config;
-use spanlake_store::{rows::decode, schema};
+use spanlake_store::rows::{decode, texts};
+use spanlake_store::schema;
 
 use crate::face::service;
+use crate::pages::score;
 use crate::world::{WRITER, World, app, caller, fresh, span, tenant};
 
 fn request() -> ScanRequest {
@@ -26,7 +28,14 @@ async fn scan(world: &std::sync::Arc<World>, request: ScanRequest) -> (u64, Vec<
     let scan = service.scan(&caller(1, 1), request).await.unwrap();
     let (rows, last) = (scan.rows, scan.last);
     let batches: Vec<_> = scan.batches.try_collect().await.unwrap();
-    assert!(batches.iter().all(|batch| batch.schema() == schema::spans()));
+    for batch in &batches {
+        let (all, own) = (batch.schema(), schema::spans());
+        assert_eq!(
+            (&all.fields()[..own.fields().len()], all.fields().len()),
+            (&own.fields()[..], own.fields().len() + 1)
+        );
+        assert_eq!(all.fields().last().unwrap().name(), SCORES);
+    }
     let spans: Vec<Span> = batches.iter().flat_map(|batch| decode(batch).unwrap()).collect();
     let end = spans.last().map(|span| Position { start: span.start, trace_id: span.trace_id, span_id: span.span_id });
     assert_eq!((rows, last), (spans.len() as u64, end), "what was announced is what came");
@@ -96,4 +105,36 @@ async fn a_receipt_reaches_the_writer() {
     let receipt = Some(Receipt { writer: WRITER, sequence: 7 });
     assert_eq!(scan(&world, ScanRequest { receipt, ..request() }).await.0, 1);
     assert_eq!(world.asked.lock().unwrap().pop().unwrap().reach_sequence, 7);
+}
+
+#[tokio::test]
+async fn a_row_says_its_own_scores_and_else_those_of_its_trace() {
+    let (world, spans) = world().await;
+    // A trace with several spans, of which one was judged itself.
+    let (of_trace, judged) = (spans[0].trace_id, spans[0].span_id);
+    let mut given =
+        [("quality", 0.5, None), ("tone", 2.0, None), ("quality", 0.8, Some(judged)), ("quality", 1.0, Some(judged))]
+            .map(|(name, value, span_id)| Score {
+                trace_id: Some(of_trace),
+                span_id,
+                name: name.into(),
+                value: Some(value),
+                ..score(&format!("{name} {value}"))
+            })
+            .to_vec();
+    // Of a session, and one without a number.
+    given.push(Score { session_id: Some("s".into()), value: Some(9.0), ..score("session") });
+    given.push(Score { trace_id: Some(of_trace), label: Some("fine".into()), ..score("label") });
+    world.scores.lock().unwrap().extend(given);
+    let service = service(&world, Config { scan_chunk_rows: 3, ..Config::default() });
+    let scan = service.scan(&caller(1, 1), request()).await.unwrap();
+    let batches: Vec<_> = scan.batches.try_collect().await.unwrap();
+    let said =
+        batches.iter().flat_map(|batch| texts(batch, SCORES).unwrap().iter().map(|text| text.map(str::to_owned)));
+    let expected = spans.iter().map(|span| match (span.trace_id == of_trace, span.span_id == judged) {
+        (true, true) => Some(r#"{"quality":0.9,"tone":2.0}"#.to_owned()),
+        (true, false) => Some(r#"{"quality":0.5,"tone":2.0}"#.to_owned()),
+        (false, _) => None,
+    });
+    assert_eq!(said.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }

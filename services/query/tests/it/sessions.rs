@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use spanlake_model::{Cost, Kind, Money, Receipt, Span, Status, Timestamp, Usage};
+use spanlake_model::{Cost, Kind, Money, Receipt, Score, Span, Status, Timestamp, Usage};
 use spanlake_testkit::Dice;
 
 use crate::face::{Face, face};
-use crate::pages::walk;
+use crate::pages::{score, walk};
 use crate::stories::{by_trace, counted, near, of_trace, spans, sums, world_of};
 use crate::world::{WRITER, World, fresh, id, span, tenant, trace};
 
@@ -90,18 +90,39 @@ async fn each_filter_finds_the_sessions_it_names() {
     (deep.user_id, deep.environment, deep.tags) = (Some("u".into()), Some("prod".into()), vec!["x".into()]);
     deep.agent_id = Some(agent);
     world.file(tenant(1), 1, &[of_session("a", span(1, 1, 0)), deep, of_session("b", span(2, 1, 2))], &[]).await;
+    world.writer(0, vec![fresh(tenant(1), &[Span { input: Some("Guten Tag".into()), ..child(2, 3, 2) }], &[])]);
+    world.scores.lock().unwrap().push(liked(2));
     let face = face(&world);
     for (filter, found) in [
         ("", vec!["b", "a"]),
         ("user_id=u&environment=prod", vec!["a"]),
         ("tag=x", vec!["a"]),
         ("tag=y", vec![]),
+        ("tag=y&tag=x", vec!["a"]),
+        ("filter=user_id%20%3D%20u%20and%20environment%20exists", vec!["a"]),
+        // No span of it has.
+        ("filter=tags%20!%3D%20x", vec!["b"]),
+        // Its own, of all its spans together.
+        ("filter=latency_ms%20%3E%3D%202000", vec!["a"]),
+        ("filter=total_tokens%20%3E%201", vec!["a"]),
+        ("filter=cost%20does%20not%20exist", vec!["b"]),
+        ("filter=score__quality%20%3E%200.5", vec!["b"]),
+        ("search=guten", vec!["b"]),
+        ("filter=score__quality%20%3E%200.5&search=nothing", vec![]),
         ("model=m", vec!["a"]),
         ("agent_id=07070707-0707-0707-0707-070707070707", vec!["a"]),
         ("start_date=2026-01-02T00:00:01Z", vec!["b"]),
     ] {
         assert_eq!(ids(&face.ok(&format!("/v1/sessions?{filter}")).await), found, "{filter}");
     }
+    let body = json!({"filter": [{"field": "cost", "operator": "gt", "value": 0.1}], "sort_by": "cost"});
+    assert_eq!(ids(&face.post("/v1/sessions/search", &body).await.1), ["a"]);
+    let (status, answer) = face.get("/v1/sessions?filter=colour%20%3D%20blue").await;
+    assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_filter")));
+}
+
+fn liked(trace_byte: u8) -> Score {
+    Score { trace_id: Some(trace(trace_byte)), value: Some(0.9), ..score("liked") }
 }
 
 #[tokio::test]

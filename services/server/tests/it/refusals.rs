@@ -88,6 +88,7 @@ const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/spans", Scope("read")),
     ("POST /v1/traces/search", Scope("read")),
     ("POST /v1/spans/search", Scope("read")),
+    ("POST /v1/sessions/search", Scope("read")),
     ("GET /v1/filter-schema", Scope("read")),
     ("GET /v1/sessions", Scope("read")),
     ("GET /v1/sessions/{session_id}", Scope("read")),
