@@ -39,6 +39,22 @@ impl Extent {
         TimeRange::new(enough, end).ok()
     }
 
+    /// The range that begins at `start`, ends at `ceiling` or earlier, and holds about so many rows; `start..ceiling` when it holds fewer.
+    pub(crate) fn after(&self, start: Timestamp, ceiling: Timestamp, rows: u64) -> Option<TimeRange> {
+        let (mut little, mut enough) = (start, ceiling);
+        if self.rows(start, ceiling) <= rows {
+            return TimeRange::new(start, ceiling).ok();
+        }
+        // As above.
+        while enough.since(little) > Duration::from_millis(1) {
+            let middle = little.plus(enough.since(little) / 2);
+            // A range does not hold its end.
+            let held = self.rows(start, middle.minus(Duration::from_nanos(1)));
+            if held > rows { enough = middle } else { little = middle }
+        }
+        TimeRange::new(start, enough).ok()
+    }
+
     fn rows(&self, from: Timestamp, to: Timestamp) -> u64 {
         self.0.iter().map(|stretch| stretch.within(from, to)).sum()
     }
@@ -90,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn a_range_reaches_on_until_it_holds_enough() {
+        let extent = extent(&[(0, 1_000, 1_000), (1_000, 2_000, 10_000)]);
+        let near = extent.after(at(0), at(2_000), 500).unwrap();
+        assert!((near.end().since(near.start()).as_secs_f64() - 500.0).abs() < 1.0, "{near:?}");
+        let further = extent.after(at(0), at(2_000), 6_000).unwrap();
+        assert!((further.end().since(at(0)).as_secs_f64() - 1_500.0).abs() < 1.0, "{further:?}");
+        assert_eq!(extent.after(at(1_990), at(2_000), 10_000), TimeRange::new(at(1_990), at(2_000)).ok());
+        assert_eq!(extent.after(at(2_000), at(2_000), 1), None);
+    }
+
+    #[test]
     fn where_little_lies_the_range_reaches_to_the_floor() {
         let extent = extent(&[(0, 1_000, 10)]);
         assert_eq!(extent.before(at(2_000), at(500), 100), TimeRange::new(at(500), at(2_000)).ok());
@@ -100,6 +127,8 @@ mod tests {
     fn a_burst_in_one_instant_is_taken_whole() {
         let extent = extent(&[(1_000, 1_000, 1_000_000)]);
         let range = extent.before(at(2_000), at(0), 10).unwrap();
+        assert!(range.contains(at(1_000)), "{range:?}");
+        let range = extent.after(at(0), at(2_000), 10).unwrap();
         assert!(range.contains(at(1_000)), "{range:?}");
     }
 }

@@ -181,6 +181,12 @@ impl TenantSession {
         extent.before(end.min(self.range.end()), self.range.start(), rows)
     }
 
+    /// As [`Self::part_before`], the earliest part of the range from `start` on.
+    pub fn part_after(&self, start: Timestamp, rows: u64) -> Option<TimeRange> {
+        let extent = self.extent.get_or_init(|| Extent::of(&self.provider.files, &self.provider.fresh));
+        extent.after(start.max(self.range.start()), self.range.end(), rows)
+    }
+
     /// Of each writer that had rows of the tenant, the last write that this snapshot shows: it shows every one before it
     /// and, at the moment it was taken, there was none after it that had been acknowledged.
     pub fn shown(&self) -> &[Receipt] {

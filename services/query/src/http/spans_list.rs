@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
-use spanlake_model::{Caller, Fault, Filter, Position, Span, SpanFilter, SpanId, Timestamp, TraceId};
+use spanlake_model::{Caller, Fault, Filter, SpanFilter};
 use spanlake_transport::extract::{Body, Query};
 use spanlake_transport::response::{ErrorResponse, Page};
 use utoipa::IntoParams;
@@ -12,8 +12,8 @@ use super::filters::{Search, Short, pair};
 use super::span_row::SpanRow;
 use super::{Face, cursor, params};
 use crate::error::Error;
-use crate::read::order::{Order, place};
 use crate::read::spans::list::{List, read};
+use crate::read::spans::sorted::{Place, SortBy};
 
 /// Which spans, and how many.
 #[derive(Debug, Default, Deserialize, Serialize, IntoParams)]
@@ -30,7 +30,7 @@ pub(super) struct Params {
     start_date: Option<String>,
     /// First instant after the range. Now unless given. At most 400 days after the start.
     end_date: Option<String>,
-    /// `start_time`, which is the only one.
+    /// `start_time` (unless given), `latency`, `cost`, `tokens`, `name` or `status`.
     sort_by: Option<String>,
     /// `desc` (unless given) or `asc`.
     sort_order: Option<String>,
@@ -88,10 +88,6 @@ pub(super) struct Params {
     after: Option<String>,
 }
 
-/// Where a span stands in the list.
-#[derive(Debug, Serialize, Deserialize)]
-struct Place(Timestamp, TraceId, SpanId);
-
 /// Spans, newest first.
 #[utoipa::path(
     get, path = "/v1/spans", tag = "query", operation_id = "list_spans", params(Params),
@@ -131,21 +127,13 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<SpanR
     let limit = params::limit(params.limit, 50)?;
     let range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
     let (range, from) = cursor::begin(&binding, params.cursor.as_deref(), range)?;
-    let from = from.map(|Place(start, trace_id, span_id)| Position { start, trace_id, span_id });
     let after = params::parsed("after", params.after.as_deref())?;
-    let (filter, order) = (params.filter()?, params.order()?);
+    let (filter, by, order) = (params.filter()?, params.sort_by()?, params::order(params.sort_order.as_deref())?);
     let session = face.service.session_for(caller, &filter.filter, range, after).await?;
-    let wanted = List { filter: &filter, order, from, limit: limit.saturating_add(1) };
+    let wanted = List { filter: &filter, by, order, from, limit: limit.saturating_add(1) };
     let mut spans = read(&session, caller, &wanted).await?;
-    let next_cursor = cursor::cut(&binding, range, &mut spans, limit, Place::of);
+    let next_cursor = cursor::cut(&binding, range, &mut spans, limit, |last| Place::of(last, by));
     Ok(Page { data: spans.into_iter().map(SpanRow::from).collect(), limit, next_cursor, total: None })
-}
-
-impl Place {
-    fn of(span: &Span) -> Self {
-        let Position { start, trace_id, span_id } = place(span);
-        Self(start, trace_id, span_id)
-    }
 }
 
 impl Params {
@@ -166,9 +154,16 @@ impl Params {
         .read()
     }
 
-    fn order(&self) -> Result<Order, Fault> {
-        params::one_of("sort_by", self.sort_by.as_deref(), &[("start_time", ())])?;
-        params::order(self.sort_order.as_deref())
+    fn sort_by(&self) -> Result<SortBy, Fault> {
+        let sorts = [
+            ("start_time", SortBy::Start),
+            ("latency", SortBy::Latency),
+            ("cost", SortBy::Cost),
+            ("tokens", SortBy::Tokens),
+            ("name", SortBy::Name),
+            ("status", SortBy::Status),
+        ];
+        Ok(params::one_of("sort_by", self.sort_by.as_deref(), &sorts)?.unwrap_or_default())
     }
 
     fn filter(&self) -> Result<SpanFilter, Fault> {

@@ -1,9 +1,10 @@
 //! The order of spans, and places in it.
 
+use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::logical_expr::SortExpr;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::datafusion::scalar::ScalarValue;
-use spanlake_model::{Position, Span};
+use spanlake_model::{Position, TimeRange, Timestamp};
 
 use super::columns::id;
 
@@ -52,13 +53,22 @@ impl Order {
         let coarse = if self.is_ascending() { col(KEYS[0]).gt_eq(start) } else { col(KEYS[0]).lt_eq(start) };
         coarse.and(later)
     }
+    /// The part of the session's range that comes next in this order, from `edge` on, with about so many rows; `None` at the end.
+    pub(crate) fn part(self, session: &TenantSession, edge: Timestamp, rows: u64) -> Option<TimeRange> {
+        match self {
+            Self::NewestFirst => session.part_before(edge, rows),
+            Self::OldestFirst => session.part_after(edge, rows),
+        }
+    }
+    /// Where the part ends in this order, and the next one begins.
+    pub(crate) fn end_of(self, part: TimeRange) -> Timestamp {
+        match self {
+            Self::NewestFirst => part.start(),
+            Self::OldestFirst => part.end(),
+        }
+    }
     /// Strictly further in this direction.
     pub(crate) fn beyond(self, key: Expr, value: Expr) -> Expr {
         if self.is_ascending() { key.gt(value) } else { key.lt(value) }
     }
-}
-
-/// Where a span stands.
-pub(crate) fn place(span: &Span) -> Position {
-    Position { start: span.start, trace_id: span.trace_id, span_id: span.span_id }
 }

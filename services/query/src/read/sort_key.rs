@@ -1,7 +1,7 @@
 //! What a list is sorted by, as a cursor keeps it.
 
 use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{Decimal128Type, Int64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
 use serde::{Deserialize, Serialize};
 use spanlake_engine::datafusion::prelude::{Expr, lit};
 use spanlake_engine::datafusion::scalar::ScalarValue;
@@ -30,6 +30,11 @@ impl Key {
         }
     }
 
+    /// Of money; what is unknown is less than all that is known.
+    pub(super) fn money(pico: Option<i128>) -> Self {
+        Self::Money(pico.unwrap_or_else(least_pico).to_string())
+    }
+
     /// Of a number, or of money in units of 10⁻¹² dollars.
     pub(super) fn amount(&self) -> Option<i128> {
         match self {
@@ -50,8 +55,19 @@ impl Key {
     }
 }
 
+/// The least that [`MONEY_SUM`] holds.
+fn least_pico() -> i128 {
+    1 - 10_i128.pow(u32::from(MONEY_SUM.0))
+}
+
 /// Less than every sum of money: what is unknown is less than all that is known.
 pub(super) fn least_money() -> Expr {
     let (digits, places) = MONEY_SUM;
-    lit(ScalarValue::Decimal128(Some(1 - 10_i128.pow(u32::from(digits))), digits, places))
+    lit(ScalarValue::Decimal128(Some(least_pico()), digits, places))
+}
+
+/// The type of a sum of money.
+pub(super) fn money_sum() -> DataType {
+    let (digits, places) = MONEY_SUM;
+    DataType::Decimal128(digits, places)
 }

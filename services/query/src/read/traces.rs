@@ -9,9 +9,9 @@
 //! - Tokens and cost are summed over calls of providers, each once ([`call_totals`]).
 //! - A trace matches a filter when one of its spans does; `name` and `status` are held against the trace's own.
 
+mod by_start;
 mod filtered;
 mod most;
-mod newest;
 mod row;
 
 use std::time::Duration;
@@ -96,11 +96,11 @@ impl Chosen {
     }
 }
 
-/// Which traces the page holds. Newest first, they are found part by part of the range, as far back as the page needs; those with the
+/// Which traces the page holds. By start they are found part by part of the range, as far as the page needs; those with the
 /// most cost or tokens by sums that are cheaper than the exact ones; any other order needs all traces of the range.
 pub(crate) async fn choose(session: &TenantSession, caller: &Caller, query: &TraceQuery) -> Result<Chosen, Error> {
     let quick = match (query.sort_by, query.order) {
-        (SortBy::Start, Order::NewestFirst) => newest::choose(session, caller, query).await?,
+        (SortBy::Start, _) => by_start::choose(session, caller, query).await?,
         (SortBy::Cost | SortBy::Tokens, Order::NewestFirst) => most::choose(session, caller, query).await?,
         _ => None,
     };

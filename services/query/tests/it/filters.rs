@@ -164,7 +164,7 @@ const FILTERS: [&str; 51] = [
     "(input contains 'σίσυφος' or output contains 'LATE') and (model exists or user_id exists)",
 ];
 
-const ABOUT_SCORES: [&str; 15] = [
+const ABOUT_SCORES: [&str; 16] = [
     "score__quality > 0.5",
     "score__quality >= 0.5",
     "score__quality < 0.5",
@@ -179,6 +179,7 @@ const ABOUT_SCORES: [&str; 15] = [
     "(score__speed > 20 or name = plan)",
     "any_score >= 1",
     "any_score between 0.6 and 3 and score__quality exists",
+    "any_score between 0.45 and 0.55",
     "any_score does not exist",
 ];
 

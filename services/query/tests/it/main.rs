@@ -18,6 +18,7 @@ mod sessions;
 mod spans;
 mod stories;
 mod traces;
+mod unread;
 // The engine's own pieces in memory, so that both are tested over the same.
 #[path = "../../../../crates/engine/tests/it/world.rs"]
 mod world;

@@ -1,4 +1,4 @@
-//! The newest traces come from parts of the range, and are the same as if all had been looked at.
+//! The newest and the oldest traces come from parts of the range, and are the same as if all had been looked at.
 
 use std::collections::BTreeMap;
 
@@ -103,5 +103,13 @@ async fn pages_from_parts_are_those_of_all_traces_at_once() {
         assert_eq!(users, expected(&spans, of_user, None), "seed {seed}");
         let failed = walk(&face, "/v1/traces?limit=4&status=ERROR", 1_000).await;
         assert_eq!(failed, expected(&spans, |_| true, Some(true)), "seed {seed}");
+        for (query, mut expected) in [
+            ("limit=4", expected(&spans, |_| true, None)),
+            ("limit=1&user_id=user%201", expected(&spans, of_user, None)),
+            ("limit=4&status=ERROR", expected(&spans, |_| true, Some(true))),
+        ] {
+            expected.reverse();
+            assert_eq!(walk(&face, &format!("/v1/traces?sort_order=asc&{query}"), 1_000).await, expected, "{query}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use spanlake_model::{Cost, Kind, Money, Score, Span, Usage};
+use spanlake_model::{Cost, Kind, Money, Score, Span, Status, Usage};
 
 use crate::face::{Face, face};
 use crate::world::{World, app, at, id, span, tenant, trace};
@@ -85,14 +85,38 @@ async fn pages_over_traces_that_began_together_lose_and_repeat_none_in_any_order
 #[tokio::test]
 async fn pages_over_spans_lose_and_repeat_none() {
     let world = World::new();
-    let spans: Vec<_> = (1..=7).map(|byte| span(1 + byte % 2, byte, 0)).collect();
-    world.file(tenant(1), 1, &spans, &[]).await;
+    let cost = |cents: u8| Cost { total: Money::from_dollars(f64::from(cents) / 100.0), ..Cost::default() };
+    let spans: Vec<_> = (1..=7)
+        .map(|byte| Span {
+            usage: Usage { total: (byte > 2).then_some(i64::from(byte / 3)), ..Usage::default() },
+            cost: if byte > 2 { cost(byte / 3) } else { Cost::default() },
+            name: format!("n{}", byte % 2),
+            end: (byte != 4).then(|| at(u64::from(byte % 3))),
+            status: [Status::Ok, Status::Unset, Status::Error][usize::from(byte % 3)],
+            ..span(1 + byte % 2, byte, 0)
+        })
+        .collect();
+    world.file(tenant(1), 1, &spans[..4], &[]).await;
+    world.file(tenant(1), 2, &spans[4..], &[]).await;
     let face = face(&world);
-    let down = walk(&face, "/v1/spans?", list).await;
-    let mut up = walk(&face, "/v1/spans?sort_order=asc&", list).await;
-    up.reverse();
-    assert_eq!((down.len(), BTreeSet::from_iter(&down).len()), (7, 7));
-    assert_eq!(up, down);
+    for sort in ["start_time", "latency", "cost", "tokens", "name", "status"] {
+        let down = walk(&face, &format!("/v1/spans?sort_by={sort}&"), list).await;
+        let mut up = walk(&face, &format!("/v1/spans?sort_by={sort}&sort_order=asc&"), list).await;
+        up.reverse();
+        assert_eq!((down.len(), BTreeSet::from_iter(&down).len()), (7, 7), "{sort}");
+        assert_eq!(up, down, "{sort}");
+        if sort != "start_time" {
+            let of = |span: &&Span| match sort {
+                "latency" => span.end.map(|end| i128::from(end.as_nanos())),
+                "cost" => span.cost.total.map(Money::as_pico),
+                "tokens" => span.usage.total.map(i128::from),
+                "name" => Some(i128::from(span.name == "n1")),
+                _ => Some(i128::from(span.status.as_i8())),
+            };
+            let found = |id: &String| of(&spans.iter().find(|span| span.span_id.to_string() == *id).unwrap());
+            assert!(up.iter().map(found).is_sorted_by(|one, other| one >= other), "{sort}: {up:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -50,7 +50,8 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// From these scores a row for each of these keys that has any, with them and what is wanted in columns that begin with `prefix`.
+    /// From these scores a row for each of these keys that has any, in columns that begin with `prefix`: with the mean, or with how many
+    /// names pass.
     fn found(self, scores: DataFrame, keys: &[&str], prefix: &str) -> Result<Found, Error> {
         let named = |key: &&str| format!("{prefix}_{key}");
         let columns: Vec<String> = keys.iter().map(named).collect();
@@ -68,12 +69,11 @@ impl<'a> Wanted<'a> {
         Ok(Found { frame, columns, value })
     }
 
-    /// From what was found of each kind, the one that counts first; null of a mean that nothing is known of.
-    fn settled(self, found: Vec<String>) -> Expr {
-        let found = found.into_iter().map(col);
+    /// What was found by itself.
+    fn settled(self, found: &Found) -> Expr {
         match self {
-            Self::Mean(_) => coalesce(found.collect()),
-            Self::Any(_) => found.map(Expr::is_not_null).reduce(Expr::or).unwrap_or(lit(false)),
+            Self::Mean(_) => col(&found.value),
+            Self::Any(_) => col(&found.value).is_not_null(),
         }
     }
 
@@ -127,14 +127,41 @@ pub(in crate::read) fn spans(
             continue;
         };
         let own = scores.clone().filter(col("span_id").is_not_null())?;
-        let own = wanted.found(own, &["of_trace", "span_id"], &format!("own_{place}"))?;
         let of_trace = scores.filter(col("span_id").is_null())?;
+        let hidden = match wanted {
+            Wanted::Mean(_) => None,
+            Wanted::Any(test) => Some(hidden(&own, &of_trace, test, &format!("hidden_{place}"))?),
+        };
+        let own = wanted.found(own, &["of_trace", "span_id"], &format!("own_{place}"))?;
         let of_trace = wanted.found(of_trace, &["of_trace"], &format!("traces_{place}"))?;
-        let settled = wanted.settled(vec![own.value.clone(), of_trace.value.clone()]);
-        frame = own.beside(frame, &["trace_id", "span_id"])?;
-        frame = of_trace.beside(frame, &["trace_id"])?.with_column(&column, settled)?;
+        let (its_own, its_traces) = (col(&own.value), col(&of_trace.value));
+        frame = own.beside(of_trace.beside(frame, &["trace_id"])?, &["trace_id", "span_id"])?;
+        let settled = match hidden {
+            None => coalesce(vec![its_own, its_traces]),
+            Some(hidden) => {
+                let or_none = |names: Expr| coalesce(vec![names, lit(0_i64)]);
+                let its_traces = or_none(its_traces).gt(or_none(col(&hidden.value)));
+                frame = hidden.beside(frame, &["trace_id", "span_id"])?;
+                its_own.is_not_null().or(its_traces)
+            }
+        };
+        frame = frame.with_column(&column, settled)?;
     }
     Ok(frame)
+}
+
+/// Of each span, how many names pass at its trace that it has scores of its own of.
+fn hidden(own: &DataFrame, of_trace: &DataFrame, test: &Test, prefix: &str) -> Result<Found, Error> {
+    let [trace, span, name, its_trace, its_name, value] =
+        ["trace", "span", "name", "its_trace", "its_name", "value"].map(|column| format!("{prefix}_{column}"));
+    let own =
+        own.clone().select([col("of_trace").alias(&trace), col("span_id").alias(&span), col("name").alias(&name)])?;
+    let keys = vec![col("of_trace").alias(&its_trace), col("name").alias(&its_name)];
+    let passing = of_trace.clone().aggregate(keys, vec![avg(col("value")).alias(&value)])?;
+    let passing = passing.filter(number_holds(&col(&value), test))?.select([col(&its_trace), col(&its_name)])?;
+    let hiding = own.distinct()?.join(passing, JoinType::LeftSemi, &[&trace, &name], &[&its_trace, &its_name], None)?;
+    let frame = hiding.aggregate(vec![col(&trace), col(&span)], vec![count(lit(1_i64)).alias(&value)])?;
+    Ok(Found { frame, columns: vec![trace, span], value })
 }
 
 /// The traces of the frame, which has `trace_id`, of these or of all, likewise.
@@ -154,7 +181,7 @@ pub(in crate::read) fn traces(
             continue;
         };
         let found = wanted.found(scores, &["of_trace"], &format!("scored_{place}"))?;
-        let settled = wanted.settled(vec![found.value.clone()]);
+        let settled = wanted.settled(&found);
         frame = found.beside(frame, &["trace_id"])?.with_column(&column, settled)?;
     }
     Ok(frame)

@@ -1,12 +1,17 @@
-//! The newest traces, without looking at all of them: part by part, from the end of the range back.
+//! Traces in the order in which they began, newest or oldest first, without looking at all of them: part by part, from that end of the
+//! range on.
 //!
 //! ```text
 //!   range   ├──────────────────────────────┬──────────┬────┬──┤
 //!   parts             …                    3          2    1     each holds about twice as many rows as the one before
 //! ```
-//! Of each part the traces with a span in it are asked for whole, wherever their other spans lie ([`TenantSession::near`]). A trace
-//! that has not been met after parts down to an instant began before that instant; so those that began later are all known, and a page
-//! is full when there are enough of them. A trace is asked for once.
+//! Of each part the traces with a span in it are asked for whole, wherever their other spans lie ([`TenantSession::near`]). A trace is
+//! asked for once.
+//!
+//! - Newest first, a trace that has not been met after parts down to an instant began before that instant, so those that began later
+//!   are all known, and a page is full when there are enough of them. They can be met by the spans that a filter asks for.
+//! - Oldest first, the same holds of traces that began before the instant that the parts have come to, but for the first span of each:
+//!   the one that a filter asks for may lie anywhere behind it. So traces are met by any span.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -19,6 +24,7 @@ use spanlake_model::{Caller, TimeRange, Timestamp, TraceId};
 use super::{Chosen, Found, Key, Place, TraceQuery, find, own, row_conditions};
 use crate::error::Error;
 use crate::read::filter::condition::necessary;
+use crate::read::order::Order;
 use crate::read::row::trace_ids;
 
 /// Rows of the first part, for each trace of a page: a few times what an agent's run has.
@@ -38,12 +44,11 @@ pub(super) async fn choose(
     caller: &Caller,
     query: &TraceQuery,
 ) -> Result<Option<Chosen>, Error> {
-    let wanted = row_conditions(query).into_iter().next();
-    let wanted = wanted.map_or_else(|| necessary(session, &query.with_span.filter), |wanted| Ok(Some(wanted)))?;
-    let mut end = newest_span(query, wanted.is_none());
+    let wanted = asked_for(session, query)?;
+    let mut edge = first_edge(query, wanted.is_none());
     let mut rows = ROWS_A_TRACE.saturating_mul(query.limit as u64 + 1);
     let (mut met, mut found) = (HashSet::new(), Vec::new());
-    while let Some(part) = session.part_before(end, rows) {
+    while let Some(part) = query.order.part(session, edge, rows) {
         let mut new = spans_in(session, caller, wanted.as_ref(), part).await?;
         new.retain(|trace| met.insert(*trace));
         if met.len() > TRACES_MAX {
@@ -52,15 +57,21 @@ pub(super) async fn choose(
         for some in new.chunks(TRACES_AT_ONCE) {
             found.extend(find(&session.near(some).await?, caller, query, Some(some), some.len()).await?);
         }
-        end = part.start();
-        let is_known = |found: &Found| found.first_ns >= end.as_nanos();
+        edge = query.order.end_of(part);
+        let is_known = |found: &Found| match query.order {
+            Order::NewestFirst => found.first_ns >= edge.as_nanos(),
+            Order::OldestFirst => found.first_ns < edge.as_nanos(),
+        };
         if found.iter().filter(|found| is_known(found)).count() > query.limit {
             found.retain(is_known);
             break;
         }
         rows = rows.saturating_mul(2).min(ROWS_MAX);
     }
-    found.sort_by_key(|found| Reverse((found.first_ns, found.place.trace)));
+    match query.order {
+        Order::NewestFirst => found.sort_by_key(|found| Reverse((found.first_ns, found.place.trace))),
+        Order::OldestFirst => found.sort_by_key(|found| (found.first_ns, found.place.trace)),
+    }
     Ok(Some(Chosen::of(found, query.limit)))
 }
 
@@ -73,9 +84,25 @@ impl Place {
     }
 }
 
-/// Behind the last span by which a trace of the page can be met. Its first span will do, unless one is asked for that may be later.
-fn newest_span(query: &TraceQuery, is_met_by_any: bool) -> Timestamp {
-    let first = match query.after.as_ref().and_then(Place::start) {
+/// What the spans are like by which traces can be met; `None` for any.
+fn asked_for(session: &TenantSession, query: &TraceQuery) -> Result<Option<Expr>, Error> {
+    if query.order == Order::OldestFirst {
+        return Ok(None);
+    }
+    match row_conditions(query).into_iter().next() {
+        Some(condition) => Ok(Some(condition)),
+        None => necessary(session, &query.with_span.filter),
+    }
+}
+
+/// Before the first span, in the order of the query, by which a trace of the page can be met. Its first span will do, unless one is asked
+/// for that may be later.
+fn first_edge(query: &TraceQuery, is_met_by_any: bool) -> Timestamp {
+    let last = query.after.as_ref().and_then(Place::start);
+    if query.order == Order::OldestFirst {
+        return last.map_or(query.range.start(), Timestamp::from_nanos);
+    }
+    let first = match last {
         Some(start) => Timestamp::from_nanos(start.saturating_add(1)).min(query.range.end()),
         None => query.range.end(),
     };
