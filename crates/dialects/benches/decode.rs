@@ -9,6 +9,7 @@ use std::alloc::System;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -16,8 +17,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
-use spanlake_dialects::otlp::{Encoding, decode_traces};
-use spanlake_dialects::{Context, normalise};
+use spanlake_dialects::otlp::{Encoding, Signal};
+use spanlake_dialects::{Context, Request};
 use spanlake_model::{AppId, Timestamp};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -162,6 +163,10 @@ fn batch() -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans }
 }
 
+fn read(encoding: Encoding, bytes: &Bytes) -> Request {
+    Request::decode(Signal::Traces, encoding, black_box(bytes)).expect("the batch is well-formed")
+}
+
 /// Turns taken for the ratio.
 const ROUNDS: usize = 200;
 
@@ -183,19 +188,17 @@ fn cost(passes: &mut [Pass<'_>]) -> Vec<(Duration, f64)> {
 }
 
 #[expect(clippy::print_stdout, reason = "what a benchmark finds is what it prints")]
-fn compare(batch: &ExportTraceServiceRequest, json: &[u8], context: &Context) {
-    let protobuf = batch.encode_to_vec();
-    let all = |encoding, bytes| {
-        let request = decode_traces(encoding, black_box(bytes)).expect("the batch is well-formed");
-        black_box(normalise(&request, context, &mut |_| Ok(None)));
-    };
-    let request = decode_traces(Encoding::Protobuf, &protobuf).expect("the batch is well-formed");
+fn compare(batch: &ExportTraceServiceRequest, json: &Bytes, context: &Context) {
+    let protobuf = Bytes::from(batch.encode_to_vec());
+    let all = |encoding, bytes| drop(black_box(read(encoding, bytes).normalise(context, &mut |_| Ok(None))));
+    let request = read(Encoding::Protobuf, &protobuf);
     let mut passes: Vec<Pass<'_>> = vec![
         (
             "prost, bare",
             Box::new(|| drop(black_box(ExportTraceServiceRequest::decode(black_box(&*protobuf)).expect("our own")))),
         ),
-        ("protobuf, normalise only", Box::new(|| drop(black_box(normalise(&request, context, &mut |_| Ok(None)))))),
+        ("protobuf, decode only", Box::new(|| drop(read(Encoding::Protobuf, &protobuf)))),
+        ("protobuf, normalise only", Box::new(|| drop(black_box(request.normalise(context, &mut |_| Ok(None)))))),
         ("protobuf, decode and normalise", Box::new(|| all(Encoding::Protobuf, &protobuf))),
         ("json, decode and normalise", Box::new(|| all(Encoding::Json, json))),
     ];
@@ -210,20 +213,19 @@ fn compare(batch: &ExportTraceServiceRequest, json: &[u8], context: &Context) {
 fn decode(criterion: &mut Criterion) {
     let context = Context::new(AppId::from_bytes([1; 16]), Timestamp::from_nanos(START as i64));
     let batch = batch();
-    let json = serde_json::to_vec(&batch).expect("plain data is always JSON");
+    let json = Bytes::from(serde_json::to_vec(&batch).expect("plain data is always JSON"));
     compare(&batch, &json, &context);
     for (name, encoding, bytes) in
-        [("protobuf", Encoding::Protobuf, batch.encode_to_vec()), ("json", Encoding::Json, json)]
+        [("protobuf", Encoding::Protobuf, Bytes::from(batch.encode_to_vec())), ("json", Encoding::Json, json)]
     {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::ElementsAndBytes { elements: SPANS as u64, bytes: bytes.len() as u64 });
         group.bench_function("decode", |bencher| {
-            bencher.iter(|| decode_traces(encoding, black_box(&bytes)).expect("the batch is well-formed"));
+            bencher.iter(|| read(encoding, &bytes));
         });
         group.bench_function("decode_and_normalise", |bencher| {
             bencher.iter(|| {
-                let request = decode_traces(encoding, black_box(&bytes)).expect("the batch is well-formed");
-                let normalised = normalise(&request, &context, &mut |_| Ok(None));
+                let normalised = read(encoding, &bytes).normalise(&context, &mut |_| Ok(None));
                 assert_eq!(normalised.spans.len(), SPANS);
                 normalised
             });

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 /// A JSON string. NUL, which no store likes, becomes U+FFFD.
 pub(crate) fn write_string(out: &mut String, text: &str) {
+    out.reserve(text.len() + text.len() / 8 + 2);
     out.push('"');
     let mut rest = text;
     loop {

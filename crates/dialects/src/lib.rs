@@ -3,7 +3,7 @@
 //! ```text
 //!   bytes ──otlp::decode_traces──► TracesRequest ──normalise──────► spans ┐ + reasons why some were refused
 //!        └──otlp::decode_logs────► LogsRequest ────normalise_logs─► spans ┘
-//!            protobuf: prost             one pass over the attributes of each span puts every known key in a slot;
+//!            protobuf: read in place     one pass over the attributes of each span puts every known key in a slot;
 //!            JSON: lenient visitors      `normalise::fields` lists, per field, which keys to believe in which order
 //!   a span's input or output ──chat──► messages, when it is a conversation
 //! ```
@@ -29,6 +29,7 @@ pub mod normalise;
 pub mod otlp;
 mod python;
 mod request;
+mod sent;
 
 pub use normalise::{Attribution, Context, Normalised, Rejected, normalise, normalise_logs};
 pub use request::Request;

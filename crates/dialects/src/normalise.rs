@@ -17,15 +17,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
-use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
-use opentelemetry_proto::tonic::trace::v1::span::{Event as ProtoEvent, Link as ProtoLink};
 use spanlake_model::{AgentId, AppId, CostSource, Event, Link, Span, SpanId, Timestamp, TraceId};
 
 pub(crate) use call::plain_reason;
 
 use crate::otlp::{Signal, TracesRequest};
+use crate::sent::{self, Attribute, Item as _};
 use fields::Field;
 use view::View;
 
@@ -133,15 +130,15 @@ pub fn known_keys() -> impl Iterator<Item = &'static str> {
 /// `attribute` is asked once per resource, in order; it must answer alike when the log is replayed.
 pub fn normalise(request: &TracesRequest, context: &Context, attribute: &mut Attribution<'_>) -> Normalised {
     let mut normalised = Normalised::default();
-    normalised.spans.reserve(request.span_count());
-    let (mut span_view, mut resource_view) = (View::new(), View::new());
-    for resource_spans in &request.as_proto().resource_spans {
-        let resource = Resource::new(resource_spans.resource.as_ref(), &mut resource_view, context, attribute);
-        for scope_spans in &resource_spans.scope_spans {
-            let scope = scope_spans.scope.as_ref().map_or("", |scope| scope.name.as_str());
-            for span in &scope_spans.spans {
-                span_view.load(&span.attributes);
-                let source = Source { span, view: &span_view, resource: &resource_view, scope };
+    let (mut span, mut span_view, mut resource_view) = (sent::Span::default(), View::new(), View::new());
+    for mut sent in request.resources() {
+        let resource = Resource::new(&mut sent.attributes, &mut resource_view, context, attribute);
+        for scope in &sent.scopes {
+            normalised.spans.reserve(scope.items.len());
+            for item in &scope.items {
+                item.read(&mut span);
+                span_view.load(&mut span.attributes);
+                let source = Source { span: &span, view: &span_view, resource: &resource_view, scope: scope.name };
                 normalised.take(resource.span(&source));
             }
         }
@@ -152,7 +149,8 @@ pub fn normalise(request: &TracesRequest, context: &Context, attribute: &mut Att
 /// All that is known about one span.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'s, 'r> {
-    span: &'r ProtoSpan,
+    /// Without its attributes, which are in the view.
+    span: &'s sent::Span<'r>,
     view: &'s View<'r>,
     resource: &'s View<'r>,
     scope: &'r str,
@@ -179,17 +177,16 @@ struct Resource<'c> {
 
 impl<'c> Resource<'c> {
     fn new<'r>(
-        resource: Option<&'r ProtoResource>,
+        attributes: &mut Vec<Attribute<'r>>,
         view: &mut View<'r>,
         context: &'c Context,
         attribute: &mut Attribution<'_>,
     ) -> Self {
-        let attributes: &[KeyValue] = resource.map_or(&[], |resource| &resource.attributes);
         view.load(attributes);
         Self {
             context,
             agent: attribute(view.text(Field::AgentOfResource).as_deref()),
-            attributes: canonical::object(attributes),
+            attributes: canonical::object(view.attributes()),
             service_name: view.text(Field::ServiceName),
         }
     }
@@ -201,8 +198,8 @@ impl<'c> Resource<'c> {
         if sent.name.len() > NAME_BYTES_MAX {
             return Err(format!("the name must be at most {NAME_BYTES_MAX} bytes long"));
         }
-        let start = self.instant("the start time", sent.start_time_unix_nano)?;
-        let end = if identity.is_pending { None } else { end(sent.end_time_unix_nano, start) };
+        let start = self.instant("the start time", sent.start_nanos)?;
+        let end = if identity.is_pending { None } else { end(sent.end_nanos, start) };
         let (usage, usage_details) = usage::usage(source);
         let request_model = source.text(Field::RequestModel);
         let model = source
@@ -225,7 +222,7 @@ impl<'c> Resource<'c> {
             agent_id,
             operation: source.text(Field::Operation),
             parent_span_id: identity.parent_span_id,
-            name: value::clean(&sent.name),
+            name: value::clean(sent.name),
             status,
             level: outcome::level(source, status),
             status_message,
@@ -257,7 +254,7 @@ impl<'c> Resource<'c> {
             prompt_version,
             tags: labels::tags(source),
             metadata: labels::metadata(source),
-            attributes: canonical::object(&sent.attributes),
+            attributes: canonical::object(source.view.attributes()),
             resource: self.attributes.clone(),
             events: events(&sent.events, start),
             links: links(&sent.links),
@@ -307,9 +304,9 @@ struct Identity {
 impl Identity {
     fn of(source: &Source<'_, '_>) -> Result<Self, String> {
         let sent = source.span;
-        let trace_id = TraceId::from_slice(&sent.trace_id).map_err(|error| error.to_string())?;
-        let mut span_id = SpanId::from_slice(&sent.span_id).map_err(|error| error.to_string())?;
-        let mut parent_span_id = SpanId::from_slice(&sent.parent_span_id).ok();
+        let trace_id = TraceId::from_slice(sent.trace_id).map_err(|error| error.to_string())?;
+        let mut span_id = SpanId::from_slice(sent.span_id).map_err(|error| error.to_string())?;
+        let mut parent_span_id = SpanId::from_slice(sent.parent_span_id).ok();
         let is_pending = source.text(Field::LogfireSpanType).as_deref() == Some("pending_span");
         // Logfire announces a span by a child of it that names the real parent: take it for the span it announces,
         // which then replaces it.
@@ -323,29 +320,29 @@ impl Identity {
     }
 }
 
-fn events(sent: &[ProtoEvent], start: Timestamp) -> Vec<Event> {
+fn events(sent: &[sent::Event<'_>], start: Timestamp) -> Vec<Event> {
     let at =
         |nanos: u64| if nanos == 0 { start } else { Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX)) };
     let mut events: Vec<Event> = sent
         .iter()
         .take(EVENTS_MAX)
         .map(|event| Event {
-            name: value::clean(&event.name),
-            time: at(event.time_unix_nano),
+            name: value::clean(event.name),
+            time: at(event.nanos),
             attributes: canonical::object(&event.attributes),
         })
         .collect();
     if let Some(first) = sent.get(EVENTS_MAX) {
         let attributes = format!("{{\"count\":{}}}", sent.len() - EVENTS_MAX);
-        events.push(Event { name: EVENTS_DROPPED.to_owned(), time: at(first.time_unix_nano), attributes });
+        events.push(Event { name: EVENTS_DROPPED.to_owned(), time: at(first.nanos), attributes });
     }
     events
 }
 
-fn links(sent: &[ProtoLink]) -> Vec<Link> {
+fn links(sent: &[sent::Link<'_>]) -> Vec<Link> {
     let valid = sent.iter().filter_map(|link| {
-        let trace_id = TraceId::from_slice(&link.trace_id).ok()?;
-        let span_id = SpanId::from_slice(&link.span_id).ok()?;
+        let trace_id = TraceId::from_slice(link.trace_id).ok()?;
+        let span_id = SpanId::from_slice(link.span_id).ok()?;
         Some(Link { trace_id, span_id, attributes: canonical::object(&link.attributes) })
     });
     valid.take(LINKS_MAX).collect()

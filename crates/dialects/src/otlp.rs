@@ -2,17 +2,18 @@
 
 mod json;
 mod lenient;
-mod logs;
+pub(crate) mod logs;
 mod repair;
 mod respond;
-mod traces;
+pub(crate) mod traces;
+mod wire;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use spanlake_model::{Code, Fault};
+
+use crate::sent::{Resource, Value};
 
 pub use logs::{LogsRequest, decode_logs};
 pub use respond::ERROR_MESSAGE_BYTES_MAX;
@@ -80,7 +81,10 @@ pub enum DecodeError {
         wanted: Signal,
     },
     /// Attribute values within attribute values, too many deep.
-    #[error("the request is nested too deeply; an attribute value may hold about 30 levels of lists and maps")]
+    #[error(
+        "the request is nested too deeply; an attribute value may hold {} levels of lists and maps",
+        wire::DEPTH_MAX
+    )]
     TooDeep,
     /// Not the protobuf message.
     #[error("the body is not an {} in protobuf: {why}; was it cut short, or is it JSON?", wanted.message())]
@@ -101,9 +105,11 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    fn protobuf(wanted: Signal, error: &prost::DecodeError) -> Self {
-        let why = error.to_string();
-        if why.contains("recursion") { Self::TooDeep } else { Self::Protobuf { wanted, why } }
+    fn protobuf(wanted: Signal, error: wire::Error) -> Self {
+        match error {
+            wire::Error::TooDeep => Self::TooDeep,
+            error => Self::Protobuf { wanted, why: error.to_string() },
+        }
     }
 }
 
@@ -116,17 +122,15 @@ impl From<DecodeError> for Fault {
 /// The resource attribute that names the agent of a trace.
 const AGENT_ID: &str = "agentos.agent_id";
 
-/// The distinct agents that these resources name.
-fn named_agents<'r>(resources: impl Iterator<Item = &'r Resource>) -> BTreeSet<&'r str> {
-    let named = resources.flat_map(|resource| &resource.attributes).filter(|attribute| attribute.key == AGENT_ID);
-    named.filter_map(|attribute| text(attribute.value.as_ref()?)).collect()
-}
-
-fn text(value: &AnyValue) -> Option<&str> {
-    match value.value.as_ref()? {
-        any_value::Value::StringValue(text) => Some(text),
+/// The distinct agents that these resources name, of those that have items.
+fn named_agents<'a, I>(resources: &[Resource<'a, I>]) -> BTreeSet<&'a str> {
+    let with_items = resources.iter().filter(|resource| resource.scopes.iter().any(|scope| !scope.items.is_empty()));
+    let named = with_items.flat_map(|resource| &resource.attributes).filter(|attribute| attribute.key == AGENT_ID);
+    let texts = named.filter_map(|attribute| match attribute.value {
+        Value::Text(text) => Some(text),
         _ => None,
-    }
+    });
+    texts.collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use crate::normalise::{Attribution, Context, Normalised, normalise, normalise_logs};
-use crate::otlp::{DecodeError, Encoding, LogsRequest, Signal, TracesRequest, decode_logs, decode_traces};
+use crate::otlp::{DecodeError, Encoding, LogsRequest, Signal, TracesRequest, logs, traces};
 
 /// A request of either signal, not yet looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,13 +18,14 @@ pub enum Request {
 
 impl Request {
     /// Reads what was sent as `signal`. An item that makes no sense stays in, for [`Self::normalise`] to refuse by itself.
+    /// Of protobuf nothing is built: the request holds on to `body`.
     ///
     /// # Errors
     /// When the envelope cannot be read: broken bytes, nested too deeply, or another signal.
-    pub fn decode(signal: Signal, encoding: Encoding, bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub fn decode(signal: Signal, encoding: Encoding, body: &Bytes) -> Result<Self, DecodeError> {
         match signal {
-            Signal::Traces => decode_traces(encoding, bytes).map(Self::Traces),
-            Signal::Logs => decode_logs(encoding, bytes).map(Self::Logs),
+            Signal::Traces => traces::decode(encoding, body).map(Self::Traces),
+            Signal::Logs => logs::decode(encoding, body).map(Self::Logs),
         }
     }
 

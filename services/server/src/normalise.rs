@@ -5,6 +5,7 @@
 
 use std::io::Read;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use spanlake_dialects::otlp::{DecodeError, Encoding, Signal};
 use spanlake_dialects::{Context, Request};
@@ -23,7 +24,7 @@ pub fn normalise(input: impl Read) -> anyhow::Result<Value> {
     let mut bytes = Vec::new();
     input.take(BYTES_MAX).read_to_end(&mut bytes)?;
     anyhow::ensure!(!bytes.starts_with(&[0x1f, 0x8b]), "the request is compressed; pipe it through gunzip first");
-    let request = decode(&bytes)?;
+    let request = decode(&bytes.into())?;
     let mut context = Context::new(AppId::from_bytes([0; 16]), SystemClock.now());
     // Whoever looks at an old request does not want to hear that it is old.
     (context.span_age_max, context.span_ahead_max) = (FOR_EVER, FOR_EVER);
@@ -36,7 +37,7 @@ pub fn normalise(input: impl Read) -> anyhow::Result<Value> {
 /// A hundred years.
 const FOR_EVER: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 86_400);
 
-fn decode(bytes: &[u8]) -> Result<Request, DecodeError> {
+fn decode(bytes: &Bytes) -> Result<Request, DecodeError> {
     let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let encoding = if is_json { Encoding::Json } else { Encoding::Protobuf };
     match Request::decode(Signal::Traces, encoding, bytes) {

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::common::v1::AnyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -12,6 +10,7 @@ use super::Source;
 use super::canonical;
 use super::fields::{Family, Field};
 use super::value;
+use crate::sent::Value;
 
 /// Senders that name themselves where the provider should stand; nobody is paid by these names.
 const FRAMEWORKS: &[&str] =
@@ -78,28 +77,31 @@ const NO_PARAMETER_PREFIXES: &[&str] = &["context.", "functions.", "tools.", "he
 /// Temperature and the like, as a canonical JSON object: of each name the value of the carrier to believe first.
 pub(super) fn parameters(source: &Source<'_, '_>) -> Option<String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
-    let mut add = |name: Cow<'_, str>, json: String| {
+    let mut add = |name: Cow<'_, str>, json: &dyn Fn() -> String| {
         let is_one = !NO_PARAMETERS.contains(&&*name) && !NO_PARAMETER_PREFIXES.iter().any(|p| name.starts_with(p));
-        if is_one && !matches!(json.as_str(), "null" | "\"\"" | "[]" | "{}") && !found.contains_key(&*name) {
+        if !is_one || found.contains_key(&*name) {
+            return;
+        }
+        let json = json();
+        if !matches!(json.as_str(), "null" | "\"\"" | "[]" | "{}") {
             found.insert(value::clean(&name), json);
         }
     };
     for map in source.view.values(Field::Parameters).filter_map(value::map) {
         for (name, raw) in map {
-            add(Cow::Owned(name), canonical::compact(raw.get()));
+            add(Cow::Owned(name), &|| canonical::compact(raw.get()));
         }
     }
     for family in PARAMETERS {
         // Of a key that comes twice, the last value counts.
-        let mut of_family: BTreeMap<&str, &AnyValue> = BTreeMap::new();
-        of_family.extend(source.view.family(*family).filter_map(|(name, value)| Some((name, value?))));
+        let of_family: BTreeMap<&str, &Value<'_>> = source.view.family(*family).collect();
         for (name, value) in of_family {
-            add(snake_case(name), canonical::value(Some(value)));
+            add(snake_case(name), &|| canonical::value(value));
         }
     }
     for (key, value) in source.view.entries(Field::BareParameters) {
         let name = key.strip_prefix("llm.").unwrap_or(key);
-        add(Cow::Borrowed(name.strip_prefix("chat.").unwrap_or(name)), canonical::value(Some(value)));
+        add(Cow::Borrowed(name.strip_prefix("chat.").unwrap_or(name)), &|| canonical::value(value));
     }
     if let Some(is_stream) = is_stream(source) {
         found.insert("stream".to_owned(), is_stream.to_string());
@@ -158,13 +160,13 @@ const REASONS: &[(&str, &[&str])] = &[
 pub(super) fn finish_reason(source: &Source<'_, '_>) -> Option<String> {
     let indexed = || {
         let mut completions = source.view.family(Family::IndexedCompletion);
-        completions.find_map(|(key, value)| value.filter(|_| key.ends_with(".finish_reason")).and_then(value::text))
+        completions.find_map(|(key, value)| if key.ends_with(".finish_reason") { value::text(value) } else { None })
     };
     let choice = || {
         let choices = source.span.events.iter().filter(|event| event.name == "gen_ai.choice");
         let mut attributes = choices.flat_map(|event| &event.attributes);
         let sent = attributes.find(|attribute| attribute.key == "finish_reason")?;
-        sent.value.as_ref().and_then(value::text)
+        value::text(&sent.value)
     };
     let sent = source
         .view
@@ -187,9 +189,9 @@ pub(crate) fn plain_reason(sent: &str) -> String {
 }
 
 /// The first of a list, which may be JSON or Python; or the word that stands there instead of one.
-fn first_reason(value: &AnyValue) -> Option<String> {
-    if let Some(Value::ArrayValue(array)) = &value.value {
-        return array.values.iter().find_map(value::text);
+fn first_reason(value: &Value<'_>) -> Option<String> {
+    if let Value::List(values) = value {
+        return values.iter().find_map(value::text);
     }
     let text = value::text(value)?;
     if !text.starts_with('[') {
@@ -198,7 +200,7 @@ fn first_reason(value: &AnyValue) -> Option<String> {
     value::literal::<Vec<Option<String>>>(&text)?.into_iter().flatten().find(|reason| !reason.is_empty())
 }
 
-fn reason_of_messages(messages: &AnyValue) -> Option<String> {
+fn reason_of_messages(messages: &Value<'_>) -> Option<String> {
     #[derive(Deserialize)]
     struct Message<'a> {
         #[serde(default, borrow)]

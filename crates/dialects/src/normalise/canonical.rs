@@ -5,16 +5,15 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 
 pub(super) use crate::json::{compact, write_string};
+use crate::sent::{Attribute, Value};
 
 /// Deeper values are written as `null`. Decoding refuses far shallower ones; this is for values made by hand.
 const DEPTH_MAX: usize = 128;
 
 /// Attributes as an object. Of a key that comes twice, the last value counts.
-pub(super) fn object(attributes: &[KeyValue]) -> String {
+pub(super) fn object(attributes: &[Attribute<'_>]) -> String {
     let mut out = String::with_capacity(
         attributes.iter().map(|attribute| attribute.key.len() + 24 + size(attribute)).sum::<usize>() + 2,
     );
@@ -39,55 +38,55 @@ pub(super) fn object_of_json(members: &BTreeMap<String, String>) -> String {
     out
 }
 
-fn size(attribute: &KeyValue) -> usize {
-    match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
-        Some(Value::StringValue(text)) => text.len() + text.len() / 8,
+fn size(attribute: &Attribute<'_>) -> usize {
+    match &attribute.value {
+        Value::Text(text) => text.len() + text.len() / 8,
         _ => 0,
     }
 }
 
 /// A value by itself, as [`write_value`] writes it.
-pub(super) fn value(value: Option<&AnyValue>) -> String {
+pub(super) fn value(value: &Value<'_>) -> String {
     let mut out = String::new();
     write_value(&mut out, value);
     out
 }
 
 /// Any value: bytes in base64, a map as an object, nothing as `null`, numbers that JSON lacks as strings.
-pub(super) fn write_value(out: &mut String, value: Option<&AnyValue>) {
+pub(super) fn write_value(out: &mut String, value: &Value<'_>) {
     write_nested(out, value, 0);
 }
 
-fn write_nested(out: &mut String, value: Option<&AnyValue>, depth: usize) {
-    match value.and_then(|value| value.value.as_ref()) {
-        None | Some(Value::StringValueStrindex(_)) => out.push_str("null"),
-        Some(_) if depth > DEPTH_MAX => out.push_str("null"),
-        Some(Value::StringValue(text)) => write_string(out, text),
-        Some(Value::BoolValue(value)) => out.push_str(if *value { "true" } else { "false" }),
-        Some(Value::IntValue(value)) => {
+fn write_nested(out: &mut String, value: &Value<'_>, depth: usize) {
+    match value {
+        Value::Empty => out.push_str("null"),
+        _ if depth > DEPTH_MAX => out.push_str("null"),
+        Value::Text(text) => write_string(out, text),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Int(value) => {
             // Writing to a String cannot fail.
             let _ = write!(out, "{value}");
         }
-        Some(Value::DoubleValue(value)) => write_double(out, *value),
-        Some(Value::BytesValue(bytes)) => write_string(out, &STANDARD.encode(bytes)),
-        Some(Value::KvlistValue(list)) => write_object(out, &list.values, depth + 1),
-        Some(Value::ArrayValue(array)) => {
+        Value::Double(value) => write_double(out, *value),
+        Value::Bytes(bytes) => write_string(out, &STANDARD.encode(bytes)),
+        Value::Map(attributes) => write_object(out, attributes, depth + 1),
+        Value::List(values) => {
             out.push('[');
-            for (position, value) in array.values.iter().enumerate() {
+            for (position, value) in values.iter().enumerate() {
                 if position > 0 {
                     out.push(',');
                 }
-                write_nested(out, Some(value), depth + 1);
+                write_nested(out, value, depth + 1);
             }
             out.push(']');
         }
     }
 }
 
-fn write_object(out: &mut String, attributes: &[KeyValue], depth: usize) {
-    let mut sorted: Vec<&KeyValue> = attributes.iter().collect();
+fn write_object(out: &mut String, attributes: &[Attribute<'_>], depth: usize) {
+    let mut sorted: Vec<&Attribute<'_>> = attributes.iter().collect();
     // Stable, so that of equal keys the last one sent is the last one here.
-    sorted.sort_by(|a, b| a.key.cmp(&b.key));
+    sorted.sort_by_key(|attribute| attribute.key);
     out.push('{');
     let mut is_first = true;
     for (position, attribute) in sorted.iter().enumerate() {
@@ -97,9 +96,9 @@ fn write_object(out: &mut String, attributes: &[KeyValue], depth: usize) {
         if !std::mem::take(&mut is_first) {
             out.push(',');
         }
-        write_string(out, &attribute.key);
+        write_string(out, attribute.key);
         out.push(':');
-        write_nested(out, attribute.value.as_ref(), depth);
+        write_nested(out, &attribute.value, depth);
     }
     out.push('}');
 }
@@ -116,25 +115,22 @@ fn write_double(out: &mut String, value: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
 
-    fn pair(key: &str, value: Option<Value>) -> KeyValue {
-        KeyValue { key: key.to_owned(), value: Some(AnyValue { value }), ..Default::default() }
+    fn pair<'a>(key: &'a str, value: Value<'a>) -> Attribute<'a> {
+        Attribute { key, value }
     }
 
     #[test]
     fn every_kind_of_value_has_one_spelling() {
-        let nested =
-            Value::KvlistValue(KeyValueList { values: vec![pair("z", None), pair("a", Some(Value::IntValue(1)))] });
-        let mixed = vec![AnyValue { value: Some(Value::DoubleValue(1.0)) }, AnyValue { value: Some(nested) }];
+        let nested = Value::Map(vec![pair("z", Value::Empty), pair("a", Value::Int(1))]);
         let attributes = [
-            pair("text", Some(Value::StringValue("é\"\\\n\u{1}\0".to_owned()))),
-            pair("bytes", Some(Value::BytesValue(vec![0xFF, 0x00]))),
-            pair("nan", Some(Value::DoubleValue(f64::NAN))),
-            pair("minus", Some(Value::DoubleValue(f64::NEG_INFINITY))),
-            pair("big", Some(Value::IntValue(i64::MIN))),
-            pair("list", Some(Value::ArrayValue(ArrayValue { values: mixed }))),
-            KeyValue { key: "none".to_owned(), ..Default::default() },
+            pair("text", Value::Text("é\"\\\n\u{1}\0")),
+            pair("bytes", Value::Bytes(&[0xFF, 0x00])),
+            pair("nan", Value::Double(f64::NAN)),
+            pair("minus", Value::Double(f64::NEG_INFINITY)),
+            pair("big", Value::Int(i64::MIN)),
+            pair("list", Value::List(vec![Value::Double(1.0), nested])),
+            pair("none", Value::Empty),
         ];
         assert_eq!(
             object(&attributes),
@@ -148,18 +144,18 @@ mod tests {
 
     #[test]
     fn the_last_of_a_repeated_key_wins() {
-        let attributes = [pair("a", Some(Value::IntValue(1))), pair("", None), pair("a", Some(Value::IntValue(2)))];
+        let attributes = [pair("a", Value::Int(1)), pair("", Value::Empty), pair("a", Value::Int(2))];
         assert_eq!(object(&attributes), r#"{"":null,"a":2}"#);
     }
 
     #[test]
     fn bottomless_values_end() {
-        let mut value = AnyValue::default();
+        let mut value = Value::Empty;
         for _ in 0..1_000 {
-            value = AnyValue { value: Some(Value::ArrayValue(ArrayValue { values: vec![value] })) };
+            value = Value::List(vec![value]);
         }
         let mut out = String::new();
-        write_value(&mut out, Some(&value));
+        write_value(&mut out, &value);
         assert!(out.contains("[null]"));
     }
 }

@@ -3,9 +3,6 @@
 //! Content stays as the sender wrote it: JSON stays that JSON, to the byte, and text stays text. Only what came in pieces
 //! (indexed keys, events, system instructions beside messages) is put together, as JSON.
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::span::Event;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -16,6 +13,7 @@ use super::canonical;
 use super::fields::{Family, Field};
 use super::kind::QUERY_RESULT;
 use super::{indexed, value};
+use crate::sent::{Attribute, Event, Value};
 
 /// One way to carry content.
 enum Carrier {
@@ -157,12 +155,16 @@ fn believe(source: &Source<'_, '_>, kind: &str, is_root: bool, rows: &[Row]) -> 
     let is_meant = |carrier: &Carrier| is_root || !matches!(carrier, Carrier::OfRoot(_));
     let rows = rows.iter().filter(|(kinds, carrier)| (kinds.is_empty() || kinds.contains(&kind)) && is_meant(carrier));
     for (_, carrier) in rows {
-        for content in carrier.read(source) {
-            match says_something(&content) {
-                true => return Some(content),
-                false if matches!(carrier, Carrier::Plain(_)) => empty = empty.or(Some(content)),
-                false => {}
+        let is_plain = matches!(carrier, Carrier::Plain(_));
+        let mut speaks = |content: &String| {
+            let speaks = says_something(content);
+            if !speaks && is_plain && empty.is_none() {
+                empty = Some(content.clone());
             }
+            speaks
+        };
+        if let Some(content) = carrier.find(source, &mut speaks) {
+            return Some(content);
         }
     }
     empty.filter(|content| matches!(content.trim(), "{}" | "[]"))
@@ -173,52 +175,55 @@ pub(super) fn says_something(content: &str) -> bool {
 }
 
 impl Carrier {
-    /// What it holds, in order of belief; mostly one content or none.
-    fn read(&self, source: &Source<'_, '_>) -> Vec<String> {
-        match self {
-            Self::Plain(field) => source.view.values(*field).filter_map(value::whole).collect(),
-            Self::Json(field) | Self::OfRoot(field) => source.view.values(*field).filter_map(json).collect(),
+    /// Of what it holds, in order of belief, the first that is `wanted`; mostly it holds one content or none.
+    fn find(&self, source: &Source<'_, '_>, wanted: &mut dyn FnMut(&String) -> bool) -> Option<String> {
+        let one = match self {
+            Self::Plain(field) => return source.view.values(*field).filter_map(value::whole).find(wanted),
+            Self::Json(field) | Self::OfRoot(field) => return source.view.values(*field).filter_map(json).find(wanted),
             Self::JsonInJson(field) => {
                 let texts = source.view.values(*field).filter_map(json);
-                texts.map(|text| value::unquote(text.trim()).unwrap_or(text)).collect()
-            }
-            Self::Indexed(family) => indexed::list(source.view.family(*family)).into_iter().collect(),
-            Self::IndexedEnd(family, end) => {
-                let keys = source.view.family(*family).filter(|(key, _)| key.ends_with(end));
-                indexed::list(keys).into_iter().collect()
+                return texts.map(|text| value::unquote(text.trim()).unwrap_or(text)).find(wanted);
             }
             Self::End(family, end) => {
                 // The type of the span is one word.
                 let is_it = |key: &str| key.strip_suffix(end).is_some_and(|word| !word.contains('.'));
                 let sent = source.view.family(*family).filter(|(key, _)| is_it(key));
-                sent.filter_map(|(_, value)| value.and_then(json)).collect()
+                return sent.filter_map(|(_, value)| json(value)).find(wanted);
             }
             Self::Messages(field) => {
                 let sent = source.view.values(*field).filter_map(value::whole);
-                sent.map(|messages| with_instructions(messages, instructions(source))).collect()
+                return sent.map(|messages| with_instructions(messages, instructions(source))).find(wanted);
             }
-            Self::Instructions => instructions(source).map(|message| format!("[{message}]")).into_iter().collect(),
+            Self::Copilot => {
+                let sent = source.view.values(Field::CopilotInput).filter_map(value::str);
+                return sent.map(user_request).find(wanted);
+            }
+            Self::Indexed(family) => indexed::list(source.view.family(*family)),
+            Self::IndexedEnd(family, end) => {
+                indexed::list(source.view.family(*family).filter(|(key, _)| key.ends_with(end)))
+            }
+            Self::Instructions => instructions(source).map(|message| format!("[{message}]")),
             Self::Details => {
                 let part = |key: &str| event_attribute(&source.span.events, DETAILS, key);
                 let system = part("gen_ai.system_instructions").map(|sent| system_message(&sent));
-                part("gen_ai.input.messages").map(|sent| with_instructions(sent, system)).into_iter().collect()
+                part("gen_ai.input.messages").map(|sent| with_instructions(sent, system))
             }
-            Self::Events(name) => events(&source.span.events, name).into_iter().collect(),
-            Self::Copilot => source.view.values(Field::CopilotInput).filter_map(value::str).map(user_request).collect(),
-            Self::Event { name, key } => event_attribute(&source.span.events, name, key).into_iter().collect(),
-            Self::Messengers(names) => messengers(&source.span.events, names).into_iter().collect(),
-            Self::Listed { name, is_wanted } => listed(source, name, *is_wanted).into_iter().collect(),
-            Self::Vercel => vercel(source).into_iter().collect(),
-        }
+            Self::Events(name) => events(&source.span.events, name),
+            Self::Event { name, key } => event_attribute(&source.span.events, name, key),
+            Self::Messengers(names) => messengers(&source.span.events, names),
+            Self::Listed { name, is_wanted } => listed(source, name, *is_wanted),
+            Self::Vercel => vercel(source),
+        };
+        one.filter(wanted)
     }
 }
 
 /// A value whose strings are JSON.
-fn json(value: &AnyValue) -> Option<String> {
-    match &value.value {
-        Some(Value::StringValue(text)) => Some(value::unquote(text.trim()).unwrap_or_else(|| value::clean(text))),
-        Some(Value::ArrayValue(array)) => {
-            let texts = array.values.iter().map(|value| value::str(value).filter(|text| is_json(text)));
+fn json(value: &Value<'_>) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(value::unquote(text.trim()).unwrap_or_else(|| value::clean(text))),
+        Value::List(values) => {
+            let texts = values.iter().map(|value| value::str(value).filter(|text| is_json(text)));
             match texts.collect::<Option<Vec<_>>>() {
                 Some(texts) => Some(format!("[{}]", texts.join(","))),
                 None => value::whole(value),
@@ -287,7 +292,7 @@ fn user_request(sent: &str) -> String {
 }
 
 /// Each event of that name as an object, in a list; alone when there is one.
-fn events(events: &[Event], name: &str) -> Option<String> {
+fn events(events: &[Event<'_>], name: &str) -> Option<String> {
     let objects: Vec<String> =
         events.iter().filter(|event| event.name == name).map(|event| canonical::object(&event.attributes)).collect();
     match objects.as_slice() {
@@ -297,7 +302,7 @@ fn events(events: &[Event], name: &str) -> Option<String> {
     }
 }
 
-fn event_attribute(events: &[Event], name: &str, key: &str) -> Option<String> {
+fn event_attribute(events: &[Event<'_>], name: &str, key: &str) -> Option<String> {
     events
         .iter()
         .filter(|event| event.name == name)
@@ -305,7 +310,10 @@ fn event_attribute(events: &[Event], name: &str, key: &str) -> Option<String> {
         .and_then(value::whole)
 }
 
-fn messengers(events: &[Event], names: &[(&str, &str)]) -> Option<String> {
+fn messengers(events: &[Event<'_>], names: &[(&str, &str)]) -> Option<String> {
+    if events.is_empty() {
+        return None;
+    }
     let mut out = String::from("[");
     for event in events {
         let Some((_, role)) = names.iter().find(|(name, _)| *name == event.name) else { continue };
@@ -319,24 +327,24 @@ fn messengers(events: &[Event], names: &[(&str, &str)]) -> Option<String> {
 }
 
 /// The attributes of the event as an object, with the role its name implies when it says none.
-fn write_message(out: &mut String, event: &Event, role: &str) {
-    let mut attributes: Vec<&KeyValue> = event.attributes.iter().collect();
-    attributes.sort_by(|a, b| a.key.cmp(&b.key));
+fn write_message(out: &mut String, event: &Event<'_>, role: &str) {
+    let mut attributes: Vec<&Attribute<'_>> = event.attributes.iter().collect();
+    attributes.sort_by_key(|attribute| attribute.key);
     out.push_str("{\"role\":");
     match value::of_key(&event.attributes, "role") {
-        Some(role) => canonical::write_value(out, Some(role)),
+        Some(role) => canonical::write_value(out, role),
         None => canonical::write_string(out, role),
     }
     for attribute in attributes.iter().filter(|attribute| attribute.key != "role") {
         out.push(',');
-        canonical::write_string(out, &attribute.key);
+        canonical::write_string(out, attribute.key);
         out.push(':');
-        match attribute.value.as_ref().and_then(value::str) {
+        match value::str(&attribute.value) {
             // Parts of a message, as JSON: an object or a list of them; `[1]` may be what the user wrote.
             Some(text) if (text.starts_with("[{") || text.starts_with('{')) && is_json(text) => {
                 out.push_str(&canonical::compact(text));
             }
-            _ => canonical::write_value(out, attribute.value.as_ref()),
+            _ => canonical::write_value(out, &attribute.value),
         }
     }
     out.push('}');

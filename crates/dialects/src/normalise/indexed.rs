@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::common::v1::AnyValue;
-
 use super::canonical;
-use super::value;
+use crate::sent::Value;
 
 /// Higher indexes are not list positions but mischief or mistakes.
 const INDEX_MAX: usize = 10_000;
@@ -17,17 +15,16 @@ const WRAPPERS: &[&str] = &["message", "message_content", "tool_call", "document
 /// A branch of keys; a key that is both a leaf and a branch keeps both.
 #[derive(Default)]
 struct Node<'a> {
-    leaf: Option<&'a AnyValue>,
+    leaf: Option<&'a Value<'a>>,
     elements: BTreeMap<usize, Node<'a>>,
     members: BTreeMap<&'a str, Node<'a>>,
 }
 
 /// The list in JSON: elements in the order of their indexes, holes dropped. `None` when no key begins with an index.
-pub(super) fn list<'a>(keys: impl Iterator<Item = (&'a str, Option<&'a AnyValue>)>) -> Option<String> {
+pub(super) fn list<'a>(keys: impl Iterator<Item = (&'a str, &'a Value<'a>)>) -> Option<String> {
     let mut root = Node::default();
     for (key, value) in keys {
-        let Some(value) = value.filter(|value| !value::is_empty(value)) else { continue };
-        if index(key.split('.').next().unwrap_or_default()).is_some() {
+        if !value.is_empty() && index(key.split('.').next().unwrap_or_default()).is_some() {
             root.insert(key, value, 0);
         }
     }
@@ -46,7 +43,7 @@ fn index(segment: &str) -> Option<usize> {
 }
 
 impl<'a> Node<'a> {
-    fn insert(&mut self, key: &'a str, value: &'a AnyValue, depth: usize) {
+    fn insert(&mut self, key: &'a str, value: &'a Value<'a>, depth: usize) {
         let (segment, rest) = match key.split_once('.') {
             Some((segment, rest)) if depth < DEPTH_MAX => (segment, Some(rest)),
             _ => (key, None),
@@ -63,7 +60,7 @@ impl<'a> Node<'a> {
 
     fn write(&self, out: &mut String) {
         if self.elements.is_empty() && self.members.is_empty() {
-            canonical::write_value(out, self.leaf);
+            canonical::write_value(out, self.leaf.unwrap_or(&Value::Empty));
         } else if self.members.is_empty() && self.leaf.is_none() {
             self.write_list(out);
         } else {
@@ -92,9 +89,9 @@ impl<'a> Node<'a> {
             canonical::write_string(out, name);
             out.push(':');
         };
-        if self.leaf.is_some() {
+        if let Some(leaf) = self.leaf {
             key(out, "");
-            canonical::write_value(out, self.leaf);
+            canonical::write_value(out, leaf);
         }
         for (index, element) in &self.elements {
             key(out, &index.to_string());
@@ -126,11 +123,10 @@ impl<'a> Node<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
     fn of(keys: &[&str]) -> Option<String> {
-        let value = AnyValue { value: Some(Value::IntValue(1)) };
-        list(keys.iter().map(|key| (*key, Some(&value))))
+        let value = Value::Int(1);
+        list(keys.iter().map(|key| (*key, &value)))
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a span is. The first rule that knows the span's word decides; a word nobody knows is kept when no rule decides.
 
+use std::borrow::Cow;
+
 use spanlake_model::Kind;
 
 use super::Source;
@@ -217,21 +219,16 @@ pub(super) fn kind(source: &Source<'_, '_>, has_usage: bool, has_model: bool) ->
     let mut unknown = None;
     for rule in RULES {
         let found = match rule {
-            Rule::Word(field, words) => match source.text(*field) {
-                Some(mut word) => {
-                    // In place when there is nothing else to do, as nearly always.
-                    match word.is_ascii() {
-                        true => word.make_ascii_lowercase(),
-                        false => word = word.to_lowercase(),
-                    }
+            Rule::Word(field, words) => {
+                let said = source.view.values(*field).find_map(value::short);
+                said.map(lower_case).and_then(|word| {
                     known(words, &word).or_else(|| {
                         // OpenInference and MLflow say "unknown" where they mean "look elsewhere".
-                        unknown = unknown.take().or(Some(word).filter(|word| word != "unknown"));
+                        unknown = unknown.take().or(Some(word.into_owned()).filter(|word| word != "unknown"));
                         None
                     })
-                }
-                None => None,
-            },
+                })
+            }
             Rule::Hint(field, words) => {
                 let mut said = source.view.values(*field).filter_map(value::text);
                 said.find_map(|word| known(words, first_word(&word).to_lowercase().as_str()))
@@ -256,9 +253,15 @@ pub(super) fn kind(source: &Source<'_, '_>, has_usage: bool, has_model: bool) ->
     }
 }
 
+/// As it is when there is nothing to do, as nearly always.
+fn lower_case(word: Cow<'_, str>) -> Cow<'_, str> {
+    let is_lower = word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lower { word } else { Cow::Owned(word.to_lowercase()) }
+}
+
 /// Logfire's log lines are spans of no length.
 fn is_log(source: &Source<'_, '_>) -> bool {
-    let (start, end) = (source.span.start_time_unix_nano, source.span.end_time_unix_nano);
+    let (start, end) = (source.span.start_nanos, source.span.end_nanos);
     end <= start && source.text(Field::LogfireSpanType).as_deref() == Some("log")
 }
 

@@ -1,9 +1,6 @@
 //! Names and labels: tool, agent, session, user, tags, metadata.
 
-use std::collections::BTreeMap;
-
-use opentelemetry_proto::tonic::common::v1::AnyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use spanlake_model::Kind;
 
@@ -11,6 +8,7 @@ use super::Source;
 use super::canonical;
 use super::fields::{Family, Field};
 use super::value;
+use crate::sent::Value;
 
 /// Further tags of a span are not kept, as in AgentMark.
 const TAGS_MAX: usize = 20;
@@ -43,7 +41,7 @@ pub(super) fn tool_name(source: &Source<'_, '_>, kind: &Kind) -> Option<String> 
         return name.or_else(|| source.text(Field::ToolNameElsewhere));
     }
     source.text(Field::ToolNameOfTool).or_else(|| {
-        let name = source.span.name.as_str();
+        let name = source.span.name;
         let name = behind(TOOL_PREFIXES, name).unwrap_or(name);
         let name = name.strip_suffix(".tool").unwrap_or(name);
         (!name.is_empty()).then(|| value::clean(name))
@@ -57,7 +55,7 @@ pub(super) fn agent_name(source: &Source<'_, '_>, kind: &Kind) -> Option<String>
     }
     source.text(Field::AgentNameOfAgent).or_else(|| {
         // `invoke_agent support`, and `agent_run [support]` of Google's ADK.
-        let name = behind(AGENT_PREFIXES, &source.span.name)?.trim();
+        let name = behind(AGENT_PREFIXES, source.span.name)?.trim();
         let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         (!name.is_empty()).then(|| value::clean(name))
     })
@@ -107,7 +105,7 @@ pub(super) fn prompt(source: &Source<'_, '_>) -> (Option<String>, Option<String>
 }
 
 /// The object, or the first of a list.
-fn prompt_object(value: &AnyValue) -> Option<value::Map> {
+fn prompt_object(value: &Value<'_>) -> Option<value::Map> {
     value::map(value).or_else(|| {
         let whole = value::whole(value)?;
         let text = value::unquote(whole.trim()).unwrap_or(whole);
@@ -119,7 +117,7 @@ fn prompt_object(value: &AnyValue) -> Option<value::Map> {
 /// Short text from a JSON value.
 fn text_of_json(raw: &str) -> Option<String> {
     let text = value::unquote(raw).unwrap_or_else(|| raw.to_owned());
-    value::text(&AnyValue { value: Some(Value::StringValue(text)) })
+    value::text(&Value::Text(&text))
 }
 
 /// Of the first key that has any: a list, a list in JSON or Python, or words between commas. Without duplicates, as sent.
@@ -129,10 +127,10 @@ pub(super) fn tags(source: &Source<'_, '_>) -> Vec<String> {
     on_span.or_else(|| source.resource.values(Field::Tags).find_map(|value| found(tags_of(value)))).unwrap_or_default()
 }
 
-fn tags_of(value: &AnyValue) -> Vec<String> {
-    let sent: Vec<String> = match &value.value {
-        Some(Value::ArrayValue(array)) => array.values.iter().filter_map(value::text).collect(),
-        Some(Value::StringValue(text)) => tags_of_text(text),
+fn tags_of(value: &Value<'_>) -> Vec<String> {
+    let sent: Vec<String> = match value {
+        Value::List(values) => values.iter().filter_map(value::text).collect(),
+        Value::Text(text) => tags_of_text(text),
         _ => value::text(value).into_iter().collect(),
     };
     let mut tags: Vec<String> = Vec::new();
@@ -160,35 +158,54 @@ fn tags_of_text(text: &str) -> Vec<String> {
 
 /// The user's own keys and values, as a canonical JSON object.
 pub(super) fn metadata(source: &Source<'_, '_>) -> String {
-    let mut entries: BTreeMap<String, String> = BTreeMap::new();
-    for (family, is_json) in METADATA {
+    let mut said: Vec<Entry<'_>> = Vec::new();
+    for (rank, (family, is_json)) in METADATA.iter().enumerate() {
+        // `metadata.` of Laminar is a family of its own.
+        let of_family = source.view.family(*family).filter(|(key, _)| !key.is_empty());
+        said.extend(of_family.map(|(key, value)| Entry { key, rank, said: Said::Attribute(value, *is_json) }));
+    }
+    let maps: Vec<value::Map> = source.view.values(Field::MetadataObject).filter_map(value::map).collect();
+    for (rank, map) in (METADATA.len()..).zip(&maps) {
+        said.extend(map.iter().map(|(key, raw)| Entry { key, rank, said: Said::Json(raw) }));
+    }
+    // Stable: of a key that a family repeats the last is the last one here.
+    said.sort_by(|a, b| a.key.cmp(b.key).then(a.rank.cmp(&b.rank)));
+    let mut out = String::from("{");
+    for of_key in said.chunk_by(|a, b| a.key == b.key) {
         // Within a family the last of a repeated key wins, between families the first.
-        let mut of_family: BTreeMap<&str, String> = BTreeMap::new();
-        for (key, value) in source.view.family(*family) {
-            // `metadata.` of Laminar is a family of its own.
-            if !key.is_empty() {
-                of_family.insert(key, rendered(value, *is_json));
-            }
+        let Some(entry) = of_key.iter().take_while(|entry| entry.rank == of_key[0].rank).last() else { continue };
+        if out.len() > 1 {
+            out.push(',');
         }
-        for (key, value) in of_family {
-            if !entries.contains_key(key) {
-                entries.insert(value::clean(key), value);
-            }
-        }
+        canonical::write_string(&mut out, entry.key);
+        out.push(':');
+        entry.said.write(&mut out);
     }
-    for map in source.view.values(Field::MetadataObject).filter_map(value::map) {
-        for (key, raw) in map {
-            entries.entry(value::clean(&key)).or_insert_with(|| canonical::compact(raw.get()));
-        }
-    }
-    canonical::object_of_json(&entries)
+    out.push('}');
+    out
 }
 
-fn rendered(value: Option<&AnyValue>, is_json: bool) -> String {
-    if let (true, Some(text)) = (is_json, value.and_then(value::str))
-        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-    {
-        return canonical::compact(text);
+/// One key of the metadata, as somebody says it; the lower the rank, the sooner it is believed.
+struct Entry<'s> {
+    key: &'s str,
+    rank: usize,
+    said: Said<'s>,
+}
+
+enum Said<'s> {
+    /// An attribute, and whether its text is JSON.
+    Attribute(&'s Value<'s>, bool),
+    Json(&'s RawValue),
+}
+
+impl Said<'_> {
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Json(raw) => out.push_str(&canonical::compact(raw.get())),
+            Self::Attribute(Value::Text(text), true) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
+                out.push_str(&canonical::compact(text));
+            }
+            Self::Attribute(value, _) => canonical::write_value(out, value),
+        }
     }
-    canonical::value(value)
 }

@@ -11,9 +11,6 @@ mod content;
 mod moment;
 mod name;
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
 use sha2::{Digest, Sha256};
 use spanlake_model::{Kind, Span, SpanId, SpanKey, Status, Timestamp, TraceId};
 
@@ -21,6 +18,7 @@ use super::fields::Field;
 use super::view::View;
 use super::{Attribution, Context, NAME_BYTES_MAX, Normalised, Resource, Source, canonical, labels, outcome, value};
 use crate::otlp::{LogsRequest, Signal};
+use crate::sent::{self, Attribute, Item as _, Record, Value};
 use moment::Moments;
 
 /// The attribute of a row that holds the record's body, unless that only repeats the event's name.
@@ -33,17 +31,17 @@ pub fn normalise_logs(request: &LogsRequest, context: &Context, attribute: &mut 
     let mut normalised = Normalised { signal: Signal::Logs, ..Normalised::default() };
     normalised.spans.reserve(request.record_count());
     // Labels and content are read from a span's attributes; a record has nothing else of a span.
-    let blank = ProtoSpan::default();
+    let (blank, mut record) = (sent::Span::default(), Record::default());
     let (mut record_view, mut resource_view) = (View::new(), View::new());
     let mut moments = Moments::default();
-    for resource_logs in &request.as_proto().resource_logs {
-        let resource = Resource::new(resource_logs.resource.as_ref(), &mut resource_view, context, attribute);
-        for scope_logs in &resource_logs.scope_logs {
-            let scope = scope_logs.scope.as_ref().map_or("", |scope| scope.name.as_str());
-            for record in &scope_logs.log_records {
-                record_view.load(&record.attributes);
-                let source = Source { span: &blank, view: &record_view, resource: &resource_view, scope };
-                normalised.take(resource.row(record, &source, &mut moments));
+    for mut sent in request.resources() {
+        let resource = Resource::new(&mut sent.attributes, &mut resource_view, context, attribute);
+        for scope in &sent.scopes {
+            for item in &scope.items {
+                item.read(&mut record);
+                record_view.load(&mut record.attributes.clone());
+                let source = Source { span: &blank, view: &record_view, resource: &resource_view, scope: scope.name };
+                normalised.take(resource.row(&record, &source, &mut moments));
             }
         }
     }
@@ -76,15 +74,15 @@ impl Stray {
 }
 
 impl Resource<'_> {
-    fn row(&self, record: &LogRecord, source: &Source<'_, '_>, moments: &mut Moments) -> Result<Span, String> {
+    fn row(&self, record: &Record<'_>, source: &Source<'_, '_>, moments: &mut Moments) -> Result<Span, String> {
         let name = name::of(record, source.scope);
         if name.len() > NAME_BYTES_MAX {
             return Err(format!("the event's name must be at most {NAME_BYTES_MAX} bytes long"));
         }
         let session_id = labels::session(source);
         let response_id = response_id(record, source);
-        let (trace_id, parent_span_id) = match TraceId::from_slice(&record.trace_id) {
-            Ok(trace_id) => (trace_id, SpanId::from_slice(&record.span_id).ok()),
+        let (trace_id, parent_span_id) = match TraceId::from_slice(record.trace_id) {
+            Ok(trace_id) => (trace_id, SpanId::from_slice(record.span_id).ok()),
             Err(_) if !name::is_of_a_model(&name, record, source.scope, self.service_name.as_deref()) => {
                 return Err(
                     "a log record without a trace id must be about a model's work: an event or attribute `gen_ai.*`, \
@@ -94,8 +92,8 @@ impl Resource<'_> {
             }
             Err(_) => (stray(record, session_id.as_deref(), response_id.as_deref())?, None),
         };
-        let sent = match record.time_unix_nano {
-            0 => record.observed_time_unix_nano,
+        let sent = match record.nanos {
+            0 => record.observed_nanos,
             nanos => nanos,
         };
         let sent = self.instant("the time of a log record", sent)?;
@@ -112,7 +110,7 @@ impl Resource<'_> {
             name: name.clone(),
             kind: Kind::new(Kind::EVENT),
             status,
-            level: (record.severity_number > 0).then(|| outcome::level_of(record.severity_number.into()).to_owned()),
+            level: (record.severity > 0).then(|| outcome::level_of(record.severity.into()).to_owned()),
             status_message,
             end: Some(at),
             response_id,
@@ -136,7 +134,7 @@ impl Resource<'_> {
 }
 
 /// The trace of a record that names none.
-fn stray(record: &LogRecord, session: Option<&str>, response: Option<&str>) -> Result<TraceId, String> {
+fn stray(record: &Record<'_>, session: Option<&str>, response: Option<&str>) -> Result<TraceId, String> {
     let prompt = || attribute(record, &["prompt.id", "prompt_id", "gen_ai.prompt.name"]).and_then(value::text);
     let of_session = session.map(|id| Stray::Session.trace(id));
     let trace = of_session.or_else(|| prompt().map(|id| Stray::Prompt.trace(&id)));
@@ -147,23 +145,23 @@ fn stray(record: &LogRecord, session: Option<&str>, response: Option<&str>) -> R
     })
 }
 
-fn response_id(record: &LogRecord, source: &Source<'_, '_>) -> Option<String> {
+fn response_id(record: &Record<'_>, source: &Source<'_, '_>) -> Option<String> {
     // Claude Code's.
     source.text(Field::ResponseId).or_else(|| attribute(record, &["request_id"]).and_then(value::text))
 }
 
 /// The value of the first of these keys that says something.
-fn attribute<'r>(record: &'r LogRecord, keys: &[&str]) -> Option<&'r AnyValue> {
+fn attribute<'s, 'r>(record: &'s Record<'r>, keys: &[&str]) -> Option<&'s Value<'r>> {
     keys.iter().find_map(|key| value::of_key(&record.attributes, key))
 }
 
 /// All attributes as sent and the body beside them, in canonical JSON.
-fn attributes(record: &LogRecord, name: &str) -> String {
-    let repeats_name = |body: &AnyValue| value::str(body).is_some_and(|text| text == name);
-    match record.body.as_ref().filter(|body| !value::is_empty(body) && !repeats_name(body)) {
+fn attributes(record: &Record<'_>, name: &str) -> String {
+    let repeats_name = |body: &Value<'_>| value::str(body).is_some_and(|text| text == name);
+    match record.body.as_ref().filter(|body| !body.is_empty() && !repeats_name(body)) {
         None => canonical::object(&record.attributes),
         Some(body) => {
-            let body = KeyValue { key: BODY.to_owned(), value: Some(body.clone()), ..KeyValue::default() };
+            let body = Attribute { key: BODY, value: body.clone() };
             canonical::object(&[&record.attributes[..], &[body]].concat())
         }
     }
@@ -182,7 +180,7 @@ fn own_hash(trace: TraceId, parent: Option<SpanId>, sent: Timestamp, name: &str,
 }
 
 /// Only an exception says how its span ended; an error that is merely logged may have been handled.
-fn status(record: &LogRecord, name: &str) -> (Status, Option<String>) {
+fn status(record: &Record<'_>, name: &str) -> (Status, Option<String>) {
     if name != "gen_ai.client.operation.exception" {
         return (Status::Unset, None);
     }

@@ -2,14 +2,16 @@
 
 use std::cmp::Ordering;
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::trace::v1::span::Event;
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use spanlake_model::{Status, Timestamp};
 
 use super::Source;
 use super::fields::Field;
 use super::value;
+use crate::sent::{Event, Value};
+
+/// Status codes of OTLP.
+const OK: i32 = 1;
+const ERROR: i32 = 2;
 
 /// Events whose first one marks the first token.
 const FIRST_TOKEN_EVENTS: &[&str] = &[
@@ -29,15 +31,15 @@ const TRACEBACK: &str = "Traceback (most recent call last)";
 pub(super) fn status(source: &Source<'_, '_>) -> (Status, Option<String>) {
     let sent = source.span.status.as_ref();
     let code = sent.map_or(0, |status| status.code);
-    let exception = source.span.events.iter().find(|event| EXCEPTION_EVENTS.contains(&event.name.as_str()));
-    let is_ok = code == StatusCode::Ok as i32;
-    let is_error = code == StatusCode::Error as i32
+    let exception = source.span.events.iter().find(|event| EXCEPTION_EVENTS.contains(&event.name));
+    let is_ok = code == OK;
+    let is_error = code == ERROR
         || source.text(Field::LangfuseLevel).is_some_and(|level| level.eq_ignore_ascii_case("error"))
         || source.view.first(Field::ErrorType).is_some()
         || failed_in_claude_code(source)
         // An exception in a span that ended well was a handled one.
         || (exception.is_some() && !is_ok);
-    let said = || sent.map(|status| value::clean(&status.message)).filter(|message| !message.is_empty());
+    let said = || sent.map(|status| value::clean(status.message)).filter(|message| !message.is_empty());
     let message = whole(source, Field::LangfuseStatusMessage).or_else(said).map(last_line_first);
     if is_error {
         let message = message
@@ -91,7 +93,7 @@ fn failed_in_claude_code(source: &Source<'_, '_>) -> bool {
         && source.text(Field::ClaudeCodeSuccess).as_deref() == Some("false")
 }
 
-fn exception_message(event: &Event) -> Option<String> {
+fn exception_message(event: &Event<'_>) -> Option<String> {
     let text = |key: &str| value::of_key(&event.attributes, key).and_then(value::whole);
     of_class(text("exception.type"), text("exception.message"))
 }
@@ -130,13 +132,13 @@ fn either(source: &Source<'_, '_>) -> Option<i64> {
     let value = source.view.first(Field::FirstTokenEither)?;
     let number = value::number(value)?;
     let is_strands = || source.text(Field::Provider).as_deref() == Some("strands-agents");
-    if matches!(value.value, Some(Value::IntValue(_))) || is_strands() { millis(number) } else { seconds(number) }
+    if matches!(value, Value::Int(_)) || is_strands() { millis(number) } else { seconds(number) }
 }
 
 fn first_event(source: &Source<'_, '_>, start: Timestamp) -> Option<i64> {
     let mut events = source.span.events.iter();
-    let first = events.find(|event| FIRST_TOKEN_EVENTS.contains(&event.name.as_str()))?;
-    after(start, Timestamp::from_nanos(i64::try_from(first.time_unix_nano).ok()?))
+    let first = events.find(|event| FIRST_TOKEN_EVENTS.contains(&event.name))?;
+    after(start, Timestamp::from_nanos(i64::try_from(first.nanos).ok()?))
 }
 
 fn after(start: Timestamp, instant: Timestamp) -> Option<i64> {

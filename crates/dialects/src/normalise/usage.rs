@@ -126,7 +126,7 @@ pub(super) fn usage(source: &Source<'_, '_>) -> (Usage, Option<String>) {
         }
     }
     for (name, value) in source.view.family(Family::UsageDetails) {
-        if let Some(count) = value.and_then(value::count).filter(|_| !OF_USAGE.contains(&name)) {
+        if let Some(count) = value::count(value).filter(|_| !OF_USAGE.contains(&name)) {
             add(&mut others, name, count);
         }
     }

@@ -1,14 +1,14 @@
 //! One attribute value, read as what a field needs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::canonical;
 use crate::python;
+use crate::sent::{Attribute, Value};
 
 pub(super) use crate::json::unquote;
 
@@ -18,22 +18,10 @@ const TEXT_BYTES_MAX: usize = 1_024;
 /// An object in JSON, its values unread.
 pub(super) type Map = BTreeMap<String, Box<RawValue>>;
 
-/// Whether the value says nothing.
-pub(super) fn is_empty(value: &AnyValue) -> bool {
-    match &value.value {
-        None | Some(Value::StringValueStrindex(_)) => true,
-        Some(Value::StringValue(text)) => text.is_empty(),
-        Some(Value::ArrayValue(array)) => array.values.is_empty(),
-        Some(Value::KvlistValue(list)) => list.values.is_empty(),
-        Some(Value::BytesValue(bytes)) => bytes.is_empty(),
-        Some(Value::BoolValue(_) | Value::IntValue(_) | Value::DoubleValue(_)) => false,
-    }
-}
-
 /// The text of a string.
-pub(super) fn str(value: &AnyValue) -> Option<&str> {
-    match &value.value {
-        Some(Value::StringValue(text)) => Some(text),
+pub(super) fn str<'a>(value: &Value<'a>) -> Option<&'a str> {
+    match value {
+        Value::Text(text) => Some(text),
         _ => None,
     }
 }
@@ -44,46 +32,57 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// A name or an id: trimmed, unquoted when it is a JSON string, bounded. `None` when it says nothing, or was scrubbed.
-pub(super) fn text(value: &AnyValue) -> Option<String> {
-    let text = match &value.value {
-        Some(Value::StringValue(text)) => {
+pub(super) fn text(value: &Value<'_>) -> Option<String> {
+    short(value).map(Cow::into_owned)
+}
+
+/// As [`text`], for whoever only looks at it.
+pub(super) fn short<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
+    let text = match value {
+        Value::Text(text) => {
             let text = text.trim();
             match unquote(text) {
-                Some(inner) => clean(inner.trim()),
-                None => clean(text),
+                Some(inner) => Cow::Owned(clean(inner.trim())),
+                None if text.as_bytes().contains(&0) => Cow::Owned(clean(text)),
+                None => Cow::Borrowed(text),
             }
         }
-        _ => whole(value)?,
+        _ => Cow::Owned(whole(value)?),
     };
-    let says_nothing =
-        matches!(text.as_str(), "" | "null" | "[]" | "{}" | "None") || text.starts_with("[Scrubbed due to");
+    let says_nothing = matches!(&*text, "" | "null" | "[]" | "{}" | "None") || text.starts_with("[Scrubbed due to");
     (!says_nothing).then(|| shorten(text))
 }
 
-fn shorten(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
-    text
+fn shorten(text: Cow<'_, str>) -> Cow<'_, str> {
+    let end = text.floor_char_boundary(TEXT_BYTES_MAX);
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+    }
 }
 
 /// The value of this key, unless it says nothing; of a key that comes twice, the last.
-pub(super) fn of_key<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
+pub(super) fn of_key<'s, 'a>(attributes: &'s [Attribute<'a>], key: &str) -> Option<&'s Value<'a>> {
     let attribute = attributes.iter().rev().find(|attribute| attribute.key == key)?;
-    attribute.value.as_ref().filter(|value| !is_empty(value))
+    Some(&attribute.value).filter(|value| !value.is_empty())
 }
 
 /// The whole value: a string as it is, anything else as canonical JSON.
-pub(super) fn whole(value: &AnyValue) -> Option<String> {
-    match &value.value {
-        None => None,
-        Some(Value::StringValue(text)) => Some(clean(text)),
-        Some(_) => Some(canonical::value(Some(value))),
+pub(super) fn whole(value: &Value<'_>) -> Option<String> {
+    match value {
+        Value::Empty => None,
+        Value::Text(text) => Some(clean(text)),
+        _ => Some(canonical::value(value)),
     }
 }
 
 /// A count: an integer, a double or their text; negative or not a number is absent.
-pub(super) fn count(value: &AnyValue) -> Option<i64> {
-    match &value.value {
-        Some(Value::IntValue(count)) => (*count >= 0).then_some(*count),
+pub(super) fn count(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::Int(count) => (*count >= 0).then_some(*count),
         _ => number(value).and_then(whole_number),
     }
 }
@@ -94,21 +93,21 @@ pub(super) fn whole_number(number: f64) -> Option<i64> {
 }
 
 /// A finite number.
-pub(super) fn number(value: &AnyValue) -> Option<f64> {
-    let number = match &value.value {
-        Some(Value::IntValue(number)) => *number as f64,
-        Some(Value::DoubleValue(number)) => *number,
-        Some(Value::StringValue(text)) => unquote(text).as_deref().unwrap_or(text).trim().parse().ok()?,
+pub(super) fn number(value: &Value<'_>) -> Option<f64> {
+    let number = match value {
+        Value::Int(number) => *number as f64,
+        Value::Double(number) => *number,
+        Value::Text(text) => unquote(text).as_deref().unwrap_or(text).trim().parse().ok()?,
         _ => return None,
     };
     number.is_finite().then_some(number)
 }
 
 /// Yes or no, also as text.
-pub(super) fn bool(value: &AnyValue) -> Option<bool> {
-    match &value.value {
-        Some(Value::BoolValue(value)) => Some(*value),
-        Some(Value::StringValue(text)) => match text.trim().trim_matches('"') {
+pub(super) fn bool(value: &Value<'_>) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(*value),
+        Value::Text(text) => match text.trim().trim_matches('"') {
             text if text.eq_ignore_ascii_case("true") => Some(true),
             text if text.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
@@ -118,7 +117,7 @@ pub(super) fn bool(value: &AnyValue) -> Option<bool> {
 }
 
 /// Whether it says yes.
-pub(super) fn is_true(value: &AnyValue) -> bool {
+pub(super) fn is_true(value: &Value<'_>) -> bool {
     bool(value) == Some(true)
 }
 
@@ -128,10 +127,10 @@ pub(super) fn literal<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 /// A JSON object: of a string, parsed at most three times; of a map, its own.
-pub(super) fn map(value: &AnyValue) -> Option<Map> {
-    match &value.value {
-        Some(Value::StringValue(text)) => parse_map(text),
-        Some(Value::KvlistValue(_)) => parse_map(&whole(value)?),
+pub(super) fn map(value: &Value<'_>) -> Option<Map> {
+    match value {
+        Value::Text(text) => parse_map(text),
+        Value::Map(_) => parse_map(&whole(value)?),
         _ => None,
     }
 }
@@ -151,8 +150,8 @@ pub(super) fn parse_map(text: &str) -> Option<Map> {
 mod tests {
     use super::*;
 
-    fn string(text: &str) -> AnyValue {
-        AnyValue { value: Some(Value::StringValue(text.to_owned())) }
+    fn string(text: &str) -> Value<'_> {
+        Value::Text(text)
     }
 
     #[test]
@@ -168,16 +167,16 @@ mod tests {
     #[test]
     fn a_count_is_never_negative() {
         for (value, expected) in [
-            (Value::IntValue(5), Some(5)),
-            (Value::IntValue(-5), None),
-            (Value::DoubleValue(5.0), Some(5)),
-            (Value::DoubleValue(f64::NAN), None),
-            (Value::DoubleValue(1e300), None),
-            (Value::StringValue("7".to_owned()), Some(7)),
-            (Value::StringValue("seven".to_owned()), None),
-            (Value::BoolValue(true), None),
+            (Value::Int(5), Some(5)),
+            (Value::Int(-5), None),
+            (Value::Double(5.0), Some(5)),
+            (Value::Double(f64::NAN), None),
+            (Value::Double(1e300), None),
+            (Value::Text("7"), Some(7)),
+            (Value::Text("seven"), None),
+            (Value::Bool(true), None),
         ] {
-            assert_eq!(count(&AnyValue { value: Some(value.clone()) }), expected, "{value:?}");
+            assert_eq!(count(&value), expected, "{value:?}");
         }
     }
 

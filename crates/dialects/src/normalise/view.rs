@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-
 use super::fields::{self, FAMILIES, Family, Field};
 use super::value;
+use crate::sent::{Attribute, Value};
 
 /// Hashes eight bytes at a time. What is looked up comes from outside, but what it is looked up in is ours alone: no sender
 /// can fill the table so that look-ups become slow.
@@ -96,49 +95,66 @@ fn families_of(families: &[Vec<usize>], key: &str) -> u64 {
 
 /// The attributes of one span or resource. Made once and loaded again and again.
 pub(super) struct View<'a> {
-    slots: Vec<Option<&'a AnyValue>>,
+    /// Where in `attributes` the value of each slot is, from one; zero is nowhere.
+    slots: Vec<u32>,
     touched: Vec<u16>,
     spoken: Spoken,
-    attributes: &'a [KeyValue],
+    attributes: Vec<Attribute<'a>>,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new() -> Self {
-        Self { slots: vec![None; INDEX.slots.len()], touched: Vec::new(), spoken: Spoken::default(), attributes: &[] }
+        Self {
+            slots: vec![0; INDEX.slots.len()],
+            touched: Vec::new(),
+            spoken: Spoken::default(),
+            attributes: Vec::new(),
+        }
     }
 
-    /// Forgets what was there. Of a key that comes twice, the last value counts.
-    pub(super) fn load(&mut self, attributes: &'a [KeyValue]) {
+    /// Takes these attributes instead of what it had, and leaves none. Of a key that comes twice, the last value counts.
+    pub(super) fn load(&mut self, attributes: &mut Vec<Attribute<'a>>) {
         for slot in self.touched.drain(..) {
-            self.slots[usize::from(slot)] = None;
+            self.slots[usize::from(slot)] = 0;
         }
         self.spoken = Spoken::default();
-        self.attributes = attributes;
-        for attribute in attributes {
-            if let Some(slot) = INDEX.slots.get(attribute.key.as_str()) {
-                self.slots[usize::from(*slot)] = attribute.value.as_ref().filter(|value| !value::is_empty(value));
+        self.attributes.clear();
+        std::mem::swap(&mut self.attributes, attributes);
+        for (place, attribute) in (1..).zip(&self.attributes) {
+            if let Some(slot) = INDEX.slots.get(attribute.key) {
+                self.slots[usize::from(*slot)] = if attribute.value.is_empty() { 0 } else { place };
                 self.touched.push(*slot);
                 self.spoken.add(&INDEX.spoken[usize::from(*slot)]);
             } else {
-                self.spoken.families |= families_of(&INDEX.families, &attribute.key);
+                self.spoken.families |= families_of(&INDEX.families, attribute.key);
             }
         }
     }
 
+    /// All of them, as sent.
+    pub(super) fn attributes(&self) -> &[Attribute<'a>] {
+        &self.attributes
+    }
+
+    fn value(&self, slot: u16) -> Option<&Value<'a>> {
+        let before = self.slots[usize::from(slot)].checked_sub(1)?;
+        Some(&self.attributes.get(before as usize)?.value)
+    }
+
     /// The values of the field's keys that are there and not empty, in order of belief.
-    pub(super) fn values(&self, field: Field) -> impl Iterator<Item = &'a AnyValue> {
+    pub(super) fn values(&self, field: Field) -> impl Iterator<Item = &Value<'a>> {
         let slots: &[u16] = if self.spoken.has_field(field) { &INDEX.fields[field as usize] } else { &[] };
-        slots.iter().filter_map(|slot| self.slots[usize::from(*slot)])
+        slots.iter().filter_map(|slot| self.value(*slot))
     }
 
     /// As [`Self::values`], each with its key.
-    pub(super) fn entries(&self, field: Field) -> impl Iterator<Item = (&'static str, &'a AnyValue)> {
+    pub(super) fn entries(&self, field: Field) -> impl Iterator<Item = (&'static str, &Value<'a>)> {
         let (keys, slots) = (fields::TABLE[field as usize], &INDEX.fields[field as usize]);
-        keys.iter().zip(slots).filter_map(|(key, slot)| Some((*key, self.slots[usize::from(*slot)]?)))
+        keys.iter().zip(slots).filter_map(|(key, slot)| Some((*key, self.value(*slot)?)))
     }
 
     /// The first that is there and not empty.
-    pub(super) fn first(&self, field: Field) -> Option<&'a AnyValue> {
+    pub(super) fn first(&self, field: Field) -> Option<&Value<'a>> {
         self.values(field).next()
     }
 
@@ -158,11 +174,11 @@ impl<'a> View<'a> {
     }
 
     /// The attributes whose keys begin with the family's prefix, without it, as sent.
-    pub(super) fn family(&self, family: Family) -> impl Iterator<Item = (&'a str, Option<&'a AnyValue>)> {
-        let attributes = if self.spoken.has_family(family) { self.attributes } else { &[] };
+    pub(super) fn family(&self, family: Family) -> impl Iterator<Item = (&'a str, &Value<'a>)> {
+        let attributes: &[Attribute<'a>] = if self.spoken.has_family(family) { &self.attributes } else { &[] };
         attributes.iter().filter_map(move |attribute| {
             let rest = attribute.key.strip_prefix(FAMILIES[family as usize])?;
-            Some((rest, attribute.value.as_ref()))
+            Some((rest, &attribute.value))
         })
     }
 }

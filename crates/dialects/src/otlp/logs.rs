@@ -2,67 +2,110 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use prost::Message;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
-use super::{DecodeError, Encoding, Signal, json, named_agents, traces};
+use super::{DecodeError, Encoding, Signal, json, named_agents, traces, wire};
+use crate::sent::{self, Item, Resource, tree};
 
 /// Log records as they came, not yet looked at.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LogsRequest(ExportLogsServiceRequest);
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogsRequest(Body);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Body {
+    /// A protobuf body in which everything was found to be readable.
+    Wire(Bytes),
+    Tree(ExportLogsServiceRequest),
+}
+
+/// A log record, not yet read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Record<'a> {
+    Wire(wire::Record<'a>),
+    Tree(&'a LogRecord),
+}
+
+impl<'a> From<wire::Raw<'a>> for Record<'a> {
+    fn from(raw: wire::Raw<'a>) -> Self {
+        Self::Wire(raw.into())
+    }
+}
+
+impl<'a> Item<sent::Record<'a>> for Record<'a> {
+    fn read(self, into: &mut sent::Record<'a>) {
+        match self {
+            Self::Wire(record) => record.read(into),
+            Self::Tree(record) => record.read(into),
+        }
+    }
+}
 
 impl LogsRequest {
-    /// What a gRPC service received.
-    pub fn from_proto(request: ExportLogsServiceRequest) -> Self {
-        Self(request)
-    }
-    /// The message itself.
-    pub fn into_proto(self) -> ExportLogsServiceRequest {
-        self.0
-    }
-    /// The message itself.
-    pub const fn as_proto(&self) -> &ExportLogsServiceRequest {
-        &self.0
+    /// What was made by hand, or read in another way.
+    pub const fn from_proto(request: ExportLogsServiceRequest) -> Self {
+        Self(Body::Tree(request))
     }
     /// How many records it holds, good and bad.
     pub fn record_count(&self) -> usize {
-        self.0.resource_logs.iter().flat_map(|resource| &resource.scope_logs).map(|scope| scope.log_records.len()).sum()
+        self.resources().iter().flat_map(|resource| &resource.scopes).map(|scope| scope.items.len()).sum()
     }
     /// The distinct values of `agentos.agent_id` on its resources that have records, which whoever admits the request looks
     /// up before [`crate::normalise_logs`] asks about each.
     pub fn named_agents(&self) -> BTreeSet<&str> {
-        let with_records =
-            self.0.resource_logs.iter().filter(|r| r.scope_logs.iter().any(|s| !s.log_records.is_empty()));
-        named_agents(with_records.filter_map(|logs| logs.resource.as_ref()))
+        named_agents(&self.resources())
+    }
+    /// The records, by resource and scope.
+    pub(crate) fn resources(&self) -> Vec<Resource<'_, Record<'_>>> {
+        match &self.0 {
+            Body::Wire(bytes) => wire::resources(bytes).expect("it was read once, when the request was decoded"),
+            Body::Tree(request) => tree::records(&request.resource_logs).map(|sent| sent.map(Record::Tree)).collect(),
+        }
     }
 }
 
 /// Reads an `ExportLogsServiceRequest`. A record that makes no sense stays in, for [`crate::normalise_logs`] to refuse by
-/// itself.
+/// itself. Copies the bytes; [`crate::Request::decode`] does not.
 ///
 /// # Errors
 /// When the envelope cannot be read: broken bytes, nested too deeply, or another signal.
 pub fn decode_logs(encoding: Encoding, bytes: &[u8]) -> Result<LogsRequest, DecodeError> {
+    decode(encoding, &Bytes::copy_from_slice(bytes))
+}
+
+/// Of protobuf nothing is built, as with [`super::traces::decode`].
+pub(crate) fn decode(encoding: Encoding, body: &Bytes) -> Result<LogsRequest, DecodeError> {
     match encoding {
-        Encoding::Protobuf => protobuf(bytes),
-        Encoding::Json => json::decode(bytes).map(LogsRequest),
+        Encoding::Protobuf => protobuf(body),
+        Encoding::Json => json::decode(body).map(LogsRequest::from_proto),
     }
 }
 
-fn protobuf(bytes: &[u8]) -> Result<LogsRequest, DecodeError> {
+fn protobuf(body: &Bytes) -> Result<LogsRequest, DecodeError> {
     let traces = DecodeError::OtherSignal { sent: Signal::Traces.as_str(), wanted: Signal::Logs };
     // A span has its trace id where a record has its time, in another form: no span reads as a record.
-    ExportLogsServiceRequest::decode(bytes).map(LogsRequest).map_err(|error| match traces::are_in(bytes) {
-        true => traces,
-        false => DecodeError::protobuf(Signal::Logs, &error),
-    })
+    match timed_records(body) {
+        Ok(_) => Ok(LogsRequest(Body::Wire(body.clone()))),
+        Err(_) if traces::are_in(body) => Err(traces),
+        Err(error) => Err(DecodeError::protobuf(Signal::Logs, error)),
+    }
+}
+
+/// How many records say when they were or what they are about, when all of the body can be read as records.
+fn timed_records(body: &[u8]) -> Result<usize, wire::Error> {
+    let (mut timed, mut record) = (0, sent::Record::default());
+    for scope in wire::resources::<wire::Record<'_>>(body)?.into_iter().flat_map(|resource| resource.scopes) {
+        for item in scope.items {
+            item.try_read(&mut record)?;
+            timed += usize::from(record.nanos != 0 || record.observed_nanos != 0 || record.body.is_some());
+        }
+    }
+    Ok(timed)
 }
 
 /// Whether these are logs, read by those who expected something else.
-pub(super) fn are_in(bytes: &[u8]) -> bool {
-    ExportLogsServiceRequest::decode(bytes).is_ok_and(|request| {
-        let mut records = request.resource_logs.iter().flat_map(|r| &r.scope_logs).flat_map(|s| &s.log_records);
-        // Any message reads as any other when all its fields are unknown; a real record says when it was.
-        records.any(|record| record.time_unix_nano != 0 || record.observed_time_unix_nano != 0 || record.body.is_some())
-    })
+pub(super) fn are_in(body: &[u8]) -> bool {
+    // Any message reads as any other when all its fields are unknown; a real record says when it was.
+    timed_records(body).is_ok_and(|timed| timed > 0)
 }

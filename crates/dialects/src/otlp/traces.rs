@@ -2,72 +2,124 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message;
+use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
 
-use super::{DecodeError, Encoding, Signal, json, logs, named_agents};
+use super::{DecodeError, Encoding, Signal, json, logs, named_agents, wire};
+use crate::sent::{self, Item, Resource, tree};
 
 /// Spans as they came, not yet looked at.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TracesRequest(ExportTraceServiceRequest);
+#[derive(Clone, Debug, PartialEq)]
+pub struct TracesRequest(Body);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Body {
+    /// A protobuf body in which everything was found to be readable.
+    Wire(Bytes),
+    Tree(ExportTraceServiceRequest),
+}
+
+/// A span, not yet read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Span<'a> {
+    Wire(wire::Span<'a>),
+    Tree(&'a ProtoSpan),
+}
+
+impl<'a> From<wire::Raw<'a>> for Span<'a> {
+    fn from(raw: wire::Raw<'a>) -> Self {
+        Self::Wire(raw.into())
+    }
+}
+
+impl<'a> Item<sent::Span<'a>> for Span<'a> {
+    fn read(self, into: &mut sent::Span<'a>) {
+        match self {
+            Self::Wire(span) => span.read(into),
+            Self::Tree(span) => span.read(into),
+        }
+    }
+}
 
 impl TracesRequest {
-    /// What a gRPC service received.
-    pub fn from_proto(request: ExportTraceServiceRequest) -> Self {
-        Self(request)
-    }
-    /// The message itself, to be encoded into the log.
-    pub fn into_proto(self) -> ExportTraceServiceRequest {
-        self.0
-    }
-    /// The message itself.
-    pub const fn as_proto(&self) -> &ExportTraceServiceRequest {
-        &self.0
+    /// What was made by hand, or read in another way.
+    pub const fn from_proto(request: ExportTraceServiceRequest) -> Self {
+        Self(Body::Tree(request))
     }
     /// How many spans it holds, good and bad.
     pub fn span_count(&self) -> usize {
-        self.0.resource_spans.iter().flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len()).sum()
+        self.resources().iter().flat_map(|resource| &resource.scopes).map(|scope| scope.items.len()).sum()
     }
     /// The distinct values of `agentos.agent_id` on its resources that have spans, which whoever admits the request looks up
     /// before [`crate::normalise`] asks about each.
     pub fn named_agents(&self) -> BTreeSet<&str> {
-        let with_spans = self.0.resource_spans.iter().filter(|r| r.scope_spans.iter().any(|s| !s.spans.is_empty()));
-        named_agents(with_spans.filter_map(|spans| spans.resource.as_ref()))
+        named_agents(&self.resources())
     }
-    /// Whether no span has any id: what another signal looks like when it is read as traces.
-    fn is_without_ids(&self) -> bool {
-        let mut spans = self.0.resource_spans.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
-        spans.all(|span| span.trace_id.is_empty() && span.span_id.is_empty())
+    /// The spans, by resource and scope.
+    pub(crate) fn resources(&self) -> Vec<Resource<'_, Span<'_>>> {
+        match &self.0 {
+            Body::Wire(bytes) => wire::resources(bytes).expect("it was read once, when the request was decoded"),
+            Body::Tree(request) => tree::spans(&request.resource_spans).map(|sent| sent.map(Span::Tree)).collect(),
+        }
     }
 }
 
 /// Reads an `ExportTraceServiceRequest`. A span that makes no sense stays in, for [`crate::normalise`] to refuse by itself.
+/// Copies the bytes; [`crate::Request::decode`] does not.
 ///
 /// # Errors
 /// When the envelope cannot be read: broken bytes, nested too deeply, or another signal.
 pub fn decode_traces(encoding: Encoding, bytes: &[u8]) -> Result<TracesRequest, DecodeError> {
+    decode(encoding, &Bytes::copy_from_slice(bytes))
+}
+
+/// Of protobuf nothing is built: the request holds on to `body`, and [`crate::normalise`] reads one span after the other.
+pub(crate) fn decode(encoding: Encoding, body: &Bytes) -> Result<TracesRequest, DecodeError> {
     match encoding {
-        Encoding::Protobuf => protobuf(bytes),
-        Encoding::Json => json::decode(bytes).map(TracesRequest),
+        Encoding::Protobuf => protobuf(body),
+        Encoding::Json => json::decode(body).map(TracesRequest::from_proto),
     }
 }
 
-fn protobuf(bytes: &[u8]) -> Result<TracesRequest, DecodeError> {
+fn protobuf(body: &Bytes) -> Result<TracesRequest, DecodeError> {
     let logs = DecodeError::OtherSignal { sent: Signal::Logs.as_str(), wanted: Signal::Traces };
-    match ExportTraceServiceRequest::decode(bytes).map(TracesRequest) {
+    match Seen::of(body) {
         // Field numbers of logs and traces coincide: log records read as spans without ids.
-        Ok(request) if request.span_count() > 0 && request.is_without_ids() && logs::are_in(bytes) => Err(logs),
-        Ok(request) => Ok(request),
-        Err(_) if logs::are_in(bytes) => Err(logs),
-        Err(error) => Err(DecodeError::protobuf(Signal::Traces, &error)),
+        Ok(seen) if seen.spans > 0 && seen.with_ids == 0 && logs::are_in(body) => Err(logs),
+        Ok(_) => Ok(TracesRequest(Body::Wire(body.clone()))),
+        Err(_) if logs::are_in(body) => Err(logs),
+        Err(error) => Err(DecodeError::protobuf(Signal::Traces, error)),
+    }
+}
+
+/// What a body holds, when all of it can be read as spans.
+#[derive(Default)]
+struct Seen {
+    spans: usize,
+    /// Spans with an id of any length.
+    with_ids: usize,
+    /// Spans whose ids are ids.
+    identified: usize,
+}
+
+impl Seen {
+    fn of(body: &[u8]) -> Result<Self, wire::Error> {
+        let (mut seen, mut span) = (Self::default(), sent::Span::default());
+        for scope in wire::resources::<wire::Span<'_>>(body)?.into_iter().flat_map(|resource| resource.scopes) {
+            for item in scope.items {
+                item.try_read(&mut span)?;
+                seen.spans += 1;
+                seen.with_ids += usize::from(!span.trace_id.is_empty() || !span.span_id.is_empty());
+                seen.identified += usize::from(span.trace_id.len() == 16 && span.span_id.len() == 8);
+            }
+        }
+        Ok(seen)
     }
 }
 
 /// Whether these are traces, read by those who expected something else.
-pub(super) fn are_in(bytes: &[u8]) -> bool {
-    ExportTraceServiceRequest::decode(bytes).is_ok_and(|request| {
-        let mut spans = request.resource_spans.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
-        // The name of a metric stands where a span has its trace id.
-        spans.any(|span| span.trace_id.len() == 16 && span.span_id.len() == 8)
-    })
+pub(super) fn are_in(body: &[u8]) -> bool {
+    // The name of a metric stands where a span has its trace id.
+    Seen::of(body).is_ok_and(|seen| seen.identified > 0)
 }

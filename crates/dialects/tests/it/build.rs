@@ -48,11 +48,15 @@ pub(crate) fn span(attributes: &[(&str, Value)]) -> Span {
 }
 
 pub(crate) fn request_of(resource: &[(&str, Value)], scope: &str, spans: Vec<Span>) -> TracesRequest {
+    TracesRequest::from_proto(message_of(resource, scope, spans))
+}
+
+pub(crate) fn message_of(resource: &[(&str, Value)], scope: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {
     let scope = InstrumentationScope { name: scope.to_owned(), ..Default::default() };
     let scope_spans = vec![ScopeSpans { scope: Some(scope), spans, ..Default::default() }];
     let resource = Some(Resource { attributes: pairs(resource), ..Default::default() });
     let resource_spans = vec![ResourceSpans { resource, scope_spans, ..Default::default() }];
-    TracesRequest::from_proto(ExportTraceServiceRequest { resource_spans })
+    ExportTraceServiceRequest { resource_spans }
 }
 
 pub(crate) fn request(spans: Vec<Span>) -> TracesRequest {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message as _;
 use serde_json::Value;
 use spanlake_dialects::otlp::{Encoding, TracesRequest, decode_traces};
 use spanlake_model::{Span, Status};
@@ -56,6 +58,14 @@ pub(crate) fn decoded() -> impl Iterator<Item = (String, TracesRequest)> {
     captures().into_iter().flat_map(|(name, requests)| {
         requests.into_iter().map(move |(encoding, bytes)| (name.clone(), decode_traces(encoding, &bytes).unwrap()))
     })
+}
+
+/// The captures in protobuf, as prost reads them.
+pub(crate) fn messages() -> impl Iterator<Item = (String, ExportTraceServiceRequest)> {
+    let sent =
+        captures().into_iter().flat_map(|(name, requests)| requests.into_iter().map(move |one| (name.clone(), one)));
+    let protobuf = sent.filter(|(_, (encoding, _))| *encoding == Encoding::Protobuf);
+    protobuf.map(|(name, (_, bytes))| (name, ExportTraceServiceRequest::decode(&*bytes).unwrap()))
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var_os(name).and_then(|value| value.to_str()?.parse().ok()).unwrap_or(otherwise)
 }
 
-fn fuzz(inputs: &[Vec<u8>], parse: impl Fn(&[u8])) {
+pub(crate) fn fuzz(inputs: &[Vec<u8>], parse: impl Fn(&[u8])) {
     let mut random = Random(number("FUZZ_SEED", 0x5eed).max(1));
     for _ in 0..number("FUZZ_ITERATIONS", ITERATIONS) {
         let chosen = random.below(inputs.len());
@@ -105,7 +105,7 @@ fn seeds(texts: &[&str]) -> Vec<Vec<u8>> {
 }
 
 /// Small enough that thousands of changes take seconds.
-fn captures(encoding: Encoding) -> Vec<Vec<u8>> {
+pub(crate) fn captures(encoding: Encoding) -> Vec<Vec<u8>> {
     let requests = fixtures::captures().into_values().flatten();
     let bytes = requests.filter(|(of, bytes)| *of == encoding && bytes.len() < 40_000).map(|(_, bytes)| bytes);
     bytes.collect()

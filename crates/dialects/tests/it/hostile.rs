@@ -10,7 +10,7 @@ use spanlake_dialects::chat;
 use spanlake_dialects::normalise::{EVENTS_DROPPED, EVENTS_MAX, NAME_BYTES_MAX};
 use spanlake_dialects::otlp::{DecodeError, Encoding, decode_traces};
 
-use crate::build::{RECEIVED, normalised, one, only, request, span, text};
+use crate::build::{RECEIVED, message_of, normalised, one, only, request, span, text};
 use crate::fixtures;
 
 const ENCODINGS: [Encoding; 2] = [Encoding::Protobuf, Encoding::Json];
@@ -43,17 +43,17 @@ fn in_list(value: AnyValue) -> Value {
 }
 
 #[test]
-fn twenty_levels_are_kept_and_bottomless_values_are_refused_in_both_encodings() {
+fn fifty_levels_are_kept_and_bottomless_values_are_refused_in_both_encodings() {
     for wrap in [in_map, in_list] {
-        let proto = request(vec![span(&[("k", nested(20, wrap))])]).into_proto();
-        let json = serde_json::to_vec(&proto).unwrap();
-        for (encoding, bytes) in [(Encoding::Protobuf, proto.encode_to_vec()), (Encoding::Json, json)] {
-            let read = only(decode_traces(encoding, &bytes).unwrap());
-            assert!(read.attributes.contains("bottom"));
-        }
+        let proto = message_of(&[], "", vec![span(&[("k", nested(50, wrap))])]);
+        let read = only(decode_traces(Encoding::Protobuf, &proto.encode_to_vec()).unwrap());
+        assert!(read.attributes.contains("bottom"));
+        let proto = message_of(&[], "", vec![span(&[("k", nested(28, wrap))])]);
+        let read = only(decode_traces(Encoding::Json, &serde_json::to_vec(&proto).unwrap()).unwrap());
+        assert!(read.attributes.contains("bottom"));
     }
     let mut deep = span(&[("k", nested(200, in_map))]);
-    let bytes = request(vec![deep.clone()]).into_proto().encode_to_vec();
+    let bytes = message_of(&[], "", vec![deep.clone()]).encode_to_vec();
     assert_eq!(decode_traces(Encoding::Protobuf, &bytes), Err(DecodeError::TooDeep));
     // Not decoded but made by hand, it is cut and not followed.
     assert!(only(request(vec![deep.clone()])).attributes.contains("null"));
@@ -278,7 +278,7 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 }
 
 /// A value of any type, of those that fields are made of and of others.
-fn any_value() -> impl Strategy<Value = Value> {
+pub(crate) fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(Value::BoolValue),
         any::<i64>().prop_map(Value::IntValue),
@@ -358,12 +358,11 @@ proptest! {
 /// Every key that a field is read from, or that the captures hold.
 fn known_keys() -> Vec<String> {
     let mut keys: Vec<String> = spanlake_dialects::normalise::known_keys().map(str::to_owned).collect();
-    let captured = fixtures::decoded()
-        .flat_map(|(_, request)| request.into_proto().resource_spans)
-        .flat_map(|resource| resource.scope_spans)
-        .flat_map(|scope| scope.spans)
-        .flat_map(|span| span.attributes)
-        .map(|attribute| attribute.key);
+    let spans = fixtures::decoded().flat_map(|(_, request)| normalised(&request).spans);
+    let captured = spans.flat_map(|(_, span)| {
+        let attributes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&span.attributes).unwrap();
+        attributes.into_iter().map(|(key, _)| key)
+    });
     keys.extend(captured);
     keys.sort();
     keys.dedup();
@@ -384,8 +383,7 @@ fn a_capture_cut_anywhere_never_panics() {
 
 #[test]
 fn every_string_cut_at_a_hundred_bytes_is_still_a_span() {
-    for (capture, request) in fixtures::decoded() {
-        let mut proto = request.into_proto();
+    for (capture, mut proto) in fixtures::messages() {
         let spans = proto.resource_spans.iter_mut().flat_map(|r| &mut r.scope_spans).flat_map(|s| &mut s.spans);
         for attribute in spans.flat_map(|span| &mut span.attributes) {
             if let Some(Value::StringValue(text)) = attribute.value.as_mut().and_then(|value| value.value.as_mut()) {

@@ -23,11 +23,15 @@ fn normalised(request: &LogsRequest) -> Normalised {
 }
 
 fn request_of(resource: &[(&str, Value)], scope: &str, log_records: Vec<LogRecord>) -> LogsRequest {
+    LogsRequest::from_proto(message_of(resource, scope, log_records))
+}
+
+fn message_of(resource: &[(&str, Value)], scope: &str, log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
     let scope = InstrumentationScope { name: scope.to_owned(), ..Default::default() };
     let scope_logs = vec![ScopeLogs { scope: Some(scope), log_records, ..Default::default() }];
     let resource = Some(Resource { attributes: pairs(resource), ..Default::default() });
     let resource_logs = vec![ResourceLogs { resource, scope_logs, ..Default::default() }];
-    LogsRequest::from_proto(ExportLogsServiceRequest { resource_logs })
+    ExportLogsServiceRequest { resource_logs }
 }
 
 /// A record of a span, a second ago.
@@ -151,10 +155,9 @@ fn json_and_protobuf_of_one_request_are_the_same_rows_and_so_is_a_resend() {
         let request = decode_logs(encoding, &bytes).unwrap();
         let first = normalised(&request);
         assert_eq!(normalised(&decode_logs(encoding, &bytes).unwrap()), first, "{capture}");
-        let proto = request.into_proto();
-        let json = serde_json::to_vec(&proto).unwrap();
-        for (encoding, bytes) in [(Encoding::Protobuf, proto.encode_to_vec()), (Encoding::Json, json)] {
-            assert_eq!(normalised(&decode_logs(encoding, &bytes).unwrap()), first, "{capture} {encoding:?}");
+        if encoding == Encoding::Protobuf {
+            let json = serde_json::to_vec(&ExportLogsServiceRequest::decode(&*bytes).unwrap()).unwrap();
+            assert_eq!(normalised(&decode_logs(Encoding::Json, &json).unwrap()), first, "{capture}");
         }
         let ids: BTreeSet<_> = first.spans.iter().map(|(_, row)| row.key()).collect();
         assert_eq!(ids.len(), first.spans.len(), "{capture}: each record is a row of its own");
@@ -473,7 +476,7 @@ fn bottomless_bodies_are_refused_in_both_encodings() {
     for _ in 0..200 {
         body = map(&[("k", body)]);
     }
-    let proto = request_of(&[], "", vec![with_body("gen_ai.choice", body)]).into_proto();
+    let proto = message_of(&[], "", vec![with_body("gen_ai.choice", body)]);
     assert_eq!(decode_logs(Encoding::Protobuf, &proto.encode_to_vec()), Err(DecodeError::TooDeep));
     // Not decoded but made by hand, it is cut and not followed.
     assert!(normalised(&LogsRequest::from_proto(proto)).spans[0].1.attributes.contains("null"));
@@ -536,15 +539,16 @@ proptest! {
     ) {
         let mut sent = with_body(event, body);
         sent.attributes = pairs(&attributes);
-        let request = request_of(&[], "", vec![sent]);
-        let normalised = normalised(&request);
+        let message = message_of(&[], "", vec![sent]);
+        let bytes = message.encode_to_vec();
+        let normalised = normalised(&LogsRequest::from_proto(message));
         prop_assert_eq!(normalised.spans.len(), 1);
         let row = &normalised.spans[0].1;
         prop_assert!(serde_json::from_str::<serde_json::Value>(&row.attributes).unwrap().is_object());
         if row.log_name.as_deref() == Some("gen_ai.choice") && let Some(output) = &row.output {
             prop_assert!(serde_json::from_str::<serde_json::Value>(output).unwrap()["role"].is_string());
         }
-        must_not_panic(Encoding::Protobuf, &request.into_proto().encode_to_vec());
+        must_not_panic(Encoding::Protobuf, &bytes);
     }
 
     #[test]

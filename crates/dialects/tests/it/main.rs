@@ -11,3 +11,4 @@ mod leniency;
 mod logs;
 mod precedence;
 mod rules;
+mod wire;

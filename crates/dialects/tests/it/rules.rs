@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, Status as ProtoStatus};
 use spanlake_dialects::{Context, normalise};
 use spanlake_model::{AgentId, AppId, Status, Timestamp};
 
-use crate::build::{RECEIVED, context, normalised, one, only, pairs, request, request_of, span, text};
+use crate::build::{RECEIVED, context, message_of, normalised, one, only, pairs, request, request_of, span, text};
 
 fn int(value: i64) -> Value {
     Value::IntValue(value)
@@ -87,11 +87,9 @@ fn no_parent_is_a_root_however_it_is_spelled() {
 #[test]
 fn the_agent_is_asked_for_once_per_resource_and_may_be_refused() {
     let agent = AgentId::from_bytes([3; 16]);
-    let mut proto = request_of(&[("agentos.agent_id", text("a"))], "", vec![span(&[]), span(&[])]).into_proto();
-    proto
-        .resource_spans
-        .extend(request_of(&[("agentos.agent_id", text("b"))], "", vec![span(&[])]).into_proto().resource_spans);
-    proto.resource_spans.extend(request(vec![span(&[])]).into_proto().resource_spans);
+    let mut proto = message_of(&[("agentos.agent_id", text("a"))], "", vec![span(&[]), span(&[])]);
+    proto.resource_spans.extend(message_of(&[("agentos.agent_id", text("b"))], "", vec![span(&[])]).resource_spans);
+    proto.resource_spans.extend(message_of(&[], "", vec![span(&[])]).resource_spans);
     let mut asked = Vec::new();
     let request = spanlake_dialects::otlp::TracesRequest::from_proto(proto);
     let answer = normalise(&request, &context(), &mut |name| {

@@ -1,8 +1,5 @@
 //! What a record says of the input and output of its span.
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use serde_json::value::RawValue;
 use spanlake_model::Kind;
 
@@ -11,6 +8,7 @@ use crate::json;
 use crate::normalise::value::{self, Map};
 use crate::normalise::view::View;
 use crate::normalise::{Source, canonical, content};
+use crate::sent::{Attribute, Record, Value};
 
 /// Which side of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +46,7 @@ const DETAILS: &str = "gen_ai.client.inference.operation.details";
 const SIGNS: &[&str] = &["gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions"];
 
 pub(super) fn input_and_output(
-    record: &LogRecord,
+    record: &Record<'_>,
     source: &Source<'_, '_>,
     name: &str,
 ) -> (Option<String>, Option<String>) {
@@ -75,33 +73,36 @@ impl Side {
 }
 
 /// As a span with these attributes would have it.
-fn details(record: &LogRecord, source: &Source<'_, '_>, name: &str) -> (Option<String>, Option<String>) {
+fn details(record: &Record<'_>, source: &Source<'_, '_>, name: &str) -> (Option<String>, Option<String>) {
     if attribute(record, SIGNS).is_some() {
         return content::input_and_output(source, Kind::LLM, false);
     }
     if name != DETAILS {
         return (None, None);
     }
-    let attributes = attributes_in_body(record);
+    let members = members_of_body(record);
     let mut view = View::new();
-    view.load(&attributes);
+    view.load(&mut attributes_of_body(record, &members));
     content::input_and_output(&Source { view: &view, ..*source }, Kind::LLM, false)
 }
 
-fn attributes_in_body(record: &LogRecord) -> Vec<KeyValue> {
-    let Some(body) = &record.body else { return Vec::new() };
-    if let Some(Value::KvlistValue(list)) = &body.value {
-        return list.values.clone();
+/// The texts of a body that is an object in JSON.
+fn members_of_body(record: &Record<'_>) -> Vec<(String, String)> {
+    let members =
+        record.body.as_ref().filter(|body| value::str(body).is_some()).and_then(value::map).unwrap_or_default();
+    members.into_iter().map(|(key, json)| (key, text(json.get()))).collect()
+}
+
+/// A body's members as attributes: of a map its own, else `members`.
+fn attributes_of_body<'r>(record: &Record<'r>, members: &'r [(String, String)]) -> Vec<Attribute<'r>> {
+    match &record.body {
+        Some(Value::Map(attributes)) => attributes.clone(),
+        _ => members.iter().map(|(key, text)| Attribute { key, value: Value::Text(text) }).collect(),
     }
-    let members = value::map(body).unwrap_or_default();
-    members
-        .into_iter()
-        .map(|(key, json)| KeyValue { key, value: string(text(json.get())), ..KeyValue::default() })
-        .collect()
 }
 
 /// One message as a JSON object: a role, then what the sender says of it.
-fn message(record: &LogRecord, role: &str) -> Option<String> {
+fn message(record: &Record<'_>, role: &str) -> Option<String> {
     let mut members = members(record);
     // A choice has its message inside; Google's has it as `content`. Text stays text, whatever it looks like.
     let object = |json: &RawValue| serde_json::from_str::<Map>(json.get()).ok();
@@ -143,8 +144,8 @@ const MEMBERS: &[&str] =
     &["role", "content", "parts", "message", "tool_calls", "tool_call_id", "id", "index", "finish_reason"];
 
 /// The body's members: of a map, of an object in JSON, or its text as the content; else attributes.
-fn members(record: &LogRecord) -> Map {
-    let body = record.body.as_ref().filter(|body| !value::is_empty(body));
+fn members(record: &Record<'_>) -> Map {
+    let body = record.body.as_ref().filter(|body| !body.is_empty());
     // JSON without a word of a message is what somebody wrote.
     let is_message = |members: &Map| MEMBERS.iter().any(|member| members.contains_key(*member));
     let of_event = || attribute(record, &["gen_ai.event.content"]).and_then(value::map);
@@ -158,17 +159,13 @@ fn members(record: &LogRecord) -> Map {
     }
 }
 
-fn in_json(value: &AnyValue) -> Option<Box<RawValue>> {
-    RawValue::from_string(canonical::value(Some(value))).ok()
+fn in_json(value: &Value<'_>) -> Option<Box<RawValue>> {
+    RawValue::from_string(canonical::value(value)).ok()
 }
 
 /// What a JSON string says, or any other JSON as it is.
 fn text(json: &str) -> String {
     value::unquote(json).unwrap_or_else(|| json.to_owned())
-}
-
-fn string(text: String) -> Option<AnyValue> {
-    Some(AnyValue { value: Some(Value::StringValue(text)) })
 }
 
 /// A word such as a role: lower case, without the enum that Python puts before it (`AuthorRole.USER`, `FinishReason.STOP`).

@@ -1,9 +1,8 @@
 //! What a record is called, and whether it is about a model's work at all.
 
-use opentelemetry_proto::tonic::logs::v1::LogRecord;
-
 use super::attribute;
 use crate::normalise::value;
+use crate::sent::Record;
 
 /// What a record is called that says no name.
 const NAMELESS: &str = "log";
@@ -28,21 +27,23 @@ const CLAUDE_CODE: &str = "com.anthropic.claude_code";
 
 /// The event's name: the attribute, since some put a place in their source into the field; else the field; else what an old
 /// record's body says.
-pub(super) fn of(record: &LogRecord, scope: &str) -> String {
+pub(super) fn of(record: &Record<'_>, scope: &str) -> String {
     let said = |text: &str| Some(value::clean(text.trim())).filter(|name| !name.is_empty());
     let attribute = attribute(record, &["event.name"]).and_then(value::str).and_then(said);
-    let name = attribute.or_else(|| said(&record.event_name)).or_else(|| in_body(record));
+    let name = attribute.or_else(|| said(record.event_name)).or_else(|| in_body(record));
     let Some(name) = name else { return NAMELESS.to_owned() };
     // Claude Code says `api_request` in the attribute, `claude_code.api_request` in the body.
     let body = record.body.as_ref().and_then(value::str);
-    match body.filter(|body| body.strip_suffix(&name).is_some_and(|prefix| prefix.len() > 1 && prefix.ends_with('.'))) {
+    match body
+        .filter(|body| body.strip_suffix(name.as_str()).is_some_and(|prefix| prefix.len() > 1 && prefix.ends_with('.')))
+    {
         Some(body) if !body.contains(char::is_whitespace) => value::clean(body),
         _ if scope.starts_with(CLAUDE_CODE) && !name.contains('.') => format!("claude_code.{name}"),
         _ => name,
     }
 }
 
-fn in_body(record: &LogRecord) -> Option<String> {
+fn in_body(record: &Record<'_>) -> Option<String> {
     let body = record.body.as_ref()?;
     let is_event = |text: &str| starts_with_any(text, EVENTS) && !text.contains(char::is_whitespace);
     if let Some(text) = value::str(body).filter(|text| is_event(text)) {
@@ -54,7 +55,7 @@ fn in_body(record: &LogRecord) -> Option<String> {
 }
 
 /// Whether the record is about a model's work, by its name, its attributes or its sender.
-pub(super) fn is_of_a_model(name: &str, record: &LogRecord, scope: &str, service: Option<&str>) -> bool {
+pub(super) fn is_of_a_model(name: &str, record: &Record<'_>, scope: &str, service: Option<&str>) -> bool {
     starts_with_any(name, EVENTS)
         || starts_with_any(scope, SENDERS)
         || service.is_some_and(|service| starts_with_any(service, SENDERS))
@@ -68,17 +69,11 @@ fn starts_with_any(text: &str, prefixes: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry_proto::tonic::common::v1::any_value::Value;
-    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-
-    fn string(text: &str) -> Option<AnyValue> {
-        Some(AnyValue { value: Some(Value::StringValue(text.to_owned())) })
-    }
+    use crate::sent::{Attribute, Value};
 
     fn named(attribute: &str, field: &str, body: &str, scope: &str) -> String {
-        let attributes =
-            vec![KeyValue { key: "event.name".to_owned(), value: string(attribute), ..Default::default() }];
-        of(&LogRecord { attributes, event_name: field.to_owned(), body: string(body), ..Default::default() }, scope)
+        let attributes = vec![Attribute { key: "event.name", value: Value::Text(attribute) }];
+        of(&Record { attributes, event_name: field, body: Some(Value::Text(body)), ..Record::default() }, scope)
     }
 
     #[test]
