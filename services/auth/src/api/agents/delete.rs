@@ -8,7 +8,7 @@ use spanlake_transport::response::{ErrorResponse, NoContent};
 
 use crate::api::Deps;
 
-/// Delete an agent and its keys. They stop here at once and everywhere within ten seconds. Its traces stay in the app. Needs `admin`.
+/// Delete an agent and its keys. They stop here at once and everywhere within a second. Its traces stay in the app. Needs `admin`.
 #[utoipa::path(
     delete, path = "/v1/agents/{id}", tag = "auth", operation_id = "deleteAgent",
     params(("id" = String, Path, description = "The agent's id.")),

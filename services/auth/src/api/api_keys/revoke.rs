@@ -8,7 +8,7 @@ use spanlake_transport::response::{ErrorResponse, NoContent};
 
 use crate::api::Deps;
 
-/// Revoke a key. It stops here at once and everywhere within ten seconds; revoking it again changes nothing. Needs `admin`.
+/// Revoke a key. It stops here at once and everywhere within a second; revoking it again changes nothing. Needs `admin`.
 #[utoipa::path(
     delete, path = "/v1/api-keys/{id}", tag = "auth", operation_id = "revokeApiKey",
     params(("id" = String, Path, description = "The key's id.")),

@@ -8,7 +8,7 @@ use spanlake_transport::response::{ErrorResponse, NoContent};
 
 use crate::api::Deps;
 
-/// Delete an app, its agents and its keys. The keys stop here at once and everywhere within ten seconds; then nobody can read
+/// Delete an app, its agents and its keys. The keys stop here at once and everywhere within a second; then nobody can read
 /// its traces. They leave the disk with the tenant's retention: to have them erased sooner and with a receipt,
 /// `POST /v1/deletions` with the `app_id` first. The default app cannot be deleted. Needs `admin`.
 #[utoipa::path(

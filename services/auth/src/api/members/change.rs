@@ -18,7 +18,7 @@ pub(in crate::api) struct MemberChange {
     role: String,
 }
 
-/// Change what a member may do, here at once and everywhere within ten seconds. The only owner stays one. Invitations that they
+/// Change what a member may do, here at once and everywhere within a second. The only owner stays one. Invitations that they
 /// made and nobody accepted are withdrawn; keys that they made stay. Needs `admin`.
 #[utoipa::path(
     patch, path = "/v1/members/{id}", tag = "auth", operation_id = "changeMember",

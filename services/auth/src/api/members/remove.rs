@@ -8,7 +8,7 @@ use spanlake_transport::response::{ErrorResponse, NoContent};
 
 use crate::api::Deps;
 
-/// Remove a member. Their tokens stop here at once and everywhere within ten seconds; invitations that they made and nobody
+/// Remove a member. Their tokens stop here at once and everywhere within a second; invitations that they made and nobody
 /// accepted are withdrawn; keys that they made stay. The only owner cannot be removed. Needs `admin`.
 #[utoipa::path(
     delete, path = "/v1/members/{id}", tag = "auth", operation_id = "removeMember",
