@@ -202,3 +202,26 @@ async fn a_job_on_a_schedule_is_shown_and_called_off() {
 fn nothing() -> String {
     spanlake_model::ExportId::from_bytes([7; 16]).to_string()
 }
+
+#[tokio::test]
+async fn an_export_takes_what_was_judged_good() {
+    let (cluster, tenant, desk) = start().await;
+    send(&cluster, &desk).await;
+    let key = tenant.key(&["score"]).await;
+    for (span, tone, length) in [(2, 0.9, 0.2), (3, 0.9, 0.7)] {
+        for (name, score) in [("tone", tone), ("length", length)] {
+            let given =
+                serde_json::json!({"trace_id": trace_id(1), "span_id": span_id(span), "name": name, "score": score});
+            assert_eq!(cluster.client.post("/v1/scores", &key, &given).await.status, 201);
+        }
+    }
+    let filters: [&[&str]; 4] =
+        [&["tone>=0.9"], &["tone>=0.9", "length < 0.5"], &["length!=0.2", "tone=0.9"], &["tone>0.9"]];
+    for (given, rows) in filters.iter().zip([2, 1, 1, 0]) {
+        let scores = given.iter().flat_map(|filter| ["--score", filter]);
+        let words: Vec<_> = ["export", "traces", "--format", "openai"].into_iter().chain(scores).collect();
+        let shown = ok(desk.run_plain(&words).await);
+        assert_eq!(shown.out.lines().count(), rows, "{given:?}: {shown:?}");
+    }
+    cluster.stop().await;
+}
