@@ -12,9 +12,10 @@ use spanlake_access::secret::MasterSecret;
 use spanlake_access::token::{Issuer, Jwks};
 use spanlake_access::{Config, Gate, MemoryLimiter};
 use spanlake_model::{
-    AgentId, AppId, Fault, KeyId, Limit, Limits, MemberId, Role, Scope, ScopeSet, SystemClock, SystemEntropy, TenantId,
+    AccountChanges, AgentId, AppId, Fault, KeyId, Limit, Limits, MemberId, Role, Scope, ScopeSet, SystemClock,
+    SystemEntropy, TenantId,
 };
-use spanlake_proto::auth::{Auth, Changes, KeyIdentity, PresentedKey, TenantInfo};
+use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 const APP: AppId = AppId::from_bytes([2; 16]);
@@ -46,8 +47,8 @@ impl Auth for Open {
     async fn member_role(&self, _: TenantId, _: MemberId) -> Result<Role, Fault> {
         Ok(Role::Owner)
     }
-    async fn changes(&self, _: Option<u64>) -> Result<Changes, Fault> {
-        Ok(Changes { sequence: 0, changed: None })
+    async fn changes(&self, _: Option<u64>) -> Result<AccountChanges, Fault> {
+        Ok(AccountChanges { sequence: 0, changed: None })
     }
 }
 

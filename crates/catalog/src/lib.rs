@@ -43,7 +43,7 @@ mod tenancy;
 
 pub use accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
 pub use audit::{Act, Actor, Audit, AuditEntry, AuditHead, CHAIN_START};
-pub use changes::{AccountChanges, CHANGES_KEPT, Changed, Changes};
+pub use changes::{CHANGES_KEPT, Changes};
 pub use config::Config;
 pub use erasures::{
     ERASED_TRACES_MAX, ErasedFile, ErasureProof, Erasures, LISTED_FILES_MAX, NewErasure, OPEN_ERASURES_MAX,

@@ -21,6 +21,7 @@
 //! ```
 
 mod caller;
+mod changed;
 mod clock;
 mod erasure;
 mod fault;
@@ -35,6 +36,7 @@ mod table;
 mod time;
 
 pub use caller::{Caller, Principal, Role, Scope, ScopeSet};
+pub use changed::{AccountChanges, Changed};
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use erasure::{Erasure, ErasureScope, RowPlace, TraceSet};
 pub use fault::{Code, Fault, Kind as FaultKind, Quota};

@@ -5,7 +5,9 @@ mod grpc;
 use std::fmt;
 
 use async_trait::async_trait;
-use spanlake_model::{AgentId, AppId, Fault, KeyId, Limits, MemberId, Role, ScopeSet, TenantId, Timestamp};
+use spanlake_model::{
+    AccountChanges, AgentId, AppId, Fault, KeyId, Limits, MemberId, Role, ScopeSet, TenantId, Timestamp,
+};
 
 pub use grpc::{Client, service};
 
@@ -58,30 +60,6 @@ pub struct TenantInfo {
     pub spans_left: Option<u64>,
 }
 
-/// Something that is not what it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changed {
-    /// A key was revoked.
-    Key(KeyId),
-    /// A member has another role, or is gone.
-    Member(TenantId, MemberId),
-    /// An app was deleted.
-    App(TenantId, AppId),
-    /// An agent was deleted.
-    Agent(TenantId, AgentId),
-    /// A tenant has other limits, or is gone.
-    Tenant(TenantId),
-}
-
-/// What changed since somebody asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changes {
-    /// Where to go on from.
-    pub sequence: u64,
-    /// In their order; `None`: everything may have changed.
-    pub changed: Option<Vec<Changed>>,
-}
-
 /// Answers who is who. In a cluster behind gRPC, in standalone the auth service itself.
 /// `access` puts a cache before it; nobody else calls it.
 #[async_trait]
@@ -114,5 +92,5 @@ pub trait Auth: Send + Sync + 'static {
     async fn member_role(&self, tenant: TenantId, member: MemberId) -> Result<Role, Fault>;
 
     /// What changed after this sequence; `None` at the beginning, when nothing is remembered yet.
-    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault>;
+    async fn changes(&self, after: Option<u64>) -> Result<AccountChanges, Fault>;
 }

@@ -29,8 +29,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use spanlake_access::secret::MasterSecret;
 use spanlake_catalog::{Accounts, Act, Actor};
-use spanlake_model::{AgentId, AppId, Caller, Clock, Entropy, Fault, MemberId, Role, TenantId};
-use spanlake_proto::auth::{Auth, Changed, Changes, KeyIdentity, PresentedKey, TenantInfo};
+use spanlake_model::{AccountChanges, AgentId, AppId, Caller, Clock, Entropy, Fault, MemberId, Role, TenantId};
+use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -133,20 +133,10 @@ impl Auth for Service {
         let found = self.accounts.member(tenant, member).await.map_err(Error::from)?;
         found.map(|member| member.role).ok_or_else(|| Fault::not_found("member"))
     }
-    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault> {
-        let found = self.accounts.changes_after(after.unwrap_or(0)).await.map_err(Error::from)?;
-        let changed = found.changed.filter(|_| after.is_some());
-        Ok(Changes { sequence: found.sequence, changed: changed.map(|all| all.into_iter().map(told).collect()) })
-    }
-}
-
-fn told(change: spanlake_catalog::Changed) -> Changed {
-    use spanlake_catalog::Changed as Stored;
-    match change {
-        Stored::Key(key) => Changed::Key(key),
-        Stored::Member(tenant, member) => Changed::Member(tenant, member),
-        Stored::App(tenant, app) => Changed::App(tenant, app),
-        Stored::Agent(tenant, agent) => Changed::Agent(tenant, agent),
-        Stored::Tenant(tenant) => Changed::Tenant(tenant),
+    async fn changes(&self, after: Option<u64>) -> Result<AccountChanges, Fault> {
+        let mut changes = self.accounts.changes_after(after.unwrap_or(0)).await.map_err(Error::from)?;
+        // Whoever only begins to listen remembers nothing that they would have to forget.
+        changes.changed = changes.changed.filter(|_| after.is_some());
+        Ok(changes)
     }
 }

@@ -13,6 +13,6 @@ pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod scores;
 pub(crate) mod sessions;
-mod sort_key;
+pub(crate) mod sort_key;
 pub(crate) mod spans;
 pub(crate) mod traces;

@@ -1,8 +1,7 @@
 //! Hearing of what changed elsewhere, long before what is remembered has aged.
 
+use spanlake_model::Changed;
 use std::time::Duration;
-
-use spanlake_proto::auth::Changed;
 
 use super::Gate;
 

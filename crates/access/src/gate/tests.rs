@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use http::Request;
-use spanlake_model::{Limits, SystemEntropy, Timestamp};
+use spanlake_model::{AccountChanges, Changed, Limits, SystemEntropy, Timestamp};
 use tokio::sync::Semaphore;
-
-use spanlake_proto::auth::{Changed, Changes};
 
 use super::*;
 use crate::key::{self, Kind};
@@ -95,7 +93,7 @@ impl Auth for TestAuth {
         self.called().await?;
         role.ok_or_else(|| Fault::not_found("member"))
     }
-    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault> {
+    async fn changes(&self, after: Option<u64>) -> Result<AccountChanges, Fault> {
         // Not through the door: what changed is heard of while other answers are on their way.
         if *self.away.lock().unwrap() {
             return Err(Fault::unavailable("away"));
@@ -104,7 +102,7 @@ impl Auth for TestAuth {
         let (sequence, forgotten) = (told.len() as u64, self.forgotten.load(Ordering::SeqCst) as u64);
         let changed =
             after.filter(|after| *after >= forgotten).and_then(|after| told.get(usize::try_from(after).unwrap()..));
-        Ok(Changes { sequence, changed: changed.map(<[Changed]>::to_vec) })
+        Ok(AccountChanges { sequence, changed: changed.map(<[Changed]>::to_vec) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, Table, TenantId, Timestamp};
+use spanlake_model::{AgentId, AppId, Changed, KeyId, Limits, MemberId, Role, Table, TenantId, Timestamp};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, Executor, query};
@@ -12,7 +12,6 @@ use super::changes::announce;
 use super::row::{Columns as _, maybe_stored, refused, stored};
 use super::{Catalog, prices, retention};
 use crate::accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
-use crate::changes::Changed;
 use crate::error::Error;
 
 // Named one by one and never `*`: a column that a later version adds must not change what a prepared statement answers.

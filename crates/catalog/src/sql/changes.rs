@@ -1,12 +1,13 @@
 //! What changed, for processes that remember who is who.
 
 use async_trait::async_trait;
+use spanlake_model::{AccountChanges, Changed};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, query};
 
 use super::Catalog;
 use super::row::{Columns as _, corrupt, stored};
-use crate::changes::{AccountChanges, CHANGES_KEPT, Changed, Changes};
+use crate::changes::{CHANGES_KEPT, Changes};
 use crate::error::Error;
 
 #[async_trait]

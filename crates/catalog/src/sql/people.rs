@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::json;
-use spanlake_model::{InviteId, MemberId, Role, TenantId, Timestamp};
+use spanlake_model::{Changed, InviteId, MemberId, Role, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{Any, Transaction, query};
 
@@ -13,7 +13,6 @@ use super::changes::announce;
 use super::row::{Columns as _, refused, stored};
 use super::sessions::end_sessions;
 use crate::accounts::Member;
-use crate::changes::Changed;
 use crate::error::Error;
 use crate::people::{Invite, MemberChange, OPEN_INVITES_MAX, People};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use spanlake_model::{Day, KeyId, Limits, Table, TenantId, Timestamp};
+use spanlake_model::{Changed, Day, KeyId, Limits, Table, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, query};
 
@@ -13,7 +13,6 @@ use super::accounts::{all, one, read_key_id, read_tenant, tenant_columns};
 use super::audit::Note;
 use super::changes::announce;
 use super::row::{Columns as _, stored};
-use crate::changes::Changed;
 use crate::error::Error;
 use crate::files::DataFile;
 use crate::tenancy::{ClosedTenant, Tenancy, UsageDay};

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use spanlake_catalog::{
-    Accounts as _, Act, Actor, Audit as _, Catalog, Changed, Changes as _, Commit, DataFile, Erasures as _, Error,
-    Files as _, PasswordReset, People as _, Sessions as _, Tenancy as _, UsageDay,
+    Accounts as _, Act, Actor, Audit as _, Catalog, Changes as _, Commit, DataFile, Erasures as _, Error, Files as _,
+    PasswordReset, People as _, Sessions as _, Tenancy as _, UsageDay,
 };
-use spanlake_model::{Clock, Day, FileId, Limits, MemberId, Role, SystemEntropy, Table, TenantId, Timestamp};
+use spanlake_model::{Changed, Clock, Day, FileId, Limits, MemberId, Role, SystemEntropy, Table, TenantId, Timestamp};
 
 use crate::database::Database;
 use crate::files::snapshot;

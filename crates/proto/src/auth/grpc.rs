@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use spanlake_model::{AgentId, AppId, Fault, KeyId, Limits, MemberId, Role, TenantId, Timestamp};
+use spanlake_model::{
+    AccountChanges, AgentId, AppId, Changed, Fault, KeyId, Limits, MemberId, Role, TenantId, Timestamp,
+};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::{Auth, Changed, Changes, KeyIdentity, PresentedKey, TenantInfo};
+use super::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 use crate::convert::{Malformed, optional_uuid, uuid};
 use crate::internal::{GrpcService, InternalToken, TrustedChannel, guarded, trusted};
 use crate::pb::auth::v1 as pb;
@@ -74,13 +76,13 @@ impl Auth for Client {
         Ok(Role::parse(&answer.role).ok_or(Malformed("member.role"))?)
     }
 
-    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault> {
+    async fn changes(&self, after: Option<u64>) -> Result<AccountChanges, Fault> {
         let answer = self.0.clone().changes(pb::ChangesRequest { after }).await.map_err(from_status)?.into_inner();
         let mut changed = Vec::with_capacity(answer.changes.len());
         for change in &answer.changes {
             changed.extend(read_change(change)?);
         }
-        Ok(Changes { sequence: answer.sequence, changed: answer.is_known.then_some(changed) })
+        Ok(AccountChanges { sequence: answer.sequence, changed: answer.is_known.then_some(changed) })
     }
 }
 

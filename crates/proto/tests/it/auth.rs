@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use spanlake_model::{
-    AgentId, AppId, Code, Fault, KeyId, Limits, MemberId, Role, Scope, ScopeSet, TenantId, Timestamp,
+    AccountChanges, AgentId, AppId, Changed, Code, Fault, KeyId, Limits, MemberId, Role, Scope, ScopeSet, TenantId,
+    Timestamp,
 };
-use spanlake_proto::auth::{Auth, Changed, Changes, Client, KeyIdentity, PresentedKey, TenantInfo, service};
+use spanlake_proto::auth::{Auth, Client, KeyIdentity, PresentedKey, TenantInfo, service};
 use spanlake_proto::internal::connect;
 
 use crate::world::{serve, token, wrong_token};
@@ -60,7 +61,7 @@ impl Auth for Book {
         let is_known = (tenant, member) == (TENANT, MEMBER);
         is_known.then_some(Role::Admin).ok_or_else(|| Fault::not_found("member"))
     }
-    async fn changes(&self, after: Option<u64>) -> Result<Changes, Fault> {
+    async fn changes(&self, after: Option<u64>) -> Result<AccountChanges, Fault> {
         let all = vec![
             Changed::Key(KeyId::from_bytes([4; 16])),
             Changed::Member(TENANT, MEMBER),
@@ -68,7 +69,7 @@ impl Auth for Book {
             Changed::Agent(TENANT, AGENT),
             Changed::Tenant(TENANT),
         ];
-        Ok(Changes { sequence: 7, changed: after.filter(|after| *after < 7).map(|_| all) })
+        Ok(AccountChanges { sequence: 7, changed: after.filter(|after| *after < 7).map(|_| all) })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use spanlake_model::{Code, Fault, Status, TimeRange, Timestamp, Type};
 
 use crate::read::order::Order;
+use crate::read::sort_key::SortBy;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// What a list looks at when no range is given.
@@ -42,6 +43,19 @@ pub(super) fn one_of<T: Copy>(name: &str, value: Option<&str>, words: &[(&str, T
 pub(super) fn order(value: Option<&str>) -> Result<Order, Fault> {
     let words = [("desc", Order::NewestFirst), ("asc", Order::OldestFirst)];
     Ok(one_of("sort_order", value, &words)?.unwrap_or_default())
+}
+
+/// Of a list of traces or spans.
+pub(super) fn sort_by(value: Option<&str>) -> Result<SortBy, Fault> {
+    let words = [
+        ("start_time", SortBy::Start),
+        ("latency", SortBy::Latency),
+        ("cost", SortBy::Cost),
+        ("tokens", SortBy::Tokens),
+        ("name", SortBy::Name),
+        ("status", SortBy::Status),
+    ];
+    Ok(one_of("sort_by", value, &words)?.unwrap_or_default())
 }
 
 pub(super) fn status(value: Option<&str>) -> Result<Option<Status>, Fault> {

@@ -13,7 +13,7 @@ use super::span_row::SpanRow;
 use super::{Face, cursor, params};
 use crate::error::Error;
 use crate::read::spans::list::{List, read};
-use crate::read::spans::sorted::{Place, SortBy};
+use crate::read::spans::sorted::Place;
 
 /// Which spans, and how many.
 #[derive(Debug, Default, Deserialize, Serialize, IntoParams)]
@@ -128,7 +128,8 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<SpanR
     let range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
     let (range, from) = cursor::begin(&binding, params.cursor.as_deref(), range)?;
     let after = params::parsed("after", params.after.as_deref())?;
-    let (filter, by, order) = (params.filter()?, params.sort_by()?, params::order(params.sort_order.as_deref())?);
+    let (filter, by, order) =
+        (params.filter()?, params::sort_by(params.sort_by.as_deref())?, params::order(params.sort_order.as_deref())?);
     let session = face.service.session_for(caller, &filter.filter, range, after).await?;
     let wanted = List { filter: &filter, by, order, from, limit: limit.saturating_add(1) };
     let mut spans = read(&session, caller, &wanted).await?;
@@ -152,18 +153,6 @@ impl Params {
             max_score: self.max_score,
         }
         .read()
-    }
-
-    fn sort_by(&self) -> Result<SortBy, Fault> {
-        let sorts = [
-            ("start_time", SortBy::Start),
-            ("latency", SortBy::Latency),
-            ("cost", SortBy::Cost),
-            ("tokens", SortBy::Tokens),
-            ("name", SortBy::Name),
-            ("status", SortBy::Status),
-        ];
-        Ok(params::one_of("sort_by", self.sort_by.as_deref(), &sorts)?.unwrap_or_default())
     }
 
     fn filter(&self) -> Result<SpanFilter, Fault> {

@@ -12,7 +12,7 @@ use super::filters::{Search, Short, pair};
 use super::trace_row::TraceRow;
 use super::{Face, cursor, params};
 use crate::error::Error;
-use crate::read::traces::{SortBy, TraceQuery, choose, describe};
+use crate::read::traces::{TraceQuery, choose, describe};
 
 /// Which traces, and how many. A trace is listed by when its first span began.
 #[derive(Debug, Default, Deserialize, Serialize, IntoParams)]
@@ -164,20 +164,12 @@ impl Params {
             filter: self.said()?,
             ..SpanFilter::default()
         };
-        let sorts = [
-            ("start_time", SortBy::Start),
-            ("latency", SortBy::Latency),
-            ("cost", SortBy::Cost),
-            ("tokens", SortBy::Tokens),
-            ("name", SortBy::Name),
-            ("status", SortBy::Status),
-        ];
         Ok(TraceQuery {
             range: params::range(face.service.now(), self.start_date.as_deref(), self.end_date.as_deref())?,
             with_span,
             name: self.name.clone(),
             status: params::status(self.status.as_deref())?,
-            sort_by: params::one_of("sort_by", self.sort_by.as_deref(), &sorts)?.unwrap_or_default(),
+            sort_by: params::sort_by(self.sort_by.as_deref())?,
             order: params::order(self.sort_order.as_deref())?,
             after: None,
             limit: params::limit(self.limit, 50)?,

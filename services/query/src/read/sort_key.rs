@@ -11,6 +11,19 @@ use super::columns::text;
 /// Digits of a sum of money, ten more than of a column of it, and places.
 const MONEY_SUM: (u8, i8) = (28, 12);
 
+/// What lists of traces and of spans can be sorted by; what is unknown is less than all that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SortBy {
+    #[default]
+    Start,
+    Latency,
+    Cost,
+    Tokens,
+    Name,
+    /// Unset, then fine, then failed.
+    Status,
+}
+
 /// A value that is sorted by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Key {

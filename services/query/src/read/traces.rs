@@ -33,22 +33,9 @@ use super::filter::grouped::{TOTALS, add_once};
 use super::filter::{conditions, scored};
 use super::order::Order;
 use super::row::Row;
-use super::sort_key::{Key, least_money};
+use super::sort_key::{Key, SortBy, least_money};
 use super::{logs, scores};
 use crate::error::Error;
-
-/// What a list can be sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum SortBy {
-    #[default]
-    Start,
-    Latency,
-    Cost,
-    Tokens,
-    Name,
-    /// Unset, then fine, then failed.
-    Status,
-}
 
 /// Which traces.
 #[derive(Clone, Debug)]

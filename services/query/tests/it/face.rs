@@ -124,7 +124,7 @@ impl Auth for Keys {
     async fn member_role(&self, _: TenantId, _: spanlake_model::MemberId) -> Result<spanlake_model::Role, Fault> {
         Err(Fault::not_found("member"))
     }
-    async fn changes(&self, _: Option<u64>) -> Result<spanlake_proto::auth::Changes, Fault> {
-        Ok(spanlake_proto::auth::Changes { sequence: 0, changed: Some(Vec::new()) })
+    async fn changes(&self, _: Option<u64>) -> Result<spanlake_model::AccountChanges, Fault> {
+        Ok(spanlake_model::AccountChanges { sequence: 0, changed: Some(Vec::new()) })
     }
 }

@@ -4,11 +4,12 @@
 use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, Span, SpanFilter, TimeRange, Timestamp};
 
-use super::sorted::{KEY, Place, SortBy, sort};
+use super::sorted::{KEY, Place, sort};
 use super::{Columns, collect};
 use crate::error::Error;
 use crate::read::filter::filtered;
 use crate::read::order::Order;
+use crate::read::sort_key::SortBy;
 
 /// Rows of the first part, for each span of a page; each part has twice the rows of the one before.
 const ROWS_A_SPAN: u64 = 32;

@@ -9,20 +9,7 @@ use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_model::{Money, Position, Span, SpanId, Timestamp, TraceId};
 
 use crate::read::order::{Edge, Order};
-use crate::read::sort_key::{Key, least_money, money_sum};
-
-/// What a list can be sorted by; what is unknown is less than all that is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum SortBy {
-    #[default]
-    Start,
-    Latency,
-    Cost,
-    Tokens,
-    Name,
-    /// Unset, then fine, then failed.
-    Status,
-}
+use crate::read::sort_key::{Key, SortBy, least_money, money_sum};
 
 /// The column that is sorted by.
 pub(super) const KEY: &str = "sort_key";
