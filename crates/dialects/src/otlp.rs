@@ -82,7 +82,7 @@ pub enum DecodeError {
     },
     /// Attribute values within attribute values, too many deep.
     #[error(
-        "the request is nested too deeply; an attribute value may hold {} levels of lists and maps",
+        "the request is nested too deeply; an attribute value may hold {} levels of lists and maps, in JSON about 30",
         wire::DEPTH_MAX
     )]
     TooDeep,
