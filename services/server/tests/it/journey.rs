@@ -265,7 +265,7 @@ fn is_export(sent: &[Wanted], answer: &Answer) {
                 "metadata": span["metadata"], "span_id": span["id"], "parent_span_id": span["parent_id"],
                 "kind": span["kind"], "status": span["status"], "user_id": span["user_id"],
                 "session_id": span["session_id"], "tags": span["tags"], "input_tokens": span["input_tokens"],
-                "output_tokens": span["output_tokens"], "cost": span["cost"],
+                "output_tokens": span["output_tokens"], "cost": span["cost"], "scores": {},
             });
             assert_same(line, &expected);
         }
