@@ -53,12 +53,12 @@ async fn detail(
     params: Params,
 ) -> Result<SpanDetail, Error> {
     let after = params::parsed("after", params.after.as_deref())?;
-    let session = face.service.session_with_scores(caller, params::whole_range(face.service.now()), after).await?;
-    let session = session.near(&[trace]).await?;
+    let all = face.service.session_with_scores(caller, params::whole_range(face.service.now()), after).await?;
+    let session = all.near(&[trace]).await?;
     let wanted = own(caller).and(is_trace(trace)).and(col("span_id").eq(id(span.as_bytes())));
     let frame = session.frame()?.filter(wanted)?.limit(0, Some(1))?;
     let mut found = collect(&session, Columns::All.of(&session, frame)?).await?;
-    logs::fill(&session, caller, &mut found).await?;
+    logs::fill(&all, caller, &mut found).await?;
     let found = found.pop().ok_or_else(|| Fault::not_found("span"))?;
     let scores = scores::of_trace(&session, caller, trace).await?;
     Ok(SpanDetail::new(found, scores.into_iter().filter(|score| score.span_id == Some(span))))

@@ -114,7 +114,8 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
     let whole = params::whole_range(face.service.now());
     let (range, from) = cursor::begin(&binding, params.cursor.as_deref(), whole)?;
     wanted.after = from.map(|Place(start, span_id)| Position { start, trace_id: trace, span_id });
-    let session = face.service.session_with_scores(caller, range, wanted.receipt).await?.near(&[trace]).await?;
+    let all = face.service.session_with_scores(caller, range, wanted.receipt).await?;
+    let session = all.near(&[trace]).await?;
     let found = describe(&session, caller, &[trace], TimeRange::all()).await?.pop();
     let mut trace = found.ok_or_else(|| Fault::not_found("trace"))?;
     let mut spans = read_spans(&session, caller, &wanted).await?;
@@ -122,7 +123,7 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
     let next_cursor = cursor::cut(&binding, range, &mut spans, wanted.limit, at);
     let with_io = wanted.columns == Columns::SkeletonWithIo;
     if with_io {
-        logs::fill(&session, caller, &mut spans).await?;
+        logs::fill(&all, caller, &mut spans).await?;
     }
     let metadata = Json::of(std::mem::take(&mut trace.metadata));
     let loose = LooseEnds::of(&session, session.frame()?.filter(own(caller).and(is_trace(trace.id)))?).await?;

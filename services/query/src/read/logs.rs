@@ -1,7 +1,7 @@
 //! What log records say of spans that carry no content themselves: joined when read, whichever came first.
 //!
 //! A record belongs to the span it names; one that names none to the span with its response id, else to the root of its
-//! trace. A record says either the whole input or output, or one message of it: an object with a role. Messages of one span are
+//! trace, else, without a trace, to the root that was under way in its session. A record says either the whole input or output, or one message of it: an object with a role. Messages of one span are
 //! put into a list, in the order of their time. What a span says itself always wins: nothing is appended to it.
 
 mod said;
@@ -12,7 +12,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch, StringViewArray, StringViewBuil
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::first_value;
 use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
-use spanlake_engine::datafusion::prelude::col;
+use spanlake_engine::datafusion::prelude::{Expr, col, lit, not};
 use spanlake_model::{Caller, Span};
 use spanlake_store::rows::{ids, texts};
 
@@ -30,7 +30,8 @@ pub(crate) async fn are_there(session: &TenantSession, caller: &Caller) -> Resul
     Ok(session.collect(first).await?.iter().any(|batch| batch.num_rows() > 0))
 }
 
-/// Fills in the input and output of spans that have none.
+/// Fills in the input and output of spans that have none. The session is to hold more than the files of their traces: a record that
+/// names no trace lies in another.
 pub(crate) async fn fill(session: &TenantSession, caller: &Caller, spans: &mut [Span]) -> Result<(), Error> {
     let mutes: Vec<_> = spans.iter().map(Mute::of).collect();
     let mut filling = Filling::read(session, caller, &mutes).await?;
@@ -112,6 +113,12 @@ impl Filling {
     }
 }
 
+/// The system's message, which says nothing of what was asked.
+fn is_instruction() -> Expr {
+    let begins = |role| col("input_preview").like(lit(format!("{{\"role\":\"{role}\"%")));
+    begins("system").or(begins("developer"))
+}
+
 /// Fills in the previews of traces whose spans say nothing: the first that was asked, and the last answer.
 pub(crate) async fn fill_previews(session: &TenantSession, caller: &Caller, traces: &mut [Trace]) -> Result<(), Error> {
     let is_mute = |trace: &Trace| trace.input_preview.is_none() || trace.output_preview.is_none();
@@ -120,11 +127,11 @@ pub(crate) async fn fill_previews(session: &TenantSession, caller: &Caller, trac
         return Ok(());
     }
     let order = |is_ascending| ["start_time", "start_nanos"].map(|key| col(key).sort(is_ascending, false)).to_vec();
-    let said = |column: &'static str, is_ascending| {
+    let said = |column: &'static str, is_meant: Expr, is_ascending| {
         let first = first_value(col(column), vec![]).order_by(order(is_ascending));
-        first.filter(col(column).is_not_null()).build().map(|first| first.alias(column))
+        first.filter(col(column).is_not_null().and(is_meant)).build().map(|first| first.alias(column))
     };
-    let columns = vec![said("input_preview", true)?, said("output_preview", false)?];
+    let columns = vec![said("input_preview", not(is_instruction()), true)?, said("output_preview", lit(true), false)?];
     let frame = session.logs()?.filter(own(caller).and(col("trace_id").in_list(mutes, false)))?;
     for batch in session.collect(frame.aggregate(vec![col("trace_id")], columns)?).await? {
         let (ids, inputs, outputs) =

@@ -1,8 +1,11 @@
 //! Content that came as log records is shown at its span, and the records themselves nowhere.
 
+use std::time::Duration;
+
 use futures::TryStreamExt;
 use serde_json::{Value, json};
-use spanlake_model::{AgentId, Kind, Span, SpanFilter, TimeRange};
+use spanlake_dialects::normalise::Stray;
+use spanlake_model::{AgentId, Kind, Span, SpanFilter, TimeRange, TraceId};
 use spanlake_proto::query::{ScanRequest, SpanSource};
 use spanlake_query::Config;
 use spanlake_store::rows::decode;
@@ -57,6 +60,7 @@ async fn scan(world: &std::sync::Arc<World>) -> Vec<Span> {
     batches.iter().flat_map(|batch| decode(batch).unwrap()).collect()
 }
 
+const MILLISECOND: Duration = Duration::from_millis(1);
 const USER: &str = r#"{"role":"user","content":"hi"}"#;
 const SYSTEM: &str = r#"{"role":"system","content":"be kind"}"#;
 const ANSWER: &str = r#"{"role":"assistant","content":"hello"}"#;
@@ -142,6 +146,80 @@ async fn each_call_of_a_turn_has_the_answer_that_was_logged_after_it() {
     assert_eq!(content(&world, &face, 2).await.1, json!("first"));
     assert_eq!(content(&world, &face, 3).await.1, json!("second"));
     assert_eq!(content(&world, &face, 1).await.1, json!("second"), "what came of the turn");
+}
+
+#[tokio::test]
+async fn a_call_that_answered_without_text_has_no_answer_of_the_next_call() {
+    let world = World::new();
+    let mark = |byte, seconds| record(byte, 1, seconds, "claude_code.api_request");
+    let turn = Span { kind: Kind::new(Kind::AGENT), ..span(1, 1, 0) };
+    let answer = said(None, Some("done"), record(24, 1, 6, "claude_code.assistant_response"));
+    let calls = [call(2, 1, 1), call(3, 1, 5)];
+    let ends = calls.each_ref().map(|call| call.end.unwrap());
+    // A mark is written some milliseconds before its span ends.
+    let marks = [mark(21, 1), mark(22, 5)];
+    let [first, second] = [0, 1].map(|one| Span { start: ends[one].minus(MILLISECOND * 3), ..marks[one].clone() });
+    let [first_call, second_call] = calls;
+    world.file(tenant(1), 1, &[turn, first_call, second_call, first, second, answer], &[]).await;
+    let face = face(&world);
+    assert_eq!(content(&world, &face, 2).await.1, Value::Null);
+    assert_eq!(content(&world, &face, 3).await.1, json!("done"));
+}
+
+#[tokio::test]
+async fn an_answer_that_has_its_own_span_is_not_the_roots() {
+    let world = World::new();
+    let of = |response: &str, span| Span { response_id: Some(response.into()), ..span };
+    let answers = [
+        of("r-1", said(None, Some("the call's"), record(21, 0, 2, "gen_ai.choice"))),
+        of("r-2", said(None, Some("nobody's"), record(22, 0, 3, "gen_ai.choice"))),
+    ];
+    let [claimed, unclaimed] = answers;
+    world.file(tenant(1), 1, &[span(1, 1, 0), of("r-1", call(2, 1, 1)), claimed.clone()], &[]).await;
+    let face = face(&world);
+    assert_eq!(content(&world, &face, 2).await.1, json!("the call's"));
+    assert_eq!(content(&world, &face, 1).await.1, Value::Null);
+    world.file(tenant(1), 2, &[unclaimed], &[]).await;
+    assert_eq!(
+        content(&world, &face, 1).await.1,
+        json!("nobody's"),
+        "one that no span claims says what came of the trace"
+    );
+}
+
+#[tokio::test]
+async fn records_without_a_trace_are_found_in_files_that_hold_nothing_of_it() {
+    let world = World::new();
+    let of = |response: &str, span| Span { response_id: Some(response.into()), ..span };
+    let in_trace = |stray: TraceId, span: Span| Span { trace_id: stray, ..span };
+    let root = Span { session_id: Some("s-1".into()), ..span(1, 1, 10) };
+    world.file(tenant(1), 1, &[root, of("r-1", call(2, 1, 11))], &[]).await;
+    let answer = of("r-1", said(None, Some("by id"), record(21, 0, 30, "gen_ai.choice")));
+    let prompt = |byte, seconds, text| said(Some(text), None, record(byte, 0, seconds, "gemini_cli.user_prompt"));
+    let of_session = |span| in_trace(Stray::Session.trace("s-1"), span);
+    let strays = [
+        in_trace(Stray::Response.trace("r-1"), answer),
+        of_session(prompt(22, 5, "before")),
+        of_session(prompt(23, 10, "during")),
+        of_session(prompt(24, 20, "after")),
+    ];
+    world.file(tenant(1), 2, &strays, &[]).await;
+    let face = face(&world);
+    assert_eq!(content(&world, &face, 2).await.1, json!("by id"));
+    assert_eq!(content(&world, &face, 1).await.0, json!("during"));
+}
+
+#[tokio::test]
+async fn a_preview_is_what_was_asked_and_not_the_instructions() {
+    let world = World::new();
+    let records = [
+        said(Some(SYSTEM), None, record(21, 2, 2, "gen_ai.system.message")),
+        said(Some(USER), None, record(22, 2, 3, "gen_ai.user.message")),
+    ];
+    world.file(tenant(1), 1, &[span(1, 1, 0), call(2, 1, 1)], &[]).await;
+    world.file(tenant(1), 2, &records, &[]).await;
+    let row = face(&world).ok("/v1/traces").await["data"][0].clone();
+    assert_eq!(row["input_preview"], json!(USER));
 }
 
 #[tokio::test]
