@@ -44,6 +44,9 @@ use crate::disk::Disk;
 pub struct Config {
     /// A segment is closed at this size.
     pub segment_bytes_max: u64,
+    /// A segment with frames is closed this many seconds after it was made, so that what was sent does not lie there for as long as
+    /// others keep sending little.
+    pub segment_age_max_s: u64,
     /// Appends that may wait for the disk; more are refused with "unavailable".
     pub queue_max: usize,
     /// Bytes one sync may cover.
@@ -59,6 +62,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             segment_bytes_max: 64 << 20,
+            segment_age_max_s: 900,
             queue_max: 1_024,
             batch_bytes_max: 8 << 20,
             batch_wait_us: 1_000,

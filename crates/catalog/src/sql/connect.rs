@@ -24,7 +24,8 @@ const SQLITE_READS_ONLY: &str = "PRAGMA query_only = ON;";
 
 /// No statement, lock or forgotten transaction holds the others up for long.
 const POSTGRES_SESSION: &str = "SET application_name = 'spanlake'; SET statement_timeout = '30s'; \
-    SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';";
+    SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
 /// A step of a migration may take as long as it needs, but not wait long for a lock while others queue behind it.
 const POSTGRES_MIGRATION: &str = "SET application_name = 'spanlake'; SET lock_timeout = '10s';";

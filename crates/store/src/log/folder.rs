@@ -124,7 +124,10 @@ impl LogFolder {
         each: &mut dyn FnMut(Frame),
     ) -> Result<(), FolderError> {
         let bytes = self.disk.read(path).map_err(|source| self.failed(source))?;
-        let scan = segment::scan(&bytes, self.writer, first, each);
+        let scan = segment::scan(&bytes, self.writer, first, |frame| {
+            recovered.last_received = recovered.last_received.max(Some(frame.received_at));
+            each(frame);
+        });
         if let Some(why) = scan.foreign {
             return Err(FolderError::Foreign { path: path.to_path_buf(), why });
         }
@@ -152,11 +155,12 @@ impl LogFolder {
     }
 
     /// Takes a last write that never finished out of the newest segment, so that it is not damage in an older one later.
-    /// As a rule nothing of it was acknowledged; a copy is kept for the exception, a last write that rotted.
+    /// As a rule nothing of it was acknowledged; a copy of it is kept for the exception, a last write that rotted.
     fn take_out(&self, path: &Path, bytes: &[u8], scan: &Scan, torn: &[&Hole]) -> io::Result<()> {
         let Some(hole) = torn.first() else { return Ok(()) };
         if bytes.len() > segment::HEADER {
-            segment::quarantine(self.disk.as_ref(), path, bytes)?;
+            let written: Vec<u8> = torn.iter().flat_map(|hole| &bytes[hole.start..hole.end]).copied().collect();
+            segment::keep_torn(self.disk.as_ref(), path, &written)?;
         }
         if hole.end == bytes.len() {
             return self.disk.open(path)?.cut(hole.start as u64);

@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use spanlake_model::{TenantId, WriterId};
+use spanlake_model::{TenantId, Timestamp, WriterId};
 
 use super::frame::{Broken, Format, Frame, HEAD, LENGTH_MIN, Read};
 use crate::disk::{Disk, folder_of, write_whole};
@@ -43,6 +43,8 @@ pub struct Recovered {
     pub(super) closed: Vec<Closed>,
     /// The highest sequence ever given; the next frame gets one more.
     pub last_sequence: u64,
+    /// When the latest of the frames that are still there was received.
+    pub last_received: Option<Timestamp>,
     /// Bytes of a last write that never finished, never acknowledged: taken out.
     pub torn_bytes: u64,
     /// Where frames that were acknowledged cannot be read.
@@ -278,11 +280,27 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// Keeps a copy of a damaged segment beside it, unless an earlier start did.
 pub(super) fn quarantine(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".quarantined");
-    let aside = PathBuf::from(aside);
+    let aside = beside(path, ".quarantined");
     if !disk.list(folder_of(path))?.contains(&aside) {
         write_whole(disk, &aside, bytes)?;
     }
     Ok(aside)
+}
+
+/// Torn writes that are kept; each is one batch of the log at most.
+const TORN_MAX: usize = 8;
+
+/// Keeps what is taken out of the newest segment, and lets the oldest of those that are kept go.
+pub(super) fn keep_torn(disk: &dyn Disk, path: &Path, torn: &[u8]) -> std::io::Result<()> {
+    write_whole(disk, &beside(path, ".torn"), torn)?;
+    let kept = disk.list(folder_of(path))?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "torn"));
+    // By name, so by sequence.
+    let kept: Vec<_> = kept.collect();
+    kept[..kept.len().saturating_sub(TORN_MAX)].iter().try_for_each(|oldest| disk.remove(oldest))
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(ending);
+    PathBuf::from(aside)
 }

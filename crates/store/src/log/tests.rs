@@ -271,3 +271,58 @@ async fn a_full_disk_refuses_and_recovers_but_a_failed_sync_stops_for_good() {
     reopen(&temporary).recover(|frame| bodies.push(frame.body)).unwrap();
     assert_eq!(bodies[0], &b"room"[..]);
 }
+
+#[tokio::test]
+async fn a_segment_that_is_old_goes_though_another_tenant_sends_on() {
+    let temporary = Temporary::new();
+    let Started { log, .. } = start(temporary.folder(), Config { segment_age_max_s: 0, ..Config::default() });
+    let (one, two) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+    log.append(log.announce(), frame(1, b"x"), "").await.unwrap();
+    log.append(log.announce(), frame(2, b"y"), "").await.unwrap();
+    log.trim(vec![(one, 1), (two, 0)]).await;
+    // A trim is done after the appends that it shares a batch with.
+    while log.sequence_beyond(0) < 2 {
+        tokio::task::yield_now().await;
+    }
+    log.append(log.announce(), frame(1, b"later"), "").await.unwrap();
+    log.trim(vec![(one, 1), (two, 2)]).await;
+    log.append(log.announce(), frame(1, b"last"), "").await.unwrap();
+    drop(log);
+    let mut bodies = Vec::new();
+    reopen(&temporary).recover(|frame| bodies.push(frame.body)).unwrap();
+    assert_eq!(bodies, [&b"later"[..], b"last"]);
+}
+
+#[tokio::test]
+async fn of_writes_that_were_cut_off_only_the_last_few_are_kept_and_nothing_else_of_their_segments() {
+    let temporary = Temporary::new();
+    drop(start(temporary.folder(), Config::default()));
+    for _ in 0..12 {
+        let Started { log, .. } = start(reopen(&temporary), Config::default());
+        log.append(log.announce(), frame(1, b"kept"), "").await.unwrap();
+        drop(log);
+        let newest = temporary.newest();
+        let mut bytes = std::fs::read(&newest).unwrap();
+        bytes.extend_from_slice(b"half a write");
+        std::fs::write(&newest, bytes).unwrap();
+    }
+    let recovered = reopen(&temporary).recover(|_| {}).unwrap();
+    assert_eq!((recovered.last_sequence, recovered.torn_bytes), (12, 12));
+    let mut kept = LocalDisk.list(&temporary.0).unwrap();
+    kept.retain(|path| path.extension().is_some_and(|end| end == "torn"));
+    assert_eq!(kept.len(), 8);
+    assert!(kept.iter().all(|path| std::fs::read(path).unwrap() == b"half a write"));
+}
+
+#[tokio::test]
+async fn a_start_knows_when_the_latest_frame_was_received() {
+    let temporary = Temporary::new();
+    let Started { log, .. } = start(temporary.folder(), Config::default());
+    for seconds in [50, 70, 60] {
+        let at = Timestamp::from_secs(seconds);
+        log.append(log.announce(), Frame { received_at: at, ..frame(1, b"x") }, "").await.unwrap();
+    }
+    drop(log);
+    let recovered = reopen(&temporary).recover(|_| {}).unwrap();
+    assert_eq!(recovered.last_received, Some(Timestamp::from_secs(70)));
+}

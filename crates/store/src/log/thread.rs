@@ -43,6 +43,7 @@ struct Open {
     /// Bytes in it that are sound.
     length: u64,
     salt: u32,
+    made: Instant,
 }
 
 /// Why there is no new segment.
@@ -75,13 +76,19 @@ impl Open {
         let mut file = folder.disk.create(&path)?;
         let salt = folder.salt();
         // Durable with the first batch: a segment that lost its header to the power has lost nothing that was acknowledged.
-        file.append(&segment::header(folder.writer(), first_sequence, salt))?;
+        if let Err(error) = file.append(&segment::header(folder.writer(), first_sequence, salt)) {
+            // The segment before it goes on being written, and must be the newest there is.
+            drop(file);
+            folder.disk.remove(&path).map_err(NotMade::Unsynced)?;
+            return Err(NotMade::Refused(error));
+        }
         folder.disk.sync_dir(&folder.path).map_err(NotMade::Unsynced)?;
         Ok(Self {
             segment: Closed { path, last: HashMap::new(), bytes: 0 },
             file,
             length: segment::HEADER as u64,
             salt,
+            made: Instant::now(),
         })
     }
 
@@ -179,8 +186,8 @@ impl Writer {
         AppendError::Stopped
     }
 
-    /// Removes segments of which every tenant's last frame is at or below its watermark. The open one is closed for it: what
-    /// was sent shall not lie in a log that has no use for it, when it may have been erased.
+    /// Removes segments of which every tenant's last frame is at or below its watermark. The open one is closed for it, and when it
+    /// is old: what was sent shall not lie in a log that has no use for it, when it may have been erased.
     fn trim(&mut self, watermarks: &[(TenantId, u64)]) {
         let mut lowest = HashMap::<TenantId, u64>::new();
         for (tenant, mark) in watermarks {
@@ -189,7 +196,8 @@ impl Writer {
         let done = |segment: &Closed| {
             segment.last.iter().all(|(tenant, last)| lowest.get(tenant).is_some_and(|mark| mark >= last))
         };
-        if !self.stopped && !self.open.segment.last.is_empty() && done(&self.open.segment) {
+        let is_old = self.open.made.elapsed() >= Duration::from_secs(self.config.segment_age_max_s);
+        if !self.stopped && !self.open.segment.last.is_empty() && (is_old || done(&self.open.segment)) {
             // When that fails there is a next trim, and an append that fails says so itself.
             let _ = self.roll();
         }
