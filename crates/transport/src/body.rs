@@ -65,8 +65,24 @@ const DRAIN_IDLE: Duration = Duration::from_millis(250);
 /// # Errors
 /// `payload_too_large`, `invalid_request_body` (a broken encoding, or a connection that ended early),
 /// `unsupported_media_type` (an encoding that is not gzip, zstd or identity, or more than one), `timeout`.
-pub async fn read(headers: &HeaderMap, mut body: Body, limits: Limits) -> Result<Bytes, Fault> {
-    let read = read_within(headers, &mut body, limits).await;
+pub async fn read(headers: &HeaderMap, body: Body, limits: Limits) -> Result<Bytes, Fault> {
+    read_held(headers, body, limits, &mut |_| Ok(())).await
+}
+
+/// Is told how many bytes a body holds after each piece of it that was decoded, and may refuse to hold them.
+pub type Hold<'a> = dyn FnMut(usize) -> Result<(), Fault> + Send + 'a;
+
+/// As [`read`], for whoever counts what is held.
+///
+/// # Errors
+/// As [`read`], and what `hold` answers.
+pub async fn read_held(
+    headers: &HeaderMap,
+    mut body: Body,
+    limits: Limits,
+    hold: &mut Hold<'_>,
+) -> Result<Bytes, Fault> {
+    let read = read_within(headers, &mut body, limits, hold).await;
     if read.is_err() {
         discard(headers, body, limits).await;
     }
@@ -82,7 +98,12 @@ pub async fn discard(headers: &HeaderMap, mut body: Body, limits: Limits) {
     }
 }
 
-async fn read_within(headers: &HeaderMap, body: &mut Body, limits: Limits) -> Result<Bytes, Refusal> {
+async fn read_within(
+    headers: &HeaderMap,
+    body: &mut Body,
+    limits: Limits,
+    hold: &mut Hold<'_>,
+) -> Result<Bytes, Refusal> {
     let encoding = Encoding::of(headers)?;
     let encoded_max = match encoding {
         Encoding::Identity => limits.encoded_bytes_max.min(limits.decoded_bytes_max),
@@ -108,6 +129,7 @@ async fn read_within(headers: &HeaderMap, body: &mut Body, limits: Limits) -> Re
         if batch_bytes >= BATCH_BYTES {
             decoder = push(decoder, std::mem::take(&mut batch), batch_bytes).await?;
             batch_bytes = 0;
+            hold(decoder.decoded_bytes()).map_err(Refusal::NotHeld)?;
         }
     }
     push(decoder, batch, batch_bytes).await?.finish().map(Bytes::from)
@@ -142,6 +164,7 @@ async fn drain(body: &mut Body, bytes_max: usize) {
 
 fn fault(refusal: &Refusal, limits: Limits) -> Fault {
     match refusal {
+        Refusal::NotHeld(fault) => fault.clone(),
         Refusal::Encoded => too_large("", limits.encoded_bytes_max.min(limits.decoded_bytes_max)),
         Refusal::Decoded => too_large(" once decompressed", limits.decoded_bytes_max),
         Refusal::Ratio => Fault::new(

@@ -12,6 +12,7 @@ use spanlake_store::memtable::Prepared;
 use spanlake_store::rows::{Origin, Row};
 
 use crate::error::Error;
+use crate::room::Reserved;
 use crate::spelling;
 use crate::writer::{DAYS_MAX, Writer};
 
@@ -72,8 +73,9 @@ pub(crate) async fn accept(
     writer: &Writer,
     caller: &Caller,
     incoming: Incoming,
+    mut room: Reserved,
 ) -> Result<Accepted, Fault> {
-    let room = writer.room(caller.tenant(), incoming.body.len() as u64).await.map_err(refuse)?;
+    writer.rooms.grow(&mut room, caller.tenant(), incoming.body.len() as u64).map_err(refuse)?;
     let Incoming { signal, encoding, door, body } = incoming;
     let bytes = body.len();
     // Before decoding, which is work too, also when nothing comes of it.
@@ -85,7 +87,6 @@ pub(crate) async fn accept(
     let (received_at, origin) = (writer.received_at(), Origin { tenant: caller.tenant(), writer: writer.id() });
     let context = Context::new(caller.app(), received_at);
     let admitted = off_thread(writer, bytes, move || admit(&request, &context, &agents, origin)).await??;
-    drop(room);
     let Some(prepared) = admitted.prepared else { return Ok(admitted.accepted) };
     let frame = Frame {
         sequence: 0,
@@ -97,7 +98,7 @@ pub(crate) async fn accept(
         rejected: admitted.rejected,
         body,
     };
-    let receipt = writer.append(announced, Table::Spans, frame, prepared).await.map_err(refuse)?;
+    let receipt = writer.append(announced, Table::Spans, frame, prepared, room).await.map_err(refuse)?;
     Ok(Accepted { receipt: Some(receipt), ..admitted.accepted })
 }
 
@@ -114,7 +115,8 @@ pub(crate) fn refuse(error: Error) -> Fault {
 /// About half a millisecond of work; more leaves the async threads.
 const INLINE_BYTES_MAX: usize = 16 << 10;
 
-/// As many at once as there are cores: more would finish no sooner, and each holds several times its request's bytes.
+/// As many at once as there are cores: more would finish no sooner, and each holds several times its request's bytes. One that
+/// nobody waits for any more counts until it is done.
 async fn off_thread<T: Send + 'static>(
     writer: &Writer,
     bytes: usize,
@@ -123,8 +125,12 @@ async fn off_thread<T: Send + 'static>(
     if bytes <= INLINE_BYTES_MAX {
         return Ok(work());
     }
-    let _core = writer.cores.acquire().await.expect("it is never closed");
-    tokio::task::spawn_blocking(work).await.map_err(|error| refuse(error.into()))
+    let core = writer.cores.clone().acquire_owned().await.expect("it is never closed");
+    let done = tokio::task::spawn_blocking(move || {
+        let _core = core;
+        work()
+    });
+    done.await.map_err(|error| refuse(error.into()))
 }
 
 async fn decode(writer: &Writer, signal: Signal, encoding: otlp::Encoding, body: Bytes) -> Result<Request, Fault> {

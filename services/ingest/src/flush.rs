@@ -40,6 +40,9 @@ fn state(frozen: &Frozen) -> (u64, u64) {
 /// How often a commit is tried before its chunk waits for the next round.
 const COMMIT_TRIES: u32 = 3;
 const COMMIT_PAUSE: Duration = Duration::from_millis(100);
+/// Files that waited longer for their commit are written anew: after a day (`compactor.orphan_age_s`) they would be taken for
+/// orphans, deleted, and in the end forgotten, so that a commit would name what is not there.
+const WRITTEN_AGE_MAX: Duration = Duration::from_secs(3_600);
 /// How often other writers may be faster before a chunk waits for the next round.
 const SETTLE_TRIES: u32 = 20;
 
@@ -135,7 +138,7 @@ impl Flusher {
         let owner = (frozen.tenant, frozen.table);
         let earlier = self.written().remove(&owner);
         let files = match earlier {
-            Some(written) if written.state == state(frozen) => written.files,
+            Some(written) if written.state == state(frozen) && self.are_young(&written.files) => written.files,
             // Nobody knows of the old ones. If they were committed and the answer was lost, the catalog says so before it looks at these.
             _ => self.write(frozen).await?,
         };
@@ -143,6 +146,12 @@ impl Flusher {
         let files: Vec<_> = files.into_iter().map(superseded).collect();
         self.written().insert(owner, WrittenChunk { state: state(frozen), files: files.clone() });
         Ok(files)
+    }
+
+    /// Whether no sweep can have taken them for orphans.
+    fn are_young(&self, files: &[DataFile]) -> bool {
+        let oldest = self.clock.now().minus(WRITTEN_AGE_MAX);
+        files.iter().all(|file| file.id.made_at().is_some_and(|made| made >= oldest))
     }
 
     /// One file a day, each durable when this returns. Until the commit they are orphans that nobody sees.

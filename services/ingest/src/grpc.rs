@@ -5,14 +5,16 @@
 //! INVALID_ARGUMENT (tonic would say INTERNAL) and an oversize one RESOURCE_EXHAUSTED without a retry
 //! (tonic would say OUT_OF_RANGE, which clients send again for ever).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::{Buf, BufMut, Bytes};
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_model::{Caller, Code, Fault, Scope};
@@ -23,6 +25,7 @@ use tonic::{Code as GrpcCode, Status};
 
 use crate::admit::{Accepted, Door, Incoming};
 use crate::http::RECEIPT;
+use crate::room::Reserved;
 use crate::service::Service;
 
 /// The routes of both services, to be served on a listener that speaks HTTP/2.
@@ -38,28 +41,37 @@ async fn unimplemented_method() -> Response {
     Status::unimplemented("only the OTLP services of traces and logs are served here").into_http()
 }
 
-async fn traces(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+async fn traces(State(service): State<Arc<Service>>, request: Request) -> Response {
     export(service, Signal::Traces, request).await
 }
 
-async fn logs(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+async fn logs(State(service): State<Arc<Service>>, request: Request) -> Response {
     export(service, Signal::Logs, request).await
 }
 
-async fn export(service: Arc<Service>, signal: Signal, request: axum::extract::Request) -> Response {
+async fn export(service: Arc<Service>, signal: Signal, request: Request) -> Response {
     // Before a byte of the message is read: strangers cost nothing.
     let caller = match service.gate.admit_headers(request.headers(), None, Scope::Ingest).await {
         Ok(caller) => caller,
         Err(fault) => return to_status(&fault).into_http(),
     };
+    let room = match service.room(&caller, 0).await {
+        Ok(room) => Arc::new(Mutex::new(Ok(room))),
+        Err(fault) => return to_status(&fault).into_http(),
+    };
+    let request = held(request, &service, caller, &room);
     let limit = service.config.request_bytes_max;
     let mut grpc = Grpc::new(BytesCodec)
         .accept_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Zstd)
         .max_decoding_message_size(limit)
         .max_encoding_message_size(4 << 20);
-    match tokio::time::timeout(DEADLINE, grpc.unary(Export { service, caller, signal }, request)).await {
-        Ok(response) => repaired(response.map(axum::body::Body::new), limit),
+    let export = Export { service, caller, signal, room: room.clone() };
+    match tokio::time::timeout(DEADLINE, grpc.unary(export, request)).await {
+        Ok(response) => match &*lock(&room) {
+            Err(fault) => to_status(fault).into_http(),
+            Ok(_) => repaired(response.map(Body::new), limit),
+        },
         Err(_) => {
             to_status(&Fault::new(Code::Timeout, "The request took longer than a minute; send it again.")).into_http()
         }
@@ -68,6 +80,30 @@ async fn export(service: Arc<Service>, signal: Signal, request: axum::extract::R
 
 /// For a whole request, its message included.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Room for a message that comes in, or why there is none for the rest of it.
+type Holding = Arc<Mutex<Result<Reserved, Fault>>>;
+
+fn lock(room: &Holding) -> MutexGuard<'_, Result<Reserved, Fault>> {
+    room.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The request, each piece of whose message takes room before the next is read.
+fn held(request: Request, service: &Arc<Service>, caller: Caller, room: &Holding) -> Request {
+    let (service, room, mut bytes) = (service.clone(), room.clone(), 0);
+    let mut hold = move |data: Bytes| {
+        bytes += data.len();
+        let mut held = lock(&room);
+        if let Err(fault) =
+            held.as_mut().map_err(|fault| fault.clone()).and_then(|room| service.hold(room, &caller, bytes))
+        {
+            *held = Err(fault.clone());
+            return Err(axum::Error::new(fault));
+        }
+        Ok(data)
+    };
+    request.map(|body| Body::from_stream(body.into_data_stream().map(move |data| data.and_then(&mut hold))))
+}
 
 /// What tonic says of a message that is too large or does not unpack, in OTLP's codes: clients send OUT_OF_RANGE again
 /// for ever, and INTERNAL blames us. Faults of ours carry a code of ours and are left alone.
@@ -91,6 +127,7 @@ struct Export {
     service: Arc<Service>,
     caller: Caller,
     signal: Signal,
+    room: Holding,
 }
 
 impl UnaryService<Bytes> for Export {
@@ -99,9 +136,13 @@ impl UnaryService<Bytes> for Export {
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
         let (service, caller, signal) = (self.service.clone(), self.caller, self.signal);
+        let room = self.service.empty_room();
+        let room = std::mem::replace(&mut *lock(&self.room), Ok(room));
         Box::pin(async move {
             let (encoding, door, body) = (Encoding::Protobuf, Door::Open, request.into_inner());
-            match service.accept(&caller, Incoming { signal, encoding, door, body }).await {
+            let incoming = Incoming { signal, encoding, door, body };
+            let room = room.map_err(|fault| to_status(&fault))?;
+            match service.accept_held(&caller, incoming, room).await {
                 Ok(accepted) => Ok(answer(signal, &accepted)),
                 Err(fault) => Err(to_status(&fault)),
             }

@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::admit::{Accepted, Door, Incoming};
+use crate::room::Reserved;
 use crate::service::Service;
-use crate::writer::Reserved;
 
 /// Proof of a write; `?after=` of a read honours it.
 pub const RECEIPT: &str = "x-spanlake-receipt";
@@ -148,7 +148,9 @@ async fn langfuse_logs(State(service): State<Arc<Service>>, parts: Parts, body: 
 async fn receive(service: &Service, parts: Parts, body: Body, signal: Signal, door: Door) -> Response {
     let encoding = encoding(&parts.headers);
     let outcome = match body_of(service, &parts, body, encoding).await {
-        Ok((caller, encoding, body)) => service.accept(&caller, Incoming { signal, encoding, door, body }).await,
+        Ok((caller, encoding, body, room)) => {
+            service.accept_held(&caller, Incoming { signal, encoding, door, body }, room).await
+        }
         Err(fault) => Err(fault),
     };
     // A request in no encoding of ours is answered in the one that people can read.
@@ -159,36 +161,36 @@ async fn receive(service: &Service, parts: Parts, body: Body, signal: Signal, do
     }
 }
 
-/// Whose request it is, how it is spelled, and what it says, decompressed.
+/// Whose request it is, how it is spelled, and what it says, decompressed, with the room that it has taken as it came.
 async fn body_of(
     service: &Service,
     parts: &Parts,
     body: Body,
     encoding: Option<Encoding>,
-) -> Result<(Caller, Encoding, Bytes), Fault> {
+) -> Result<(Caller, Encoding, Bytes, Reserved), Fault> {
     let limits = body::Limits::bytes(service.config.request_bytes_max);
-    let (caller, encoding, room) = match before_body(service, parts, encoding).await {
+    let (caller, encoding, mut room) = match before_body(service, parts, encoding).await {
         Ok(admitted) => admitted,
         Err(fault) => {
             body::discard(&parts.headers, body, limits).await;
             return Err(fault);
         }
     };
-    let body: Bytes = body::read(&parts.headers, body, limits).await?;
-    drop(room);
-    Ok((caller, encoding, body))
+    let mut hold = |bytes| service.hold(&mut room, &caller, bytes);
+    let body = body::read_held(&parts.headers, body, limits, &mut hold).await?;
+    Ok((caller, encoding, body, room))
 }
 
 /// What can be refused without looking at the body.
-async fn before_body<'a>(
-    service: &'a Service,
+async fn before_body(
+    service: &Service,
     parts: &Parts,
     encoding: Option<Encoding>,
-) -> Result<(Caller, Encoding, Reserved<'a>), Fault> {
+) -> Result<(Caller, Encoding, Reserved), Fault> {
     let caller = service.gate.admit(parts, Scope::Ingest).await?;
     let encoding = encoding.ok_or_else(unsupported)?;
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    // A body without a length is counted when it has been read.
+    // A body without a length takes room as it comes, and so does one that is longer when it is unpacked.
     let room = service.room(&caller, announced.unwrap_or(0).min(service.config.request_bytes_max as u64)).await?;
     Ok((caller, encoding, room))
 }

@@ -20,6 +20,7 @@ pub mod grpc;
 pub mod http;
 mod keys;
 mod replay;
+mod room;
 mod scores;
 mod service;
 mod spelling;

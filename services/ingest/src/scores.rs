@@ -102,7 +102,6 @@ pub(crate) async fn accept(
     let mut days = HashSet::new();
     let admit = |given| within(&mut days, admit(given, caller, received_at, entropy)?);
     let outcomes: Vec<_> = given.into_iter().map(admit).collect();
-    drop(room);
     let rows = rows(outcomes.iter().flatten().cloned(), received_at, 0);
     if rows.is_empty() {
         return Ok(Taken { receipt: None, outcomes });
@@ -118,7 +117,7 @@ pub(crate) async fn accept(
         body: Bytes::from(logged::write(outcomes.iter().flatten())),
     };
     let prepared = Prepared::of_scores(Origin { tenant: caller.tenant(), writer: writer.id() }, &rows);
-    let receipt = writer.append(announced, Table::Scores, frame, prepared).await.map_err(refuse)?;
+    let receipt = writer.append(announced, Table::Scores, frame, prepared, room).await.map_err(refuse)?;
     Ok(Taken { receipt: Some(receipt), outcomes })
 }
 

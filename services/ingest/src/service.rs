@@ -20,8 +20,9 @@ use crate::error::Error;
 use crate::flush::Flusher;
 use crate::keys::KeyIndex;
 use crate::replay::replay;
+use crate::room::Reserved;
 use crate::scores::{self, Given as NewScore, Taken as TakenScores};
-use crate::writer::{Reserved, Writer};
+use crate::writer::Writer;
 
 /// What the service is made of.
 pub struct Parts {
@@ -57,6 +58,8 @@ pub struct Service {
     flushing: tokio::sync::Mutex<()>,
 }
 
+/// More frames than a log that was lost can have held above the watermark.
+const LOST_SEQUENCES_MAX: u64 = 1 << 32;
 /// Longest wait of a read for a write it has a receipt of.
 const REACH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -85,8 +88,10 @@ impl Service {
         };
         let (folder, mut recovered) = replay(folder, lease, &memtables, &keys, &flusher, &config).await?;
         // The folder may know less than the catalog: it was emptied, restored, or its last segment lost. A sequence at or
-        // below a watermark would count as in files already.
-        recovered.last_sequence = recovered.last_sequence.max(landed);
+        // below a watermark would count as in files already, and erasures and exports remember some that never got there.
+        if recovered.last_sequence < landed {
+            recovered.last_sequence = landed + LOST_SEQUENCES_MAX;
+        }
         let writer = Writer::start(lease, folder, recovered, memtables, keys, clock.clone(), &config)?;
         Ok(Arc::new(Self { gate, config, files, clock, writer, flusher, flushing: tokio::sync::Mutex::new(()) }))
     }
@@ -97,7 +102,18 @@ impl Service {
     /// `invalid_otlp_payload`, `forbidden` (an agent that is not the key's), `rate_limited`, `payload_too_large`,
     /// `service_unavailable`; after any of them nothing of the request was kept.
     pub async fn accept(&self, caller: &Caller, incoming: Incoming) -> Result<Accepted, Fault> {
-        admit::accept(&self.gate, &self.writer, caller, incoming).await
+        let room = self.room(caller, incoming.body.len() as u64).await?;
+        self.accept_held(caller, incoming, room).await
+    }
+
+    /// As [`Self::accept`], of a body that has had this room while it came.
+    pub(crate) async fn accept_held(
+        &self,
+        caller: &Caller,
+        incoming: Incoming,
+        room: Reserved,
+    ) -> Result<Accepted, Fault> {
+        admit::accept(&self.gate, &self.writer, caller, incoming, room).await
     }
 
     /// As [`Self::accept`], for scores; `bytes` is how long the request was. Each is taken or refused by itself.
@@ -117,8 +133,21 @@ impl Service {
     ///
     /// # Errors
     /// `service_unavailable` when there is none for anybody, `rate_limited` when the tenant's share is used up.
-    pub(crate) async fn room(&self, caller: &Caller, bytes: u64) -> Result<Reserved<'_>, Fault> {
+    pub(crate) async fn room(&self, caller: &Caller, bytes: u64) -> Result<Reserved, Fault> {
         self.writer.room(caller.tenant(), bytes).await.map_err(Fault::from)
+    }
+
+    /// Room for nothing.
+    pub(crate) fn empty_room(&self) -> Reserved {
+        self.writer.rooms.none()
+    }
+
+    /// Makes the room of a body that comes in as large as what has come.
+    ///
+    /// # Errors
+    /// As [`Self::room`].
+    pub(crate) fn hold(&self, room: &mut Reserved, caller: &Caller, bytes: usize) -> Result<(), Fault> {
+        self.writer.rooms.grow(room, caller.tenant(), bytes as u64).map_err(Fault::from)
     }
 
     /// Flushes what is due until `shutdown`, which it asks for itself when this writer may not write any more: only a fresh
@@ -133,7 +162,7 @@ impl Service {
             }
         };
         while shutdown.run_until_cancelled(due()).await.is_some() {
-            self.writer.look_for_space().await;
+            self.writer.rooms.look_for_space().await;
             self.log_failure(self.flush_due(self.due()).await);
             if self.writer.is_stopped() {
                 tracing::error!("this writer has stopped, so the process ends; start it again");
@@ -147,7 +176,7 @@ impl Service {
         let now = self.clock.now();
         let before = |age_s: u64| now.minus(Duration::from_secs(age_s));
         Due {
-            bytes: if self.writer.is_under_pressure() { 1 } else { self.config.flush_bytes },
+            bytes: if self.writer.rooms.is_under_pressure() { 1 } else { self.config.flush_bytes },
             opened_before: before(self.config.flush_age_s),
             small_bytes: self.config.flush_small_bytes,
             small_opened_before: before(self.config.flush_small_age_s.max(self.config.flush_age_s)),
@@ -158,7 +187,7 @@ impl Service {
     async fn flush_due(&self, due: Due) -> Result<(), Error> {
         let _one = self.flushing.lock().await;
         let outcome = self.flusher.flush_due(self.writer.lease, &self.writer.memtables, &self.writer.keys, due).await;
-        self.writer.room_was_made();
+        self.writer.rooms.was_freed();
         self.writer.log.trim(self.writer.memtables.watermarks()).await;
         outcome
     }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use flate2::write::MultiGzDecoder;
 use http::{HeaderMap, header};
+use spanlake_model::Fault;
 use zstd::stream::raw::{DParameter, Decoder as RawZstd, InBuffer, Operation, OutBuffer};
 
 /// Why a body is not taken.
@@ -21,6 +22,8 @@ pub(super) enum Refusal {
     Broken(&'static str),
     /// Nothing came for too long.
     Stalled,
+    /// Nobody has room for it.
+    NotHeld(Fault),
     /// The decoder panicked.
     Crashed,
 }
@@ -89,6 +92,15 @@ impl Decoder {
     /// Whether there is nothing to decode: a copy is less work than a change of threads.
     pub(super) fn only_copies(&self) -> bool {
         matches!(self.form, Form::Identity(_))
+    }
+
+    /// Bytes of the body so far.
+    pub(super) fn decoded_bytes(&self) -> usize {
+        match &self.form {
+            Form::Identity(buffer) => buffer.bytes.len(),
+            Form::Gzip(gzip) => gzip.get_ref().bytes.len(),
+            Form::Zstd(zstd) => zstd.buffer.bytes.len(),
+        }
     }
 
     pub(super) fn push(&mut self, data: &[u8]) -> Result<(), Refusal> {

@@ -150,6 +150,25 @@ async fn a_client_that_stalls_within_a_body_times_out() {
     assert_eq!(fault.code, Code::Timeout);
 }
 
+#[tokio::test]
+async fn who_counts_bytes_hears_of_them_as_they_are_decoded_and_may_refuse_the_rest() {
+    let sent = telemetry(900_000);
+    for (encoding, encoded) in [("identity", sent.clone()), ("gzip", gzip(&sent)), ("zstd", zstd(&sent))] {
+        let mut heard = Vec::new();
+        let mut hold = |bytes| {
+            heard.push(bytes);
+            if bytes > 300_000 { Err(Fault::new(Code::ServiceUnavailable, "no room")) } else { Ok(()) }
+        };
+        let body = pieces(&encoded, 10_000);
+        let fault = body::read_held(&encoded_as(encoding), body, Limits::bytes(MIB), &mut hold).await.unwrap_err();
+        assert_eq!(fault.code, Code::ServiceUnavailable, "{encoding}");
+        assert!(
+            heard.is_sorted() && heard.iter().filter(|bytes| **bytes > 300_000).count() == 1,
+            "{encoding}: {heard:?}"
+        );
+    }
+}
+
 async fn measure(request: Request) -> Result<Data<usize>, ErrorResponse> {
     let (parts, body) = request.into_parts();
     Ok(Data(body::read(&parts.headers, body, Limits::bytes(MIB)).await?.len()))

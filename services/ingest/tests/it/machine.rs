@@ -12,7 +12,7 @@ use spanlake_catalog::{Catalog, Config as CatalogConfig, Files as _};
 use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_ingest::{Accepted, Config, Door, Error, Incoming, Parts, Service};
 use spanlake_model::{
-    AgentId, AppId, Caller, Fault, KeyId, Limits, Principal, Scope, ScopeSet, Score, Span, SpanId, SystemClock,
+    AgentId, AppId, Caller, Clock, Fault, KeyId, Limits, Principal, Scope, ScopeSet, Score, Span, SpanId, SystemClock,
     SystemEntropy, Table, TenantId, TimeRange, Timestamp,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
@@ -28,6 +28,7 @@ pub(crate) const NOON: Timestamp = Timestamp::from_secs(1_763_726_400);
 
 pub(crate) struct Machine {
     pub(crate) disk: SimulatedDisk,
+    pub(crate) clock: Arc<dyn Clock>,
     folder: TemporaryFolder,
     catalog: Catalog,
     _elsewhere: TemporaryFolder,
@@ -38,7 +39,13 @@ impl Machine {
         let (folder, elsewhere) = (TemporaryFolder::in_memory("machine"), TemporaryFolder::in_memory("catalog"));
         let url = format!("sqlite:{}", elsewhere.path().join("catalog.db").display());
         let catalog = Catalog::open(&CatalogConfig::new(url)).await.unwrap();
-        Self { disk: SimulatedDisk::new(folder.path()), folder, catalog, _elsewhere: elsewhere }
+        Self {
+            disk: SimulatedDisk::new(folder.path()),
+            clock: Arc::new(SystemClock),
+            folder,
+            catalog,
+            _elsewhere: elsewhere,
+        }
     }
 
     /// Starts the service on what the disk holds.
@@ -62,7 +69,7 @@ impl Machine {
             disk: Arc::new(self.disk.clone()),
             log_folder: self.folder.path().join("data/log"),
             address: String::new(),
-            clock: Arc::new(SystemClock),
+            clock: self.clock.clone(),
             entropy: Arc::new(SystemEntropy),
             config: Config { log, ..Config::default() },
         })
