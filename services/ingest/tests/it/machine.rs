@@ -29,6 +29,7 @@ pub(crate) const NOON: Timestamp = Timestamp::from_secs(1_763_726_400);
 pub(crate) struct Machine {
     pub(crate) disk: SimulatedDisk,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Config,
     folder: TemporaryFolder,
     catalog: Catalog,
     _elsewhere: TemporaryFolder,
@@ -42,6 +43,10 @@ impl Machine {
         Self {
             disk: SimulatedDisk::new(folder.path()),
             clock: Arc::new(SystemClock),
+            config: Config {
+                log: log::Config { segment_bytes_max: 2_000, ..log::Config::default() },
+                ..Config::default()
+            },
             folder,
             catalog,
             _elsewhere: elsewhere,
@@ -61,7 +66,6 @@ impl Machine {
 
     fn parts(&self) -> Result<Parts, Error> {
         let limiter = Arc::new(MemoryLimiter::new(Arc::new(SystemClock), 10));
-        let log = log::Config { segment_bytes_max: 2_000, ..log::Config::default() };
         Ok(Parts {
             gate: Gate::new(Arc::new(Everyone), limiter, Arc::new(SystemClock), GateConfig::default()),
             files: Arc::new(self.catalog.clone()),
@@ -71,7 +75,7 @@ impl Machine {
             address: String::new(),
             clock: self.clock.clone(),
             entropy: Arc::new(SystemEntropy),
-            config: Config { log, ..Config::default() },
+            config: self.config.clone(),
         })
     }
 
