@@ -4,7 +4,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run test crash-test lint bench bench-queries
+.PHONY: help run test crash-test lint bench bench-queries bench-exports
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -35,3 +35,6 @@ bench: ## Measure ingest, sizes on disk, recovery and memory on this machine; pr
 
 bench-queries: ## Ask a server full of history what people ask, beside the ClickHouse engine (PYTHON with chdb; SPANS=10000000).
 	scripts/bench-queries $(if $(SPANS),--spans $(SPANS)) $(if $(PYTHON),--python $(PYTHON))
+
+bench-exports: ## Export a server full of history, beside DuckDB and beside ingest (PYTHON with duckdb; SPANS=1000000).
+	scripts/bench-exports $(if $(SPANS),--spans $(SPANS)) $(if $(PYTHON),--python $(PYTHON))

@@ -11,7 +11,6 @@ mod ingest;
 mod machine;
 mod recovery;
 mod soak;
-mod usage;
 
 use std::io::Write as _;
 

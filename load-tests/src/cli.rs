@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Fill a server of our own with history, and ask what people ask.
     Queries(Queries),
+    /// Fill a server of our own with history, and time exports of it.
+    Exports(Exports),
     /// Write requests into a folder, one file each, for measurements that need no server.
     Write(Write),
 }
@@ -219,6 +221,33 @@ pub(crate) struct Queries {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) rounds: u32,
     /// Only the questions whose name holds this.
+    #[arg(long)]
+    pub(crate) only: Option<String>,
+    #[command(flatten)]
+    pub(crate) load: Load,
+}
+
+#[derive(Args)]
+pub(crate) struct Exports {
+    /// The server's binary; `spanlake-server` beside this one if absent.
+    #[arg(long)]
+    pub(crate) server: Option<PathBuf>,
+    /// Where everything is written. A folder that a run before has loaded is exported again as it is.
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+    /// Spans that are there to be exported.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(20_000..=1_000_000_000))]
+    pub(crate) spans: u64,
+    /// Days, until now, that they are spread over.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=365))]
+    pub(crate) days: u64,
+    /// Spans a second that another tenant sends, without and with an export beside it.
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: u32,
+    /// How long it sends, each time.
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub(crate) beside: Duration,
+    /// Only the exports whose name holds this, and nothing else.
     #[arg(long)]
     pub(crate) only: Option<String>,
     #[command(flatten)]

@@ -7,6 +7,7 @@
 //! crash  ─▶ a server of its own, killed under load      prints what was lost, doubled, or made up
 //! bench  ─▶ servers of its own, under load              prints rates, sizes, recovery, memory
 //! queries ▶ a server of its own, full of history         prints how long each question takes
+//! exports ▶ a server of its own, full of history         prints rows a second, memory, and what ingest feels
 //! write  ─▶ requests in files                         for measurements without a server
 //! ```
 //! Invariants: everything in a trace but its ids and times comes from a seed; no two batches share an id; every run ends, by
@@ -19,6 +20,8 @@ mod cli;
 mod client;
 mod clock;
 mod crash;
+mod exports;
+mod history;
 mod ledger;
 mod locate;
 mod population;
@@ -34,6 +37,7 @@ mod target;
 mod tests;
 mod text;
 mod trace;
+mod usage;
 mod verify;
 mod write;
 
@@ -80,6 +84,10 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         }
         Command::Queries(args) => {
             report::print(&queries::run(&args).await?)?;
+            Ok(true)
+        }
+        Command::Exports(args) => {
+            report::print(&exports::run(&args).await?)?;
             Ok(true)
         }
         Command::Write(args) => {

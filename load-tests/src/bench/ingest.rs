@@ -7,12 +7,12 @@ use anyhow::Result;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::usage::{Course, Memory, cpu_seconds, resident_mb};
 use crate::batch::Encoding;
 use crate::cli;
 use crate::report::rounded;
 use crate::send;
 use crate::stage::{DRAIN_WITHIN, Stage, load};
+use crate::usage::{Course, Memory, cpu_seconds, resident_mb};
 
 /// A server that has just started is left alone so long before it is called idle.
 const SETTLE: Duration = Duration::from_secs(3);

@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::usage::resident_mb;
 use crate::batch::Encoding;
 use crate::cli;
 use crate::report::rounded;
 use crate::server::Setting;
 use crate::stage::{Stage, begin, load, size};
+use crate::usage::resident_mb;
 
 /// Memory for everything, so that nothing is flushed.
 const HELD_BACK: [Setting; 4] = [

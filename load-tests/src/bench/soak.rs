@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::usage::{Course, Memory};
 use crate::batch::Encoding;
 use crate::cli;
 use crate::send;
 use crate::stage::{DRAIN_WITHIN, Stage, load};
+use crate::usage::{Course, Memory};
 
 /// A load that the server can bear, for long.
 #[derive(Debug, Serialize)]

@@ -1,23 +1,17 @@
 //! A folder full of history, made once.
 
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use reqwest::Url;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::say;
-use crate::account::sign_up;
-use crate::batch::Encoding;
-use crate::stage::{COMPACT, DRAIN_WITHIN, begin, compacted, load};
-use crate::{cli, send};
+use crate::stage::{DRAIN_WITHIN, begin};
+use crate::{cli, history};
 
 /// The tenant that is asked, and its neighbours.
 const TENANTS: [(&str, u64); 3] = [("big", 8), ("small", 1), ("other", 1)];
 const SHARES: u64 = 10;
-const LOADED_WITHIN: Duration = Duration::from_secs(3 * 3_600);
-const COMPACTED_WITHIN: Duration = Duration::from_secs(3_600);
 /// In the folder, once it is full.
 const NOTE: &str = "history.json";
 
@@ -67,26 +61,14 @@ pub(super) async fn fill(args: &cli::Queries, binary: &Path) -> Result<History> 
     let mut tenants = Vec::new();
     for (name, share) in TENANTS {
         say(&format!("filling the tenant {name}"));
-        tenants.push(send_to(args, &http, name, args.spans * share / SHARES).await?);
+        let spans = args.spans * share / SHARES;
+        let key = history::send(&args.load, &http, name, spans, args.days).await?;
+        tenants.push(Tenant { name: name.to_owned(), spans, key });
     }
     server.drain(DRAIN_WITHIN).await?;
     say("compacting");
-    let (server, ..) = begin(binary, &args.folder, &COMPACT).await?;
-    compacted(&args.folder, COMPACTED_WITHIN).await?;
-    server.drain(DRAIN_WITHIN).await?;
+    history::compact(binary, &args.folder).await?;
     let history = History { days: args.days, tenants };
     std::fs::write(note, serde_json::to_vec(&history)?)?;
     Ok(history)
-}
-
-async fn send_to(args: &cli::Queries, http: &Url, name: &str, spans: u64) -> Result<Tenant> {
-    let key = sign_up(http, name).await?;
-    let mut sending = load(&args.load, Encoding::Protobuf, LOADED_WITHIN);
-    sending.target.url = http.to_string();
-    sending.target.key.clone_from(&key);
-    sending.spans = Some(spans);
-    sending.history = Some(Duration::from_secs(args.days * 86_400));
-    let sent = send::run(&sending).await?;
-    ensure!(sent.is_clean(), "the load did not go through: {}", serde_json::to_string(&sent)?);
-    Ok(Tenant { name: name.to_owned(), spans, key })
 }

@@ -16,14 +16,14 @@ const EVERY: Duration = Duration::from_secs(1);
 const MINUTE: usize = 60;
 
 /// Resident memory of a process in MB, once a second.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     stopped: Arc<AtomicBool>,
     looks: JoinHandle<Vec<f64>>,
 }
 
 impl Memory {
     /// Looks until [`Memory::finish`], or until the process is gone.
-    pub(super) fn watch(process: u32) -> Self {
+    pub(crate) fn watch(process: u32) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
         let told = stopped.clone();
         let looks = tokio::spawn(async move {
@@ -40,7 +40,7 @@ impl Memory {
         Self { stopped, looks }
     }
 
-    pub(super) async fn finish(self) -> Result<Course> {
+    pub(crate) async fn finish(self) -> Result<Course> {
         self.stopped.store(true, Ordering::Relaxed);
         Ok(Course::of(&self.looks.await?))
     }
@@ -48,7 +48,7 @@ impl Memory {
 
 /// The lowest, the middle and the highest of some looks, in MB.
 #[derive(Debug, Default, PartialEq, Serialize)]
-pub(super) struct Spread {
+pub(crate) struct Spread {
     min: f64,
     median: f64,
     max: f64,
@@ -65,7 +65,7 @@ impl Spread {
 
 /// How memory went, in MB.
 #[derive(Debug, Serialize)]
-pub(super) struct Course {
+pub(crate) struct Course {
     seconds: usize,
     max: f64,
     first_minute: Spread,
@@ -103,9 +103,29 @@ fn slope(looks: &[f64]) -> f64 {
 ///
 /// # Errors
 /// There is no such process.
-pub(super) fn resident_mb(process: u32) -> Result<f64> {
+pub(crate) fn resident_mb(process: u32) -> Result<f64> {
+    status_mb(process, "VmRSS:")
+}
+
+/// The most memory that has been resident, in MB, since the process began or [`forget_peak`] was called.
+///
+/// # Errors
+/// There is no such process.
+pub(crate) fn peak_mb(process: u32) -> Result<f64> {
+    status_mb(process, "VmHWM:")
+}
+
+/// Has the kernel begin anew with what [`peak_mb`] tells.
+///
+/// # Errors
+/// There is no such process, or it is not ours.
+pub(crate) fn forget_peak(process: u32) -> Result<()> {
+    Ok(std::fs::write(format!("/proc/{process}/clear_refs"), "5")?)
+}
+
+fn status_mb(process: u32, field: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).with_context(|| format!("no {field}"))?;
     let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(rounded(kib * 1_024.0 / 1e6))
 }
@@ -114,7 +134,7 @@ pub(super) fn resident_mb(process: u32) -> Result<f64> {
 ///
 /// # Errors
 /// There is no such process.
-pub(super) fn cpu_seconds(process: u32) -> Result<f64> {
+pub(crate) fn cpu_seconds(process: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name, in parentheses, may hold spaces.
     let (_, fields) = stat.rsplit_once(')').context("/proc/…/stat has changed")?;
@@ -139,6 +159,8 @@ mod tests {
     #[test]
     fn our_own_process_uses_memory_and_time() {
         assert!(resident_mb(std::process::id()).unwrap() > 1.0);
+        forget_peak(std::process::id()).unwrap();
+        assert!(peak_mb(std::process::id()).unwrap() > 1.0);
         assert!(cpu_seconds(std::process::id()).unwrap() >= 0.0);
         assert!(resident_mb(u32::MAX).is_err());
     }
