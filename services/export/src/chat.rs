@@ -13,7 +13,6 @@ mod transcript;
 mod turns;
 
 use serde::Serialize;
-use spanlake_model::Span;
 
 /// A line of a file for fine-tuning.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -116,12 +115,12 @@ impl Skip {
     }
 }
 
-/// The span's conversation.
+/// The conversation of a span of this kind, of what went in and came out.
 ///
 /// # Errors
 /// Why there is none that could be used.
-pub(crate) fn row(span: &Span) -> Result<Row, Skip> {
-    let turns = turns::of(span)?;
+pub(crate) fn row(kind: &str, input: Option<&str>, output: Option<&str>) -> Result<Row, Skip> {
+    let turns = turns::of(kind, input, output)?;
     Ok(Row { messages: transcript::write(&turns)? })
 }
 

@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use spanlake_model::{Money, Span};
+use spanlake_model::Money;
+
+use crate::row::Row;
 
 const COLUMNS: [&str; 19] = [
     "trace_id",
@@ -49,29 +51,29 @@ pub(crate) fn names<'a>(columns: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
     record
 }
 
-/// Appends the record of the span, and of its scores, which are a JSON object; its end included.
-pub(crate) fn write(span: &Span, scores: Option<&str>, records: &mut Vec<u8>) {
-    let tags = Cow::Owned(serde_json::Value::from(span.tags.clone()).to_string());
+/// Appends the record of the row, and of its scores, which are a JSON object; its end included.
+pub(crate) fn write(row: &Row<'_>, scores: Option<&str>, records: &mut Vec<u8>) {
+    let tags = Cow::Owned(serde_json::Value::from(row.tags.clone()).to_string());
     let mut cells = vec![
-        Cell::plain(span.trace_id),
-        Cell::text(&span.name),
-        Cell::plain(span.kind.coarse().as_str()),
-        Cell::optional(span.model.as_deref()),
-        Cell::number(span.end.map(|end| end.since(span.start).as_secs_f64() * 1e3)),
-        Cell::plain(span.start),
-        span.input.as_deref().map_or(Cell::Nothing, Cell::content),
-        span.output.as_deref().map_or(Cell::Nothing, Cell::content),
-        Cell::text(&span.metadata),
-        Cell::plain(span.span_id),
-        Cell::number(span.parent_span_id),
-        Cell::text(span.kind.as_str()),
-        Cell::plain(span.status.as_str()),
-        Cell::optional(span.user_id.as_deref()),
-        Cell::optional(span.session_id.as_deref()),
+        Cell::plain(row.trace_id),
+        Cell::text(row.name),
+        Cell::plain(row.coarse_type()),
+        Cell::optional(row.model),
+        Cell::number(row.latency_ms),
+        Cell::plain(row.start),
+        row.input.map_or(Cell::Nothing, Cell::content),
+        row.output.map_or(Cell::Nothing, Cell::content),
+        Cell::text(row.metadata),
+        Cell::plain(row.span_id),
+        Cell::number(row.parent_span_id),
+        Cell::text(row.kind),
+        Cell::plain(row.status.as_str()),
+        Cell::optional(row.user_id),
+        Cell::optional(row.session_id),
         Cell::Text(tags),
-        Cell::number(span.usage.input),
-        Cell::number(span.usage.output),
-        Cell::number(span.cost.total.map(Money::as_dollars)),
+        Cell::number(row.input_tokens),
+        Cell::number(row.output_tokens),
+        Cell::number(row.cost.map(Money::as_dollars)),
     ];
     if let Some(scores) = scores {
         cells.insert(SCORES_AT, Cell::text(scores));

@@ -15,7 +15,7 @@
 //!
 //! Exports into files, for warehouses, are in [`jobs`].
 //!
-//! A row is a span. Scores do not exist yet, so a row has no `scores` and a filter on them is refused.
+//! A row is a span.
 
 mod answer;
 mod chat;
@@ -24,6 +24,7 @@ pub mod cursor;
 pub mod jobs;
 mod line;
 mod pieces;
+mod row;
 mod service;
 mod traces;
 
@@ -56,7 +57,7 @@ pub struct Config {
     pub credentials_key: Secret,
     /// Whether buckets may lie at loopback, private and link-local addresses, and be spoken to without TLS.
     pub private_destinations: bool,
-    /// About how large a file of an export is, and half of what a running export holds in memory.
+    /// About how large a file of an export is, and a third of what a running export holds in memory.
     pub file_bytes: usize,
     /// Exports that one process writes at the same time; the others wait for their turn.
     pub runs_at_once: usize,

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use spanlake_model::{Money, Span, SpanId, TraceId};
+use spanlake_model::{Money, SpanId, TraceId};
+
+use crate::row::Row;
 
 /// The fields of AgentMark's export in its order, then their companions. Absent is null.
 #[derive(Serialize)]
@@ -28,7 +30,7 @@ struct Line<'a> {
     status: &'static str,
     user_id: Option<&'a str>,
     session_id: Option<&'a str>,
-    tags: &'a [String],
+    tags: &'a [&'a str],
     input_tokens: Option<i64>,
     output_tokens: Option<i64>,
     cost: Option<f64>,
@@ -59,32 +61,32 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Appends the line of the span, and of its scores, which are a JSON object; its end included.
+/// Appends the line of the row, and of its scores, which are a JSON object; its end included.
 ///
 /// # Errors
-/// When it cannot be written as JSON, which no span that was read from the store can cause.
-pub(crate) fn write(span: &Span, scores: Option<&str>, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+/// When it cannot be written as JSON, which no row that was read from the store can cause.
+pub(crate) fn write(row: &Row<'_>, scores: Option<&str>, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let line = Line {
-        trace_id: span.trace_id,
-        span_name: &span.name,
-        r#type: span.kind.coarse().as_str(),
-        model: span.model.as_deref(),
-        latency_ms: span.end.map(|end| end.since(span.start).as_secs_f64() * 1e3),
-        timestamp: span.start.to_string(),
-        input: span.input.as_deref().map(Payload::of),
-        output: span.output.as_deref().map(Payload::of),
-        metadata: Payload::of(&span.metadata),
+        trace_id: row.trace_id,
+        span_name: row.name,
+        r#type: row.coarse_type(),
+        model: row.model,
+        latency_ms: row.latency_ms,
+        timestamp: row.start.to_string(),
+        input: row.input.map(Payload::of),
+        output: row.output.map(Payload::of),
+        metadata: Payload::of(row.metadata),
         scores: scores.map(serde_json::from_str).transpose()?,
-        span_id: span.span_id,
-        parent_span_id: span.parent_span_id,
-        kind: span.kind.as_str(),
-        status: span.status.as_str(),
-        user_id: span.user_id.as_deref(),
-        session_id: span.session_id.as_deref(),
-        tags: &span.tags,
-        input_tokens: span.usage.input,
-        output_tokens: span.usage.output,
-        cost: span.cost.total.map(Money::as_dollars),
+        span_id: row.span_id,
+        parent_span_id: row.parent_span_id,
+        kind: row.kind,
+        status: row.status.as_str(),
+        user_id: row.user_id,
+        session_id: row.session_id,
+        tags: &row.tags,
+        input_tokens: row.input_tokens,
+        output_tokens: row.output_tokens,
+        cost: row.cost.map(Money::as_dollars),
     };
     serde_json::to_writer(&mut *lines, &line)?;
     lines.push(b'\n');

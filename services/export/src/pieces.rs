@@ -7,11 +7,12 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::{self, BoxStream, StreamExt};
 use serde::Serialize;
-use spanlake_model::{Fault, Span};
+use spanlake_model::Fault;
 use spanlake_proto::export::{Format, Piece, Summary};
 use spanlake_proto::query::{SCORES, Scan};
 use spanlake_store::rows;
 
+use crate::row::{Row, Rows};
 use crate::{chat, csv, line};
 
 /// About what is turned into text at a time: enough to be worth the way to another thread, little enough to hold.
@@ -159,19 +160,19 @@ impl Chunk {
     fn of(slice: &RecordBatch, format: Format) -> Result<Self, Fault> {
         let mut chunk = Self::default();
         let scores = rows::texts(slice, SCORES).map_err(broken)?;
-        for (span, scores) in rows::decode(slice).map_err(broken)?.iter().zip(scores) {
-            chunk.add(span, scores.unwrap_or("{}"), format).map_err(broken)?;
+        for (row, scores) in Rows::of(slice).map_err(broken)?.iter().zip(scores) {
+            chunk.add(&row.map_err(broken)?, scores.unwrap_or("{}"), format).map_err(broken)?;
         }
         Ok(chunk)
     }
 
-    fn add(&mut self, span: &Span, scores: &str, format: Format) -> Result<(), serde_json::Error> {
+    fn add(&mut self, row: &Row<'_>, scores: &str, format: Format) -> Result<(), serde_json::Error> {
         match format {
-            Format::Jsonl => line::write(span, Some(scores), &mut self.text)?,
-            Format::Csv => csv::write(span, Some(scores), &mut self.text),
-            Format::OpenAi => match chat::row(span) {
-                Ok(row) => {
-                    serde_json::to_writer(&mut self.text, &row)?;
+            Format::Jsonl => line::write(row, Some(scores), &mut self.text)?,
+            Format::Csv => csv::write(row, Some(scores), &mut self.text),
+            Format::OpenAi => match chat::row(row.kind, row.input, row.output) {
+                Ok(conversation) => {
+                    serde_json::to_writer(&mut self.text, &conversation)?;
                     self.text.push(b'\n');
                 }
                 Err(skip) => {

@@ -110,6 +110,9 @@ impl RowSource for Service {
         let range = if request.window.is_some() { TimeRange::all() } else { request.range };
         let spans = SnapshotRequest { table: Table::Spans, range, after: None };
         let session = match request.of {
+            RowsOf::Spans | RowsOf::Traces if request.filter.filter.asks_for_scores() => {
+                self.engine.snapshot_with_scores_within(caller, &spans, within).await?
+            }
             RowsOf::Spans | RowsOf::Traces => self.engine.snapshot_within(caller, &spans, within).await?,
             RowsOf::Scores => {
                 let spans = SnapshotRequest { range: self.moment(), ..spans };

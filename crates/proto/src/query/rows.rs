@@ -59,10 +59,12 @@ pub struct RowsRequest {
     pub of: RowsOf,
     /// That start in this range.
     pub range: TimeRange,
-    /// And are like this; for spans and traces.
+    /// And are like this; for spans and traces. What it asks of scores goes with no window: scores change when no span does.
     pub filter: SpanFilter,
     /// And are in this window; `None`: all.
     pub window: Option<Window>,
+    /// Of spans: whether attributes, resource, events and links are left out, `{}` and `[]` in their place.
+    pub without_details: bool,
 }
 
 /// The answer: one snapshot, streamed day by day, in no other order.
@@ -100,6 +102,7 @@ impl From<RowsRequest> for pb::RowsTicket {
                 after: to_words(&window.after),
                 again: window.again.iter().map(|trace| trace.as_bytes().to_vec()).collect(),
             }),
+            without_details: request.without_details,
         }
     }
 }
@@ -117,6 +120,7 @@ impl TryFrom<pb::RowsTicket> for RowsRequest {
             range: required(ticket.range, "rows.range")?,
             filter: required(ticket.filter, "rows.filter")?,
             window: ticket.window.map(window).transpose()?,
+            without_details: ticket.without_details,
         })
     }
 }

@@ -104,7 +104,7 @@ async fn all_rows_over_the_wire_are_all_rows() {
         [None, Some(Window::default()), Some(Window { after: vec![receipt()], again: vec![place().trace_id] })];
     for (of, window) in RowsOf::ALL.into_iter().zip(windows) {
         let filter = SpanFilter { tag: Some("beta".to_owned()), ..SpanFilter::default() };
-        let request = RowsRequest { of, range: range(), filter, window };
+        let request = RowsRequest { of, range: range(), filter, window, without_details: of == RowsOf::Spans };
         let far = client.rows(&caller(), request.clone()).await.unwrap();
         assert_eq!(source.asked_rows.lock().unwrap().take(), Some((caller(), request)));
         assert_eq!((far.total, far.through, far.taken_at), (200, vec![receipt()], Timestamp::from_nanos(-5)));

@@ -1,7 +1,7 @@
 //! Conversations in the forms that senders write, and what becomes of them.
 
 use serde_json::{Value, json};
-use spanlake_model::{AppId, Kind, SpanId, SpanKey, Timestamp, TraceId};
+use spanlake_model::{AppId, Kind, Span, SpanId, SpanKey, Timestamp, TraceId};
 
 use spanlake_dialects::otlp::{Encoding, decode_traces};
 use spanlake_testkit::{Encoding as Sent, captures};
@@ -21,6 +21,10 @@ fn span(kind: &str, input: &str, output: &str) -> Span {
         output: content(output),
         ..Span::new(key, Timestamp::from_secs(1))
     }
+}
+
+fn row(span: &Span) -> Result<Row, Skip> {
+    super::row(span.kind.as_str(), span.input.as_deref(), span.output.as_deref())
 }
 
 /// The messages of a model's call; the name of the reason where there are none.

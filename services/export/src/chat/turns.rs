@@ -1,7 +1,7 @@
 //! What was said in a span, from the first word to the answer.
 
 use spanlake_dialects::chat::{self, Message, Part};
-use spanlake_model::{Kind, Span};
+use spanlake_model::Kind;
 
 use super::Skip;
 
@@ -14,13 +14,12 @@ const ANSWERING: &[&str] = &[Kind::LLM, Kind::AGENT];
 ///
 /// # Errors
 /// When the span is no conversation, or one half of it is missing.
-pub(super) fn of(span: &Span) -> Result<Vec<Message>, Skip> {
-    let kind = span.kind.as_str();
+pub(super) fn of(kind: &str, input: Option<&str>, output: Option<&str>) -> Result<Vec<Message>, Skip> {
     if SILENT.contains(&kind) {
         return Err(Skip::NotAConversation);
     }
-    let input = said(span.input.as_deref()).ok_or(Skip::NoInput)?;
-    let output = said(span.output.as_deref()).ok_or(Skip::NoOutput)?;
+    let input = said(input).ok_or(Skip::NoInput)?;
+    let output = said(output).ok_or(Skip::NoOutput)?;
     let asked = match chat::of_input(input) {
         Some(messages) => messages,
         None if is_data(input) => return Err(Skip::ParseError),

@@ -15,7 +15,7 @@ use super::columns;
 use super::encoder::Error;
 use super::files::{Files, Place, Shown, Written, refused};
 use super::manifest::{Manifest, Parent, Span, VERSION};
-use super::spec::Spec;
+use super::spec::{FileFormat, Spec};
 
 /// Traces that are told again at most; where more were erased, everything is.
 const AGAIN_MAX: usize = 10_000;
@@ -118,7 +118,9 @@ impl Attempt {
             Some(Window { after, again: erased.traces.clone() })
         };
         let (of, range, filter) = (self.spec.table()?, self.spec.range()?, self.spec.filter()?);
-        Ok(RowsRequest { of, range, filter, window })
+        // Text has no field for what only details hold.
+        let without_details = self.spec.format != FileFormat::Parquet;
+        Ok(RowsRequest { of, range, filter, window, without_details })
     }
 
     fn place(&self) -> Place {

@@ -5,7 +5,7 @@ use std::io;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::error::ArrowError;
-use spanlake_model::{Fault, Span};
+use spanlake_model::Fault;
 use spanlake_proto::query::RowsOf;
 use spanlake_store::export::Columnar;
 use spanlake_store::rows;
@@ -15,6 +15,7 @@ use super::packer::Packer;
 use super::spec::{FileFormat, Spec};
 use super::{columns, scores};
 use crate::pieces::slices;
+use crate::row::{Row, Rows};
 use crate::{chat, csv, line};
 
 /// A file that is being written.
@@ -143,23 +144,23 @@ struct Text<'a> {
 
 impl Text<'_> {
     fn spans(&mut self, batch: &RecordBatch, format: FileFormat) -> Result<(), Error> {
-        for span in rows::decode(batch)? {
-            self.span(&span, format)?;
+        for row in Rows::of(batch)?.iter() {
+            self.span(&row?, format)?;
         }
         Ok(())
     }
 
-    fn span(&mut self, span: &Span, format: FileFormat) -> Result<(), Error> {
+    fn span(&mut self, row: &Row<'_>, format: FileFormat) -> Result<(), Error> {
         match format {
-            FileFormat::Csv => csv::write(span, None, &mut self.bytes),
-            FileFormat::OpenAi => match chat::row(span) {
-                Ok(row) => self.line(&row)?,
+            FileFormat::Csv => csv::write(row, None, &mut self.bytes),
+            FileFormat::OpenAi => match chat::row(row.kind, row.input, row.output) {
+                Ok(conversation) => self.line(&conversation)?,
                 Err(skip) => {
                     *self.skipped.entry(skip.as_str()).or_default() += 1;
                     return Ok(());
                 }
             },
-            FileFormat::Jsonl | FileFormat::Parquet => line::write(span, None, &mut self.bytes)?,
+            FileFormat::Jsonl | FileFormat::Parquet => line::write(row, None, &mut self.bytes)?,
         }
         self.rows += 1;
         Ok(())

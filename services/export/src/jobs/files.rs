@@ -11,6 +11,7 @@ use spanlake_catalog::Progress;
 use spanlake_model::{Day, Fault, TenantId};
 use spanlake_proto::query::{FITS, RowsOf};
 use spanlake_store::export::Outlet;
+use tokio::task::JoinSet;
 
 use super::columns::{self, KeyRange};
 use super::encoder::{Encoder, Error};
@@ -40,6 +41,8 @@ pub(crate) struct Files {
     table: RowsOf,
     rows: Option<Open>,
     deletes: Option<Open>,
+    /// The file that is on its way while the next one grows; dropping it calls it off.
+    putting: JoinSet<Result<File, Fault>>,
     written: Written,
     shown: Shown,
 }
@@ -66,7 +69,8 @@ struct Open {
 
 impl Files {
     pub(crate) fn new(place: Place, spec: Arc<Spec>, table: RowsOf, shown: Shown) -> Self {
-        Self { place, spec, table, rows: None, deletes: None, written: Written::default(), shown }
+        let putting = JoinSet::new();
+        Self { place, spec, table, rows: None, deletes: None, putting, written: Written::default(), shown }
     }
 
     /// Takes a batch as the source has it: what fits becomes rows, what does not becomes deletes.
@@ -102,6 +106,7 @@ impl Files {
         for kind in [Kind::Rows, Kind::Deletes] {
             self.put(kind).await?;
         }
+        self.settle().await?;
         Ok(self.written)
     }
 
@@ -143,7 +148,7 @@ impl Files {
         if is_full { self.put(kind).await } else { Ok(()) }
     }
 
-    /// Ends the open file of a kind and puts it under the digest of what is in it. One without a row is none.
+    /// Ends the open file of a kind and has it put under the digest of what is in it. One without a row is none.
     async fn put(&mut self, kind: Kind) -> Result<(), Fault> {
         let Some(Open { day, encoder, keys, .. }) = self.open(kind).take() else { return Ok(()) };
         let rows = encoder.rows;
@@ -153,7 +158,7 @@ impl Files {
         if rows == 0 {
             return Ok(());
         }
-        if self.written.files.len() >= FILES_MAX {
+        if self.written.files.len() + self.putting.len() >= FILES_MAX {
             return Err(Fault::new(
                 spanlake_model::Code::PayloadTooLarge,
                 format!(
@@ -167,6 +172,8 @@ impl Files {
             Ok::<_, Error>((Bytes::from(bytes), sha256))
         });
         let (bytes, sha256) = finished.await.map_err(broken)??;
+        // One at a time: beside the two that are open a run holds one more, and knows those before when it names the next.
+        self.settle().await?;
         let path = self.path(kind, day, &sha256);
         let (min_key, max_key) = keys.into_ends();
         let file = File {
@@ -179,8 +186,19 @@ impl Files {
             min_key,
             max_key,
         };
-        self.place.outlet.put(&format!("{}/{}", self.place.folder, file.path), bytes).await.map_err(refused)?;
-        self.note(file);
+        let (outlet, path) = (self.place.outlet.clone(), format!("{}/{}", self.place.folder, file.path));
+        self.putting.spawn(async move {
+            outlet.put(&path, bytes).await.map_err(refused)?;
+            Ok(file)
+        });
+        Ok(())
+    }
+
+    /// Waits for the file that is on its way.
+    async fn settle(&mut self) -> Result<(), Fault> {
+        while let Some(file) = self.putting.join_next().await {
+            self.note(file.map_err(broken)??);
+        }
         Ok(())
     }
 

@@ -16,11 +16,11 @@ use spanlake_engine::datafusion::functions_aggregate::expr_fn::count;
 use spanlake_engine::datafusion::logical_expr::not;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::{TenantSession, starts_in};
-use spanlake_model::{Caller, Day, Fault, Timestamp};
+use spanlake_model::{Caller, Day, Fault, Filter, Timestamp};
 use spanlake_proto::query::{FITS, Rows, RowsOf, RowsRequest, Window};
 
 use super::columns::{id, own};
-use super::filter::matches;
+use super::filter::{matches, scored};
 use super::row::{count_rows, trace_ids};
 use super::spans::{Columns, in_schema};
 use super::traces::is_one_of;
@@ -41,6 +41,10 @@ struct Source {
     changed: Expr,
     /// Those of them that are wanted.
     fits: Expr,
+    /// What it asks of scores is beside the rows.
+    filter: Filter,
+    /// How much is read of rows of spans that are wanted.
+    columns: Columns,
     /// Whether those that are not wanted are told as well.
     is_window: bool,
     /// Whether log records may have content for spans that have none.
@@ -54,7 +58,8 @@ struct Part {
     fit: bool,
 }
 
-/// The session has scores when rows of scores are asked for, and its range is the request's unless that has a window.
+/// The session has scores when rows of scores are asked for, or the filter asks for any. Its range is the request's unless that has
+/// a window.
 pub(crate) async fn start(
     session: TenantSession,
     caller: &Caller,
@@ -96,7 +101,10 @@ impl Source {
             Some(window) if has_logs => with_records(&session, caller, window).await?,
             Some(window) => changed(window, of),
         };
-        Ok(Self { session, caller: *caller, of, changed, fits, is_window: request.window.is_some(), has_logs })
+        let columns = if request.without_details { Columns::SkeletonWithIo } else { Columns::All };
+        let (caller, is_window) = (*caller, request.window.is_some());
+        let filter = request.filter.filter.clone();
+        Ok(Self { session, caller, of, changed, fits, filter, columns, is_window, has_logs })
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -114,7 +122,10 @@ impl Source {
         let like = starts_in(part.day.range()).and(self.changed.clone()).and(fits);
         match self.of {
             RowsOf::Scores => scores::latest(&self.session, &self.caller, like),
-            RowsOf::Spans | RowsOf::Traces => Ok(self.session.frame()?.filter(own(&self.caller).and(like))?),
+            RowsOf::Spans | RowsOf::Traces => {
+                let frame = scored::spans(&self.session, &self.caller, self.session.frame()?, &self.filter)?;
+                Ok(frame.filter(own(&self.caller).and(like))?)
+            }
         }
     }
 
@@ -127,7 +138,7 @@ impl Source {
         let batches = match self.of {
             RowsOf::Scores => self.session.stream(frame).await?.map_err(Error::from).boxed(),
             RowsOf::Spans | RowsOf::Traces => {
-                let columns = if part.fit { Columns::All } else { Columns::Skeleton };
+                let columns = if part.fit { self.columns } else { Columns::Skeleton };
                 let stream = self.session.stream(columns.of(&self.session, frame)?).await?;
                 stream.map(|batch| in_schema(&batch?)).boxed()
             }

@@ -4,18 +4,25 @@ use std::collections::BTreeSet;
 
 use arrow::array::{AsArray, RecordBatch};
 use futures::TryStreamExt;
-use spanlake_model::{Day, Receipt, Span, SpanFilter, SpanId, TimeRange, WriterId};
+use spanlake_model::{Day, Receipt, Score, Span, SpanFilter, SpanId, TimeRange, WriterId};
 use spanlake_proto::query::{FITS, RowSource, RowsOf, RowsRequest, Window};
 use spanlake_query::Config;
 use spanlake_store::rows::decode;
 
 use crate::face::service;
+use crate::pages::score;
 use crate::world::{WRITER, World, app, at, caller, fresh, id, span, tenant, trace};
 
 const DAY_SECONDS: u64 = 86_400;
 
 fn request(window: Option<Window>) -> RowsRequest {
-    RowsRequest { of: RowsOf::Spans, range: TimeRange::all(), filter: SpanFilter::default(), window }
+    RowsRequest {
+        of: RowsOf::Spans,
+        range: TimeRange::all(),
+        filter: SpanFilter::default(),
+        window,
+        without_details: false,
+    }
 }
 
 fn after(sequence: u64) -> Window {
@@ -38,6 +45,7 @@ fn spoken(byte: u8, seconds: u64) -> Span {
     Span {
         kind: spanlake_model::Kind::new(kind),
         input: Some(format!("input {byte}")),
+        attributes: format!(r#"{{"n":{byte}}}"#),
         ..span(byte % 3 + 1, byte, seconds + u64::from(byte))
     }
 }
@@ -146,4 +154,32 @@ async fn a_span_is_told_again_when_a_log_record_says_what_it_left_open() {
     );
     assert!(spans[0].input.as_ref().unwrap().contains("hi"), "{:?}", spans[0].input);
     assert_eq!(rows(&world, request(Some(after(9)))).await.0, vec![], "once");
+}
+
+#[tokio::test]
+async fn rows_without_details_say_all_the_rest() {
+    let world = world().await;
+    let (whole, _) = rows(&world, request(None)).await;
+    let (spans, _) = rows(&world, RowsRequest { without_details: true, ..request(None) }).await;
+    assert!(whole.iter().all(|span| span.input.is_some() && span.attributes != "{}"));
+    let bare =
+        |span: Span| Span { attributes: "{}".into(), resource: "{}".into(), events: vec![], links: vec![], ..span };
+    assert_eq!(spans, whole.into_iter().map(bare).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn conditions_on_scores_choose_rows() {
+    let world = world().await;
+    let given = |value, trace_id, span_id: Option<u8>| Score {
+        trace_id: Some(trace(trace_id)),
+        span_id: span_id.map(id),
+        value: Some(value),
+        ..score(&format!("{value}"))
+    };
+    // Of trace 3, with a worse one of its span 5, and a good one of span 4 alone.
+    world.scores.lock().unwrap().extend([given(0.9, 3, None), given(0.1, 3, Some(5)), given(0.7, 2, Some(4))]);
+    let filter = SpanFilter { filter: "score__quality >= 0.5".parse().unwrap(), ..SpanFilter::default() };
+    let (spans, others) = rows(&world, RowsRequest { filter, ..request(None) }).await;
+    assert_eq!((ids(&spans), others), (of(&[2, 4, 8]), vec![]));
+    assert_eq!(spans[2], spoken(8, DAY_SECONDS));
 }

@@ -135,9 +135,9 @@ impl Wanted {
             ),
             (table == RowsOf::Scores && !filter.is_empty(), "filter", "is for spans; leave it out"),
             (
-                filter.asks_for_scores(),
+                schedule.is_some() && filter.asks_for_scores(),
                 "filter",
-                "asks for scores, which change when no span does; export the table 'scores' beside the spans and join them",
+                "asks for scores, which change when no span does; with a schedule, export the table 'scores' beside the spans and join them",
             ),
             (table == RowsOf::Scores && format == FileFormat::OpenAi, "format", "'openai' is made of spans"),
             (

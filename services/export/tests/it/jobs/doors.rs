@@ -43,6 +43,7 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         (json!({"schedule": "* * * * *"}), "invalid_request_body", "schedule"),
         (json!({"schedule": "@daily", "end_date": "2026-04-02"}), "invalid_request_body", "end_date"),
         (json!({"schedule": "@daily", "format": "openai"}), "invalid_request_body", "format"),
+        (json!({"schedule": "@daily", "filter": "score__good > 1"}), "invalid_request_body", "filter"),
         (json!({"table": "scores", "format": "openai"}), "invalid_request_body", "format"),
         (json!({"table": "scores", "filter": "kind = llm"}), "invalid_request_body", "filter"),
         (json!({"destination": {"type": "ftp"}}), "invalid_request_body", "ftp"),
