@@ -12,7 +12,8 @@ help: ## Show this list.
 run: ## Build, start everything in one process, make a demo tenant and send it a trace.
 	cargo run --release --locked -p spanlake-server -- standalone --demo --data-dir ./spanlake-data
 
-test: ## All tests, with a private Postgres and Redis.
+test: ## All tests, with a private Postgres and Redis; SPANLAKE_TEST_PYTHON with duckdb for the test of that warehouse.
+	@"$${SPANLAKE_TEST_PYTHON:-python3}" -c 'import duckdb' 2>/dev/null || echo "no Python with duckdb (pip install duckdb): its test is skipped"
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		scripts/with-services cargo nextest run --workspace --locked; \
 	else \

@@ -11,11 +11,12 @@ use spanlake_model::{Clock as _, Timestamp};
 use spanlake_testkit::otlp::{self, span_id, text as attribute, trace_id};
 use spanlake_testkit::{ManualClock, eventually};
 
+use crate::client::Client;
 use crate::cluster::Cluster;
 use crate::tenant::{Tenant, text};
 
 /// A tenant with a key for everything.
-async fn exporter(cluster: &Cluster) -> (Tenant, String) {
+pub(crate) async fn exporter(cluster: &Cluster) -> (Tenant, String) {
     let tenant = Tenant::sign_up(cluster).await;
     let key = tenant.key(&["ingest", "read", "export", "score", "admin"]).await;
     (tenant, key)
@@ -28,24 +29,26 @@ async fn send(cluster: &Cluster, key: &str, trace: u128, span: u64, name: &str, 
     cluster.client.ingest(key, otlp::protobuf(vec![sent])).await;
 }
 
-async fn ask(cluster: &Cluster, key: &str, body: &Value) -> String {
-    let answer = cluster.client.post("/v1/exports", key, body).await;
+pub(crate) async fn ask(client: &Client, key: &str, body: &Value) -> String {
+    let answer = client.post("/v1/exports", key, body).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     text(&answer.data(), "/id")
 }
 
 /// The manifest of a run, once it is there.
-async fn manifest(cluster: &Cluster, key: &str, id: &str, run: u64) -> Value {
+pub(crate) async fn manifest(client: &Client, key: &str, id: &str, run: u64) -> Value {
     let path = format!("/v1/exports/{id}/manifest?run={run}");
     eventually("the run's manifest", || async {
-        let answer = cluster.client.get(&path, key).await;
+        let answer = client.get(&path, key).await;
         (answer.status == 200).then(|| answer.data())
     })
     .await
 }
 
-fn folder(cluster: &Cluster, tenant: &Tenant, id: &str, run: u64) -> PathBuf {
-    cluster.exports().join(&tenant.id).join("warehouse").join(id).join(format!("run={run:06}"))
+/// Where the run with this manifest lies.
+pub(crate) fn folder(exports: &Path, manifest: &Value) -> PathBuf {
+    let (tenant, id) = (text(manifest, "/tenant_id"), text(manifest, "/export_id"));
+    exports.join(tenant).join("warehouse").join(id).join(format!("run={:06}", manifest["run"].as_u64().unwrap()))
 }
 
 /// The lines of a run's files of this kind, each file held against the manifest.
@@ -82,10 +85,10 @@ pub(crate) async fn an_export_lies_in_files_that_add_up_with_the_api(cluster: &C
         let body = json!({
             "table": table, "format": "jsonl", "compression": "none", "destination": {"type": "file", "path": "warehouse"},
         });
-        let id = ask(cluster, &key, &body).await;
-        let manifest = manifest(cluster, &key, &id, 1).await;
+        let id = ask(&cluster.client, &key, &body).await;
+        let manifest = manifest(&cluster.client, &key, &id, 1).await;
         assert_eq!((&manifest["rows"], &manifest["deletes"]), (&json!(rows), &json!(0)), "{table}");
-        let folder = folder(cluster, &tenant, &id, 1);
+        let folder = folder(&cluster.exports(), &manifest);
         let exported = lines(&folder, &manifest, "rows");
         assert_eq!(exported.len(), rows);
         let shown = cluster.client.get(&format!("/v1/{table}"), &key).await.rows();
@@ -121,8 +124,8 @@ impl Warehouse {
     }
 }
 
-async fn shown(cluster: &Cluster, key: &str) -> BTreeMap<(String, String), String> {
-    let rows = cluster.client.get("/v1/spans?limit=1000", key).await.rows();
+async fn shown(client: &Client, key: &str) -> BTreeMap<(String, String), String> {
+    let rows = client.get("/v1/spans?limit=1000", key).await.rows();
     let word = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
     rows.iter().map(|row| ((word(row, "trace_id"), word(row, "id")), word(row, "name"))).collect()
 }
@@ -132,7 +135,7 @@ async fn shown(cluster: &Cluster, key: &str) -> BTreeMap<(String, String), Strin
 async fn a_schedule_tells_what_comes_changes_and_goes() {
     let clock = Arc::new(ManualClock::at(spanlake_testkit::captured_at()));
     let cluster = Cluster::with_clock(clock.clone()).await;
-    let (tenant, key) = exporter(&cluster).await;
+    let (_, key) = exporter(&cluster).await;
     let body = json!({
         "format": "jsonl", "compression": "none", "schedule": "*/5 * * * *",
         "destination": {"type": "file", "path": "warehouse"},
@@ -144,7 +147,7 @@ async fn a_schedule_tells_what_comes_changes_and_goes() {
     for number in 1..=4 {
         send(1 + u128::from(number % 2), number, "first").await;
     }
-    let id = ask(&cluster, &key, &body).await;
+    let id = ask(&cluster.client, &key, &body).await;
     for run in 1..=4 {
         match run {
             // A late span, one that changes, one of a trace that is deleted, and one of it that comes after.
@@ -160,9 +163,9 @@ async fn a_schedule_tells_what_comes_changes_and_goes() {
             _ => {}
         }
         clock.advance(Duration::from_secs(301));
-        let manifest = manifest(&cluster, &key, &id, run).await;
-        warehouse.merge(&folder(&cluster, &tenant, &id, run), &manifest);
-        assert_eq!(warehouse.0, shown(&cluster, &key).await, "after run {run}");
+        let manifest = manifest(&cluster.client, &key, &id, run).await;
+        warehouse.merge(&folder(&cluster.exports(), &manifest), &manifest);
+        assert_eq!(warehouse.0, shown(&cluster.client, &key).await, "after run {run}");
         let told = (manifest["rows"].as_u64().unwrap(), manifest["deletes"].as_u64().unwrap());
         assert_eq!(told, [(4, 0), (2, 0), (0, 1), (1, 0)][usize::try_from(run).unwrap() - 1], "run {run}");
     }

@@ -42,6 +42,7 @@ mod refusals;
 mod scores;
 mod tenant;
 mod visibility;
+mod warehouses;
 mod world;
 
 /// Makes tests of stories, which are functions over `&Cluster`.
