@@ -43,12 +43,13 @@ impl Out {
 
 /// An export under way.
 pub(super) struct Download<'a> {
-    client: Client,
-    query: Query,
-    args: &'a ExportTraces,
-    out: Out,
-    summary: Summary,
-    progress: Progress,
+    pub(super) client: Client,
+    pub(super) query: Query,
+    pub(super) args: &'a ExportTraces,
+    pub(super) out: Out,
+    /// Of what is there already: the download goes on after it.
+    pub(super) summary: Summary,
+    pub(super) progress: Progress,
 }
 
 /// An export that is whole.
@@ -57,19 +58,7 @@ pub(super) struct Done {
     pub(super) summary: Summary,
 }
 
-impl<'a> Download<'a> {
-    /// Goes on after `summary`.
-    pub(super) fn new(
-        client: Client,
-        query: Query,
-        args: &'a ExportTraces,
-        out: Out,
-        summary: Summary,
-        progress: Progress,
-    ) -> Self {
-        Self { client, query, args, out, summary, progress }
-    }
-
+impl Download<'_> {
     /// One page, or all of them.
     pub(super) async fn run(mut self, console: &mut Console) -> Result<Done, Error> {
         loop {

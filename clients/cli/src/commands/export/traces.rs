@@ -37,7 +37,8 @@ async fn to_stdout(
     // Rows on the same terminal would run through a line that is redrawn.
     let progress = Progress::new(console.err_is_terminal && !console.out_is_terminal, 0, None);
     let out = Out::stdout(console);
-    let done = Download::new(client, query, args, out, Summary::default(), progress).run(console).await?;
+    let download = Download { client, query, args, out, summary: Summary::default(), progress };
+    let done = download.run(console).await?;
     if global.json {
         console.tell(&report(&done.summary, args, None).to_string());
     } else {
@@ -66,7 +67,7 @@ async fn to_file(
     }
     let so_far = so_far.unwrap_or_default();
     let progress = Progress::new(console.err_is_terminal, so_far.exported, so_far.total);
-    let download = Download::new(client, query, args, Out::File(part, source), so_far, progress);
+    let download = Download { client, query, args, out: Out::File(part, source), summary: so_far, progress };
     let done = download.run(console).await?;
     let size = match done.out {
         Out::File(part, _) => part.finish()?,
