@@ -12,6 +12,7 @@ mod upload;
 
 pub use found::draft_of;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
@@ -19,6 +20,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
+use futures::FutureExt;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
@@ -30,7 +32,7 @@ use spanlake_model::{Day, FileId, SpanKey, Table, TenantId, Timestamp};
 pub use properties::Config;
 use properties::properties;
 
-use crate::rows::{Rank, version_columns, versions as versions_of};
+use crate::rows::{Rank, row_keys, version_columns, versions as versions_of};
 use crate::schema;
 
 /// Why a data file cannot be written or read.
@@ -45,9 +47,25 @@ pub enum Error {
     /// It does not hold what its table has.
     #[error("a data file does not hold its table's rows")]
     Columns(#[from] crate::rows::DecodeError),
+    /// The file is broken in a way that its decoder did not expect.
+    #[error("a data file is broken: decoding it panicked")]
+    Panicked,
     /// The store refuses or is away.
     #[error("the store failed")]
     Store(#[from] object_store::Error),
+}
+
+impl Error {
+    /// Whether the file is gone or broken, so that reading it again is no use; otherwise the store may answer next time.
+    pub fn is_lasting(&self) -> bool {
+        let is_gone = |error: &object_store::Error| matches!(error, object_store::Error::NotFound { .. });
+        match self {
+            Self::Rows(_) | Self::Columns(_) | Self::Panicked => true,
+            Self::Parquet(ParquetError::External(cause)) => cause.downcast_ref().is_none_or(is_gone),
+            Self::Parquet(_) => true,
+            Self::Store(error) => is_gone(error),
+        }
+    }
 }
 
 /// Which file.
@@ -168,6 +186,22 @@ pub async fn delete(store: &dyn ObjectStore, path: &str) -> Result<(), Error> {
     }
 }
 
+/// What reading a broken file comes to: some flipped bits make its decoder panic (`arrow-ipc` 59.3, `convert.rs`).
+///
+/// # Errors
+/// Those of `reading`; [`Error::Panicked`].
+pub async fn caught<T, E: From<Error>>(reading: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    AssertUnwindSafe(reading).catch_unwind().await.unwrap_or_else(|_| Err(Error::Panicked.into()))
+}
+
+/// How long the file is in its tenant's store.
+///
+/// # Errors
+/// When it is gone, or the store refuses or is away.
+pub async fn size(store: &dyn ObjectStore, path: &str) -> Result<u64, Error> {
+    Ok(store.head(&Path::from(path)).await?.size)
+}
+
 /// Each row's key, and what decides between it and other versions of it; a few thousand at a time.
 ///
 /// # Errors
@@ -179,6 +213,20 @@ pub async fn versions(
 ) -> Result<BoxStream<'static, Result<Vec<(SpanKey, Rank)>, Error>>, Error> {
     let batches = read(store, path, Some(version_columns(table))).await?;
     Ok(batches.map(move |batch| Ok(versions_of(table, &batch?)?)).boxed())
+}
+
+/// Each row's key; a few thousand at a time.
+///
+/// # Errors
+/// When the file is gone, broken, or of another table.
+pub async fn keys(
+    store: Arc<dyn ObjectStore>,
+    table: Table,
+    path: &str,
+) -> Result<BoxStream<'static, Result<Vec<SpanKey>, Error>>, Error> {
+    let [high, low] = schema::key_columns(table);
+    let batches = read(store, path, Some(&["app_id", high, low])).await?;
+    Ok(batches.map(move |batch| Ok(row_keys(table, &batch?)?)).boxed())
 }
 
 /// The rows of a file in their order, all columns or those named.

@@ -266,9 +266,24 @@ impl Memtables {
     /// Settles rows here against those that another writer has put into files: each key's version is decided by [`Rank`].
     /// Rows of `own` files are passed over; the order of the log has decided about them.
     pub fn meet(&self, tenant: TenantId, table: Table, own: WriterId, others: &[(SpanKey, Rank)]) {
+        self.meet_each(tenant, table, own, others.iter().filter(|(_, other)| other.writer != own));
+    }
+
+    /// As [`Self::meet`], against rows of `own` files too: for rows that were applied without the keys of their days.
+    pub fn meet_own_too(&self, tenant: TenantId, table: Table, own: WriterId, all: &[(SpanKey, Rank)]) {
+        self.meet_each(tenant, table, own, all.iter());
+    }
+
+    fn meet_each<'a>(
+        &self,
+        tenant: TenantId,
+        table: Table,
+        own: WriterId,
+        others: impl Iterator<Item = &'a (SpanKey, Rank)>,
+    ) {
         let Some(rows) = self.existing(tenant, table) else { return };
         let mut rows = lock(&rows);
-        for (key, other) in others.iter().filter(|(_, other)| other.writer != own) {
+        for (key, other) in others {
             rows.chunks_mut().for_each(|chunk| chunk.meet(*key, *other, own));
         }
     }
@@ -276,6 +291,12 @@ impl Memtables {
     /// Whether a tenant's table has no rows here.
     pub fn is_empty(&self, tenant: TenantId, table: Table) -> bool {
         self.existing(tenant, table).is_none_or(|rows| lock(&rows).chunks().all(Chunk::is_empty))
+    }
+
+    /// The days of all rows here.
+    pub fn days(&self, tenant: TenantId, table: Table) -> HashSet<Day> {
+        let Some(rows) = self.existing(tenant, table) else { return HashSet::new() };
+        lock(&rows).chunks().flat_map(Chunk::days).collect()
     }
 
     /// The days of rows here that replace rows in files.

@@ -23,6 +23,15 @@ pub enum Error {
     /// A data file could not be written or read.
     #[error(transparent)]
     File(#[from] file::Error),
+    /// A data file that may be readable later.
+    #[error("the data file {path} cannot be read now; rows that may replace some of its own wait for it")]
+    Unread {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: file::Error,
+    },
     /// A frame of the log that was readable when it was acknowledged.
     #[error("frame {sequence} of the log cannot be read by this version; start the version that wrote it")]
     Unreadable {
@@ -66,6 +75,12 @@ impl From<Error> for Fault {
         if matches!(error, Error::TenantFull) {
             let message = "Telemetry of this tenant comes in faster than it can be put away; nothing of this request was kept. Send it again.";
             return Self::new(Code::RateLimited, message).retry_after(wait);
+        }
+        if let Error::Unread { path, .. } = error {
+            let message = format!(
+                "The data file {path} cannot be read right now, so spans of its day are neither taken in nor shown. Try again."
+            );
+            return Self::new(Code::ServiceUnavailable, message).retry_after(wait);
         }
         let message = "Telemetry cannot be taken in right now; nothing of this request was kept. Send it again.";
         Self::new(Code::ServiceUnavailable, message).retry_after(wait)

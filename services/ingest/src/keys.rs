@@ -5,6 +5,9 @@
 //!   others commit files       ─► those are read too      (catch_up: before a commit, and before answering a query)
 //!   a flush of ours lands     ─► its keys are noted      (known)
 //! ```
+//!
+//! A file that is gone or broken is passed over and reported: nobody can see its rows, so none of them can be seen twice. One
+//! that cannot be read just now makes its table wait, and no other ([`KeyIndex::hold`]; adr/0033).
 
 mod table;
 
@@ -108,7 +111,37 @@ impl KeyIndex {
         Ok(())
     }
 
-    async fn read(&self, file: &DataFile, mut each: impl FnMut(&[(SpanKey, Rank)])) -> Result<(), Error> {
+    /// # Errors
+    /// [`Error::Unread`] when the file may be readable later. One that never will be is reported and passed over.
+    async fn read(&self, file: &DataFile, each: impl FnMut(&[(SpanKey, Rank)])) -> Result<(), Error> {
+        // What was noted of its keys before a panic is sound: each key is there whole, or not.
+        let Err(source) = file::caught(self.read_versions(file, each)).await else { return Ok(()) };
+        if !self.is_lost(file, &source).await {
+            return Err(Error::Unread { path: file.path.clone(), source });
+        }
+        tracing::error!(
+            tenant.id = %file.tenant,
+            file.path,
+            error = &source as &dyn std::error::Error,
+            "a data file is gone or broken: queries that read it fail, and what it holds is not recognised when it is sent again; put it back from a backup"
+        );
+        Ok(())
+    }
+
+    /// Whether the file is gone or broken for good; one of another size than it was committed with is.
+    async fn is_lost(&self, file: &DataFile, error: &file::Error) -> bool {
+        if error.is_lasting() {
+            return true;
+        }
+        let size = file::size(self.store.tenant(file.tenant).as_ref(), &file.path).await;
+        size.is_ok_and(|bytes| bytes != file.bytes)
+    }
+
+    async fn read_versions(
+        &self,
+        file: &DataFile,
+        mut each: impl FnMut(&[(SpanKey, Rank)]),
+    ) -> Result<(), file::Error> {
         let mut versions = file::versions(self.store.tenant(file.tenant), file.table, &file.path).await?;
         while let Some(some) = versions.try_next().await? {
             each(&some);
@@ -126,6 +159,10 @@ impl KeyIndex {
         memtables: &Memtables,
     ) -> Result<u64, Error> {
         let known = self.table(tenant, table);
+        if known.is_held() {
+            self.settle_held(tenant, table, memtables).await?;
+            known.release();
+        }
         known
             .advance(version, async |known| {
                 let since = self.files.files_since(tenant, table, known).await?;
@@ -165,6 +202,38 @@ impl KeyIndex {
                 self.read(&file, |versions| memtables.meet(tenant, table, self.own, versions)).await?;
             }
         }
+        Ok(())
+    }
+
+    /// What `looked` at a start, unless a file of the table could not be read just now: then the table is held, and `None`.
+    /// Its rows come into memory all the same, and every query of it and every flush of it looks again before it goes on.
+    pub(crate) fn hold<T>(&self, tenant: TenantId, table: Table, looked: Result<T, Error>) -> Result<Option<T>, Error> {
+        match looked {
+            Ok(found) => Ok(Some(found)),
+            Err(error @ Error::Unread { .. }) => {
+                if !self.table(tenant, table).hold() {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(tenant.id = %tenant, table = table.as_str(), error, "one table waits for a data file; the others go on");
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the table waits for a file.
+    pub(crate) fn is_held(&self, tenant: TenantId, table: Table) -> bool {
+        self.table(tenant, table).is_held()
+    }
+
+    /// Compares all rows in memory with all files of their days, as should have been done before they came there.
+    async fn settle_held(&self, tenant: TenantId, table: Table, memtables: &Memtables) -> Result<(), Error> {
+        for day in memtables.days(tenant, table) {
+            for file in self.files.day(tenant, table, day).await? {
+                self.read(&file, |versions| memtables.meet_own_too(tenant, table, self.own, versions)).await?;
+            }
+        }
+        tracing::info!(tenant.id = %tenant, table = table.as_str(), "a table that waited for a data file goes on");
         Ok(())
     }
 

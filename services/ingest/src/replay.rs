@@ -48,20 +48,40 @@ pub(crate) async fn replay(
     while let Some(pending) = decoded.next().await {
         let (sequence, tenant, table, prepared) = pending?;
         let days = prepared.days();
-        let days = keys.ensure(tenant, table, days).await?;
+        let days = keys.hold(tenant, table, keys.ensure(tenant, table, days).await)?.unwrap_or_default();
         let held = memtables.apply(sequence, flusher.clock.now(), Pending { tenant, table, prepared, days });
         replayed += 1;
-        if held >= config.flush_bytes {
-            keys.settle(tenant, table, memtables).await?;
-            flusher.flush_due(lease, memtables, keys, due).await?;
+        if held >= config.flush_bytes && settle(tenant, table, memtables, keys).await? {
+            let flushed = flusher.flush_due(lease, memtables, keys, due).await;
+            flushed.or_else(put_off)?;
         }
     }
     for (tenant, table) in memtables.tables() {
-        keys.settle(tenant, table, memtables).await?;
+        settle(tenant, table, memtables, keys).await?;
     }
     let (folder, recovered) = reading.await??;
     report(&recovered, replayed);
     Ok((folder, recovered))
+}
+
+/// Whether the table's rows may go into files now.
+async fn settle(tenant: TenantId, table: Table, memtables: &Memtables, keys: &KeyIndex) -> Result<bool, Error> {
+    if keys.is_held(tenant, table) {
+        return Ok(false);
+    }
+    Ok(keys.hold(tenant, table, keys.settle(tenant, table, memtables).await)?.is_some())
+}
+
+/// What one table's files do to its flush is no reason not to start: its rows stay in memory, as at any other time.
+fn put_off(failure: Error) -> Result<(), Error> {
+    match failure {
+        Error::Unread { .. } | Error::File(_) => {
+            let error: &dyn std::error::Error = &failure;
+            tracing::warn!(error, "could not flush while reading the log; the rows stay in memory and in the log");
+            Ok(())
+        }
+        failure => Err(failure),
+    }
 }
 
 fn table_of(frame: &Frame) -> Table {

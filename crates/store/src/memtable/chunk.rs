@@ -117,6 +117,9 @@ impl Chunk {
     pub(super) fn first_sequence(&self) -> u64 {
         self.first_sequence
     }
+    pub(super) fn days(&self) -> impl Iterator<Item = Day> {
+        self.index.values().map(|place| place.day)
+    }
     pub(super) fn replacing_days(&self) -> impl Iterator<Item = Day> {
         self.superseded.iter().filter_map(|key| Some(self.index.get(key)?.day))
     }
@@ -209,12 +212,12 @@ impl Chunk {
         }
     }
 
-    /// Settles the key's row here against another writer's in a file. If ours is the one to be seen, it replaces the other's;
-    /// else it is as if it had never come, so that it hides nothing in files.
+    /// Settles the key's row here against one in a file. If ours is the one to be seen, it replaces the other's; else it is as
+    /// if it had never come, so that it hides nothing in files. Equal ranks are of one writer, and its later frame is here.
     pub(super) fn meet(&mut self, key: SpanKey, other: Rank, own: WriterId) {
         let Some(place) = self.index.get(&key).copied() else { return };
         let ours = Rank { finished: place.finished, received_at: micros(place.received_at), writer: own };
-        if ours > other {
+        if ours >= other {
             self.superseded.insert(key);
             return;
         }

@@ -1,6 +1,6 @@
 //! Up to which version a writer knows a table's files.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, OnceCell};
 
@@ -13,6 +13,8 @@ pub(super) struct KnownTable {
     version: AtomicU64,
     /// One at a time looks for more.
     looking: Mutex<()>,
+    /// Rows of it are in memory without having been compared with the files of their days.
+    held: AtomicBool,
 }
 
 impl KnownTable {
@@ -48,6 +50,19 @@ impl KnownTable {
     pub(super) fn moved(&self, known: u64, version: u64) {
         // If it fails, a look has read our own file meanwhile.
         let _ = self.version.compare_exchange(known, version, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Its rows are neither shown nor flushed until they are compared with files. Answers whether they were held before.
+    pub(super) fn hold(&self) -> bool {
+        self.held.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
+    pub(super) fn release(&self) {
+        self.held.store(false, Ordering::Release);
     }
 
     fn version(&self) -> u64 {

@@ -1,24 +1,26 @@
 //! A machine whose disk forgets, with an ingest service on it; its catalog is elsewhere and forgets nothing.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use spanlake_access::{Config as GateConfig, Gate, MemoryLimiter};
-use spanlake_catalog::{Catalog, Config as CatalogConfig, Files as _};
+use spanlake_catalog::{Catalog, Config as CatalogConfig, DataFile, Files as _};
 use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_ingest::{Accepted, Config, Door, Error, Incoming, Parts, Service};
 use spanlake_model::{
-    AgentId, AppId, Caller, Clock, Fault, KeyId, Limits, Principal, Scope, ScopeSet, Score, Span, SpanId, SystemClock,
-    SystemEntropy, Table, TenantId, TimeRange, Timestamp,
+    AgentId, AppId, Caller, Clock, Fault, KeyId, Limits, Principal, Scope, ScopeSet, Score, Span, SpanId, SpanKey,
+    SystemClock, SystemEntropy, Table, TenantId, TimeRange, Timestamp,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshSource as _};
 use spanlake_store::disk::{Disk, LocalDisk};
-use spanlake_store::rows::{decode, decode_scores};
+use spanlake_store::rows::{decode, decode_scores, row_keys};
 use spanlake_store::{Store, file, log};
 use spanlake_testkit::otlp::{self, span_id, trace_id};
 use spanlake_testkit::{SimulatedDisk, TemporaryFolder};
@@ -31,7 +33,7 @@ pub(crate) struct Machine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
     folder: TemporaryFolder,
-    catalog: Catalog,
+    pub(crate) catalog: Catalog,
     _elsewhere: TemporaryFolder,
 }
 
@@ -85,6 +87,11 @@ impl Machine {
         opened.map_err(|error| Error::Start(std::io::Error::other(error)))
     }
 
+    /// Where a data file lies.
+    pub(crate) fn path(&self, file: &DataFile) -> PathBuf {
+        self.folder.path().join("data/store").join(&file.path)
+    }
+
     /// How often each span is seen: in data files, and in what the service has not flushed.
     pub(crate) async fn seen(&self, service: &Service, tenant: TenantId) -> BTreeMap<SpanId, usize> {
         let mut seen = BTreeMap::new();
@@ -116,11 +123,9 @@ impl Machine {
         let mut rows = Vec::new();
         // Read past the simulation, which may stop at any step.
         let store = self.store(Arc::new(LocalDisk)).unwrap().tenant(tenant);
+        let mut hidden: Vec<(SpanKey, u64)> = Vec::new();
         for file in &snapshot.files {
-            assert!(file.superseded.is_empty(), "no row of a file was sent twice");
-            let batches: Vec<_> =
-                file::read(store.clone(), &file.path, None).await.unwrap().try_collect().await.unwrap();
-            rows.extend(batches);
+            hidden.extend(file.superseded.iter().map(|key| (*key, file.version)));
         }
         for writer in &snapshot.writers {
             let watermark = snapshot.watermarks.iter().find(|mark| mark.writer == writer.id);
@@ -134,8 +139,21 @@ impl Machine {
                 known_version: snapshot.version,
             };
             match service.fresh("", request).await.unwrap() {
-                Fresh::Rows(fresh) => rows.extend(fresh.batches),
+                Fresh::Rows(fresh) => {
+                    hidden.extend(fresh.superseded.iter().map(|key| (*key, u64::MAX)));
+                    rows.extend(fresh.batches);
+                }
                 Fresh::Stale => panic!("nobody flushes meanwhile"),
+            }
+        }
+        for file in &snapshot.files {
+            let batches: Vec<_> =
+                file::read(store.clone(), &file.path, None).await.unwrap().try_collect().await.unwrap();
+            let is_live = |key: SpanKey| !hidden.iter().any(|(of, below)| *of == key && *below > file.version);
+            for batch in batches {
+                let live: BooleanArray =
+                    row_keys(table, &batch).unwrap().into_iter().map(|key| Some(is_live(key))).collect();
+                rows.push(filter_record_batch(&batch, &live).unwrap());
             }
         }
         rows

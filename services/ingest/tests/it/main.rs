@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code; clippy sees it only inside the test functions")]
 
 mod bounds;
+mod broken_files;
 mod clock;
 mod logs;
 mod machine;
