@@ -20,6 +20,8 @@ pub struct Config {
     pub target_bytes: u64,
     /// From so many files of a tenant's day on, its merges no longer give way to requests.
     pub urgent_files: u64,
+    /// A merged file that hides more rows of files below it than this has those files written again without them.
+    pub superseded_keys_max: usize,
     /// What bounds one merge in files and in memory.
     pub merge: merge::Bounds,
     /// How long after its end a day is over, in seconds: it is then packed into as few files as may be, once. What comes later
@@ -67,6 +69,7 @@ impl Default for Config {
             least_files: 8,
             target_bytes: 256 << 20,
             urgent_files: 96,
+            superseded_keys_max: 10_000,
             merge: merge::Bounds::default(),
             closed_after_s: 86_400,
             days_per_look_max: 1_000,
@@ -104,7 +107,8 @@ impl Config {
     }
     /// What choosing goes by: when it changes, settled days are looked at again.
     pub(crate) fn rules(&self) -> String {
-        format!("{} {} {}", self.least_files(), self.target_bytes, self.merge.inputs_max)
+        let (least, target, most) = (self.least_files(), self.target_bytes, self.merge.inputs_max);
+        format!("{least} {target} {most} {}", self.superseded_keys_max)
     }
     pub(crate) const fn closed_after(&self) -> Duration {
         Duration::from_secs(self.closed_after_s)

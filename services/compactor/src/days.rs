@@ -1,15 +1,21 @@
 //! Work on one day, under a lease.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
-use spanlake_catalog::{DayLease, Ended, Error as CatalogError, TenantDay, Wanted};
-use spanlake_model::Day;
+use spanlake_catalog::{DataFile, DayLease, Ended, Error as CatalogError, TenantDay, Wanted};
+use spanlake_model::{Day, SpanKey};
 use spanlake_proto::compactor::Compacted;
+use spanlake_store::background::{self, Rank};
 use spanlake_store::file::merge::Error as MergeError;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::choose::choose;
+use crate::config::Config;
 use crate::error::Error;
+use crate::hiding;
 use crate::merge::Merge;
 use crate::service::Service;
 
@@ -101,27 +107,83 @@ impl Service {
         Ended::Failed { not_before: self.clock.now().plus(pause) }
     }
 
-    /// Each merge makes it at least one file less, so this ends.
+    /// Each merge makes it at least one file less, and a file that was rid of its keys gets no new ones, so this ends.
     async fn merge_day(&self, lease: DayLease, stop: &CancellationToken, done: &mut Compacted) -> Result<Ended, Error> {
         let is_over = lease.day < self.closed_before();
         loop {
             let files = self.files.day(lease.tenant, lease.table, lease.day).await?;
             let version = files.iter().map(|file| file.version).max().unwrap_or(0);
             let Some(run) = choose(&files, is_over && !lease.is_finished, &self.config) else {
+                if let Some(crowded) = crowded(&files, &self.config) {
+                    if self.unburden(&files, crowded, is_over, stop, done).await? {
+                        continue;
+                    }
+                    return Ok(Ended::Left);
+                }
                 let finished_at = is_over.then(|| self.clock.now());
                 return Ok(Ended::Settled { version, rules: self.config.rules(), finished_at });
             };
             if stop.is_cancelled() {
                 return Ok(Ended::Left);
             }
-            let Some((merge, inputs)) = Merge::open(files, run, is_over, &self.store, &self.config).await? else {
+            if !self.merge_run(files, run, is_over, stop, done).await? {
                 return Ok(Ended::Left);
-            };
-            let Some(merged) = self.merge(merge, inputs, stop).await? else { return Ok(Ended::Left) };
-            done.merged_files += merged.merged_files;
-            done.written_files += merged.written_files;
+            }
         }
     }
+
+    /// Merges this run of a day's live files; false when another was faster.
+    async fn merge_run(
+        &self,
+        files: Vec<DataFile>,
+        run: Range<usize>,
+        is_over: bool,
+        stop: &CancellationToken,
+        done: &mut Compacted,
+    ) -> Result<bool, Error> {
+        let opened = Merge::open(files, run, is_over, &self.store, &self.config).await?;
+        let Some((merge, inputs)) = opened else { return Ok(false) };
+        let Some(merged) = self.merge(merge, inputs, stop).await? else { return Ok(false) };
+        done.merged_files += merged.merged_files;
+        done.written_files += merged.written_files;
+        Ok(true)
+    }
+
+    /// Writes the files again whose rows the file at `crowded` hides, lowest first, and then that file, without its keys:
+    /// nothing is left for them to hide. False when another was faster.
+    async fn unburden(
+        &self,
+        files: &[DataFile],
+        crowded: usize,
+        is_over: bool,
+        stop: &CancellationToken,
+        done: &mut Compacted,
+    ) -> Result<bool, Error> {
+        let keys: Arc<[SpanKey]> = files[crowded].superseded.clone().into();
+        for (at, file) in files[..=crowded].iter().enumerate() {
+            if at < crowded && !self.holds_any(file, keys.clone(), stop).await? {
+                continue;
+            }
+            // As they are now: what was written just before has another id, or is gone.
+            let now = self.files.day(file.tenant, file.table, file.day).await?;
+            let Some(at) = now.iter().position(|other| other.id == file.id) else { return Ok(false) };
+            if !self.merge_run(now, at..at + 1, is_over, stop, done).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn holds_any(&self, file: &DataFile, keys: Arc<[SpanKey]>, stop: &CancellationToken) -> Result<bool, Error> {
+        let (store, file, stop) = (self.store.clone(), file.clone(), stop.clone());
+        let look = move || Handle::current().block_on(hiding::any(&store, &file, &keys, &|| !stop.is_cancelled()));
+        background::run(Rank::Below, look).await?
+    }
+}
+
+/// The lowest file that hides more rows of others than it may.
+fn crowded(files: &[DataFile], config: &Config) -> Option<usize> {
+    files.iter().position(|file| file.superseded.len() > config.superseded_keys_max)
 }
 
 fn unclaimed(day: TenantDay, error: &CatalogError) -> bool {

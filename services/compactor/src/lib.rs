@@ -23,6 +23,7 @@ mod config;
 mod days;
 mod erase;
 mod error;
+mod hiding;
 mod merge;
 mod orphans;
 mod retain;

@@ -19,8 +19,8 @@
 //! replaced one is in a file already, moves only into merges, and is dropped only for a newer one.
 //!
 //! *Dropped superseded keys.* A key of an input matters for rows in lower files only. Rows of inputs it hid are dropped here;
-//! so it is carried on when a lower live file remains, and not otherwise: no lower file can come to be but by merging
-//! lower files. When no row is left there is no file to carry keys, and no need: a file that lists a key holds its row (or
+//! so it is carried on when a lower live file holds a row of it (`hiding.rs`), and not otherwise: no lower file can come to be but
+//! by merging lower files or taking rows out of one, so none comes to hold the row later. When no row is left there is no file to carry keys, and no need: a file that lists a key holds its row (or
 //! rows in memory do), so if that row is dead, a higher file lists the key again and hides what the dropped entry hid.
 
 use std::collections::HashMap;
@@ -34,9 +34,11 @@ use spanlake_store::background::Rank;
 use spanlake_store::file::merge::{self, Inputs};
 use spanlake_store::rows::row_keys;
 use spanlake_store::{Store, file};
+use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::hiding;
 
 /// Neighbouring files of one day, to become one.
 #[derive(Debug)]
@@ -53,8 +55,11 @@ pub(crate) struct Merge {
     version: u64,
     /// For each replaced key the version below which its rows are dead.
     dead_below: HashMap<SpanKey, u64>,
-    /// The output's.
+    /// All of the inputs, in order.
     superseded: Vec<SpanKey>,
+    /// The day's live files below the inputs: where the superseded keys may hide rows still.
+    lower: Vec<DataFile>,
+    store: Store,
 }
 
 impl Merge {
@@ -74,17 +79,19 @@ impl Merge {
         let bytes = files[run.clone()].iter().map(|file| file.bytes).sum();
         let file = config.file_of(bytes, is_over).clone();
         let rank = if files.len() as u64 >= config.urgent_files { Rank::Even } else { Rank::Below };
-        Ok(Self::of(files, run, rank, file).map(|merge| (merge, inputs)))
+        Ok(Self::of(files, run, rank, file, store).map(|merge| (merge, inputs)))
     }
 
-    fn of(mut files: Vec<DataFile>, run: Range<usize>, rank: Rank, file: file::Config) -> Option<Self> {
+    fn of(mut files: Vec<DataFile>, run: Range<usize>, rank: Rank, file: file::Config, store: &Store) -> Option<Self> {
         let dead_below = dead_below(&files);
-        let is_lowest = run.start == 0;
+        let lower = run.start;
         let inputs: Vec<_> = files.drain(run).collect();
+        files.truncate(lower);
         let highest = inputs.last()?;
         let (tenant, table, day, version) = (highest.tenant, highest.table, highest.day, highest.version);
-        let superseded = if is_lowest { Vec::new() } else { all_superseded(&inputs) };
-        Some(Self { tenant, table, day, inputs, rank, file, version, dead_below, superseded })
+        let superseded = all_superseded(&inputs);
+        let (lower, store) = (files, store.clone());
+        Some(Self { tenant, table, day, inputs, rank, file, version, dead_below, superseded, lower, store })
     }
 
     /// The ids of the inputs.
@@ -104,11 +111,13 @@ impl Merge {
         let living = |number: usize, batch| self.living(self.inputs[number].version, batch);
         let merged = inputs.write(&name, &self.file, &living, go_on)?;
         tracing::debug!(merge.held_bytes = merged.held_bytes_max, merge.files = self.inputs.len(), "merged files");
-        Ok(merged.written.map(|written| self.output(&name, &written)))
+        let Some(written) = merged.written else { return Ok(None) };
+        let hiding = hiding::still(&self.store, &self.lower, &self.superseded, go_on);
+        Ok(Some(self.output(&name, &written, Handle::current().block_on(hiding)?)))
     }
 
     /// The output as the catalog is to know it.
-    fn output(&self, name: &file::Name, written: &file::Written) -> DataFile {
+    fn output(&self, name: &file::Name, written: &file::Written, superseded: Vec<SpanKey>) -> DataFile {
         DataFile {
             id: name.file,
             tenant: name.tenant,
@@ -120,7 +129,7 @@ impl Merge {
             min_start: written.min_start,
             max_start: written.max_start,
             version: self.version,
-            superseded: self.superseded.clone(),
+            superseded,
         }
     }
 

@@ -65,6 +65,61 @@ async fn a_row_in_a_file_that_stays_is_hidden_as_before() {
     assert_eq!(world.visible(TENANT, &[]).await, said(&[(0, "new"), (2, &large), (4, "else")]));
 }
 
+/// The catalog hands them to every query of the day.
+#[tokio::test]
+async fn keys_that_hide_nothing_below_any_more_are_dropped_also_above_a_file_that_stays() {
+    let world = World::new().await;
+    let large = text(200_000);
+    let stays = world.flush(TENANT, &[(0, "old"), (2, &large)], &[]).await.remove(0);
+    world.flush(TENANT, &[(4, "first")], &[]).await;
+    world.flush(TENANT, &[(4, "second"), (0, "new")], &[4, 0]).await;
+    world.flush(TENANT, &[(6, "other")], &[]).await;
+    let expected = said(&[(0, "new"), (2, &large), (4, "second"), (6, "other")]);
+    let config = Config { target_bytes: stays.bytes, ..eager() };
+    world.compactor(config).run_once().await.unwrap();
+    let live = world.live(TENANT).await;
+    assert_eq!(live.iter().map(|file| file.rows).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(live[1].superseded, [key(0)], "and not that of 4, whose old row was merged away");
+    assert_eq!(world.visible(TENANT, &[]).await, expected);
+}
+
+#[tokio::test]
+async fn what_a_broken_file_below_may_hold_stays_hidden() {
+    let world = World::new().await;
+    let large = text(200_000);
+    let stays = world.flush(TENANT, &[(0, "old"), (2, &large)], &[]).await.remove(0);
+    world.flush(TENANT, &[(0, "new")], &[0]).await;
+    world.flush(TENANT, &[(4, "else")], &[]).await;
+    let whole = world.objects.get(&Path::from(stays.path.as_str())).await.unwrap().bytes().await.unwrap();
+    world.objects.put(&Path::from(stays.path.as_str()), PutPayload::from_static(b"broken")).await.unwrap();
+    let config = Config { target_bytes: stays.bytes, ..eager() };
+    world.compactor(config).run_once().await.unwrap();
+    world.objects.put(&Path::from(stays.path.as_str()), whole.into()).await.unwrap();
+    assert_eq!(world.live(TENANT).await.len(), 2);
+    assert_eq!(world.visible(TENANT, &[]).await, said(&[(0, "new"), (2, &large), (4, "else")]));
+}
+
+#[tokio::test]
+async fn a_file_that_hides_too_many_rows_has_them_taken_out_of_the_files_below() {
+    let world = World::new().await;
+    let large = text(200_000);
+    let first = world.flush(TENANT, &[(0, "old"), (2, &large), (4, "old"), (6, "old")], &[]).await.remove(0);
+    let spared = world.flush(TENANT, &[(8, &large), (10, "stays")], &[]).await.remove(0);
+    world.flush(TENANT, &[(0, "new"), (4, "new")], &[0, 4]).await;
+    world.flush(TENANT, &[(6, "new")], &[6]).await;
+    let expected = world.visible(TENANT, &[]).await;
+    let config = Config { target_bytes: first.bytes, superseded_keys_max: 2, ..eager() };
+    world.compactor(config).run_once().await.unwrap();
+    let live = world.live(TENANT).await;
+    assert_eq!(
+        live.iter().map(|file| (file.rows, file.superseded.len())).collect::<Vec<_>>(),
+        [(1, 0), (2, 0), (3, 0)]
+    );
+    assert_eq!(live[1].id, spared.id, "it had none of them");
+    assert_eq!(live.iter().map(|file| file.version).collect::<Vec<_>>(), [1, 2, 4]);
+    assert_eq!(world.visible(TENANT, &[]).await, expected);
+}
+
 /// Put together, the small ones on the two sides would lift what is replaced over what replaces it.
 #[tokio::test]
 async fn small_files_on_two_sides_of_a_large_one_are_not_put_together() {

@@ -105,7 +105,7 @@ impl Story {
                 flush(&self.world, of, tenant).await;
             }
             Step::Merge { bound, least_files } => {
-                let config = Config { target_bytes: bound, least_files, ..Config::default() };
+                let config = Config { target_bytes: bound, least_files, superseded_keys_max: 1, ..Config::default() };
                 self.world.compactor(config).run_once().await.unwrap();
             }
             Step::MergeMeanwhile { bound, flush: Some(of) } => {
