@@ -12,6 +12,7 @@
 //! - Every answer of a public listener carries `X-Request-Id`; every error is the one envelope of [`response`],
 //!   unless a handler writes another protocol's own error body.
 //! - Every connection, header block, body and drain has a bound; each module says what happens at it.
+//! - Every route of an [`Api`] says who may use it: [`Routes::to`] is the only way to add one.
 //! - Payloads and credentials are never logged; a [`config::Secret`] prints as `***`.
 //!
 //! Deliberately absent: credentials and limits (`access`), TLS (a proxy's work), and any route of our own but health.
@@ -27,6 +28,7 @@
 //! # let _: axum::Router = app;
 //! ```
 
+mod api;
 pub mod body;
 pub mod config;
 pub mod extract;
@@ -39,5 +41,4 @@ pub mod response;
 pub mod shutdown;
 pub mod telemetry;
 
-/// The routes of one service, together with their part of the OpenAPI document.
-pub type Api = utoipa_axum::router::OpenApiRouter;
+pub use api::{Api, Permission, Routes};

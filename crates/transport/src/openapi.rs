@@ -2,13 +2,6 @@
 
 use utoipa::openapi::{OpenApi, PathItem};
 
-use crate::Api;
-
-/// Takes an [`Api`] apart: what is served, and the document that describes it.
-pub fn split(api: Api) -> (axum::Router, OpenApi) {
-    api.split_for_parts()
-}
-
 /// Every `(method, path)` of a document, sorted: what a test holds against the routes that exist.
 pub fn operations(document: &OpenApi) -> Vec<(http::Method, String)> {
     let mut all: Vec<_> = document

@@ -32,10 +32,9 @@ use http::HeaderName;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use spanlake_access::Gate;
-use spanlake_model::{Caller, Fault};
-use spanlake_transport::Api;
+use spanlake_model::{Caller, Fault, Scope};
 use spanlake_transport::peer::client_address;
-use utoipa_axum::router::OpenApiRouter;
+use spanlake_transport::{Api, Permission, Routes};
 use utoipa_axum::routes;
 
 use crate::service::{Service, require_owner};
@@ -68,36 +67,49 @@ const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
 /// The routes of the service. `gate` verifies who calls them, and is told at once of keys that are revoked here.
 pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
-    OpenApiRouter::new()
-        .routes(routes!(signup::sign_up))
-        .routes(routes!(login::log_in))
-        .routes(routes!(refresh::refresh))
-        .routes(routes!(logout::log_out))
-        .routes(routes!(me::me))
-        .routes(routes!(apps::list::list, apps::create::create))
-        .routes(routes!(apps::get::get, apps::rename::rename, apps::delete::delete))
-        .routes(routes!(agents::list::list, agents::create::create))
-        .routes(routes!(agents::get::get, agents::rename::rename, agents::delete::delete))
-        .routes(routes!(api_keys::list::list, api_keys::create::create))
-        .routes(routes!(api_keys::revoke::revoke))
-        .routes(routes!(api_keys::rotate::rotate))
-        .routes(routes!(members::list::list))
-        .routes(routes!(members::get::get, members::change::change, members::remove::remove))
-        .routes(routes!(invites::list::list, invites::create::create))
-        .routes(routes!(invites::withdraw::withdraw))
-        .routes(routes!(invites::accept::accept))
-        .routes(routes!(prices::get::get, prices::put::put))
-        .routes(routes!(prices::lookup::look_up))
-        .routes(routes!(retention::get::get, retention::put::put))
-        .routes(routes!(password::change::change))
-        .routes(routes!(password::create_reset::create_reset))
-        .routes(routes!(password::reset::reset))
-        .routes(routes!(audit_log::list::list))
-        .routes(routes!(audit_log::check::check))
-        .routes(routes!(limits::get::get, limits::put::put))
-        .routes(routes!(usage::usage))
-        .routes(routes!(tenant::delete::delete))
-        .routes(routes!(tenant::receipt::receipt))
-        .routes(routes!(jwks::jwks))
+    Routes::default()
+        .to(Permission::Anyone, routes!(signup::sign_up))
+        .to(Permission::Anyone, routes!(login::log_in))
+        .to(Permission::Anyone, routes!(refresh::refresh))
+        .to(Permission::Anyone, routes!(logout::log_out))
+        .to(Permission::Credential, routes!(me::me))
+        .to(Scope::Read, routes!(apps::list::list))
+        .to(Scope::Admin, routes!(apps::create::create))
+        .to(Scope::Read, routes!(apps::get::get))
+        .to(Scope::Admin, routes!(apps::rename::rename))
+        .to(Scope::Admin, routes!(apps::delete::delete))
+        .to(Scope::Read, routes!(agents::list::list))
+        .to(Scope::Admin, routes!(agents::create::create))
+        .to(Scope::Read, routes!(agents::get::get))
+        .to(Scope::Admin, routes!(agents::rename::rename))
+        .to(Scope::Admin, routes!(agents::delete::delete))
+        .to(Scope::Admin, routes!(api_keys::list::list))
+        .to(Scope::Admin, routes!(api_keys::create::create))
+        .to(Scope::Admin, routes!(api_keys::revoke::revoke))
+        .to(Scope::Admin, routes!(api_keys::rotate::rotate))
+        .to(Scope::Admin, routes!(members::list::list))
+        .to(Scope::Admin, routes!(members::get::get))
+        .to(Scope::Admin, routes!(members::change::change))
+        .to(Scope::Admin, routes!(members::remove::remove))
+        .to(Scope::Admin, routes!(invites::list::list))
+        .to(Scope::Admin, routes!(invites::create::create))
+        .to(Scope::Admin, routes!(invites::withdraw::withdraw))
+        .to(Permission::Anyone, routes!(invites::accept::accept))
+        .to(Scope::Read, routes!(prices::get::get))
+        .to(Scope::Admin, routes!(prices::put::put))
+        .to(Scope::Read, routes!(prices::lookup::look_up))
+        .to(Scope::Admin, routes!(retention::get::get))
+        .to(Scope::Admin, routes!(retention::put::put))
+        .to(Permission::Credential, routes!(password::change::change))
+        .to(Scope::Admin, routes!(password::create_reset::create_reset))
+        .to(Permission::Anyone, routes!(password::reset::reset))
+        .to(Permission::Owner, routes!(audit_log::list::list))
+        .to(Permission::Owner, routes!(audit_log::check::check))
+        .to(Scope::Read, routes!(limits::get::get))
+        .to(Permission::Owner, routes!(limits::put::put))
+        .to(Scope::Read, routes!(usage::usage))
+        .to(Permission::Owner, routes!(tenant::delete::delete))
+        .to(Permission::Anyone, routes!(tenant::receipt::receipt))
+        .to(Permission::Anyone, routes!(jwks::jwks))
         .with_state(Deps { service, gate })
 }

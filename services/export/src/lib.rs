@@ -32,8 +32,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use spanlake_access::Gate;
+use spanlake_model::Scope;
 use spanlake_transport::config::Secret;
-use utoipa_axum::router::OpenApiRouter;
+use spanlake_transport::{Api, Routes};
 use utoipa_axum::routes;
 
 pub use service::{Plan, Service, Started};
@@ -84,6 +85,6 @@ impl Default for Config {
 }
 
 /// The HTTP routes, all behind `gate`.
-pub fn routes(service: Arc<Service>, gate: Gate) -> spanlake_transport::Api {
-    OpenApiRouter::new().routes(routes!(traces::export)).with_state(traces::Context { service, gate })
+pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
+    Routes::default().to(Scope::Export, routes!(traces::export)).with_state(traces::Context { service, gate })
 }

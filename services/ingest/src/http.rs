@@ -13,9 +13,8 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_model::{Caller, Code, Fault, Scope};
-use spanlake_transport::{Api, body, response};
+use spanlake_transport::{Api, Routes, body, response};
 use utoipa::IntoResponses;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::admit::{Accepted, Door, Incoming};
@@ -27,17 +26,17 @@ pub const RECEIPT: &str = "x-spanlake-receipt";
 
 /// The routes of ingest.
 pub fn routes(service: Arc<Service>) -> Api {
-    OpenApiRouter::new()
-        .routes(routes!(traces))
-        .routes(routes!(agentos_traces))
-        .routes(routes!(langfuse_traces))
-        .routes(routes!(logs))
-        .routes(routes!(agentos_logs))
-        .routes(routes!(langfuse_logs))
-        .routes(routes!(scores::create))
-        .routes(routes!(scores::create_at_older_path))
-        .routes(routes!(scores::create_batch))
-        .routes(routes!(scores::create_langfuse))
+    Routes::default()
+        .to(Scope::Ingest, routes!(traces))
+        .to(Scope::Ingest, routes!(agentos_traces))
+        .to(Scope::Ingest, routes!(langfuse_traces))
+        .to(Scope::Ingest, routes!(logs))
+        .to(Scope::Ingest, routes!(agentos_logs))
+        .to(Scope::Ingest, routes!(langfuse_logs))
+        .to(Scope::Score, routes!(scores::create))
+        .to(Scope::Score, routes!(scores::create_at_older_path))
+        .to(Scope::Score, routes!(scores::create_batch))
+        .to(Scope::Score, routes!(scores::create_langfuse))
         .with_state(service)
 }
 

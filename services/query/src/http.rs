@@ -33,8 +33,7 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use spanlake_access::Gate;
 use spanlake_model::{Caller, Fault, Scope};
-use spanlake_transport::Api;
-use utoipa_axum::router::OpenApiRouter;
+use spanlake_transport::{Api, Routes};
 use utoipa_axum::routes;
 
 pub use span_row::span_json;
@@ -62,25 +61,27 @@ impl Face {
 
 /// All routes of this service. Reading needs the scope `read` and shows the caller's app only; deleting needs `admin`.
 pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
-    OpenApiRouter::new()
-        .routes(routes!(traces_list::list))
-        .routes(routes!(traces_list::search))
-        .routes(routes!(spans_list::search))
-        .routes(routes!(filter_schema::get))
-        .routes(routes!(traces_get::get, traces_delete::delete))
-        .routes(routes!(spans_get::get))
-        .routes(routes!(spans_list::list))
-        .routes(routes!(sessions_list::list))
-        .routes(routes!(sessions_list::search))
-        .routes(routes!(sessions_get::get))
-        .routes(routes!(metrics_get::get))
-        .routes(routes!(metadata_keys::list))
-        .routes(routes!(facets_get::get))
-        .routes(routes!(scores_list::list))
-        .routes(routes!(scores_sums::names))
-        .routes(routes!(scores_sums::aggregations))
-        .routes(routes!(scores_get::get, scores_delete::delete))
-        .routes(routes!(deletions_create::create))
-        .routes(routes!(deletions_get::get))
+    Routes::default()
+        .to(Scope::Read, routes!(traces_list::list))
+        .to(Scope::Read, routes!(traces_list::search))
+        .to(Scope::Read, routes!(spans_list::search))
+        .to(Scope::Read, routes!(filter_schema::get))
+        .to(Scope::Read, routes!(traces_get::get))
+        .to(Scope::Admin, routes!(traces_delete::delete))
+        .to(Scope::Read, routes!(spans_get::get))
+        .to(Scope::Read, routes!(spans_list::list))
+        .to(Scope::Read, routes!(sessions_list::list))
+        .to(Scope::Read, routes!(sessions_list::search))
+        .to(Scope::Read, routes!(sessions_get::get))
+        .to(Scope::Read, routes!(metrics_get::get))
+        .to(Scope::Read, routes!(metadata_keys::list))
+        .to(Scope::Read, routes!(facets_get::get))
+        .to(Scope::Read, routes!(scores_list::list))
+        .to(Scope::Read, routes!(scores_sums::names))
+        .to(Scope::Read, routes!(scores_sums::aggregations))
+        .to(Scope::Read, routes!(scores_get::get))
+        .to(Scope::Score, routes!(scores_delete::delete))
+        .to(Scope::Admin, routes!(deletions_create::create))
+        .to(Scope::Admin, routes!(deletions_get::get))
         .with_state(Face { service, gate })
 }

@@ -103,7 +103,7 @@ impl Process {
         let server = self.server();
         let fresh = ingest::flight_service(service.clone() as Arc<dyn FreshSource>, self.token.clone());
         server.on("--grpc", grpc, Routes::new(fresh).into_axum_router());
-        let (otlp, _) = spanlake_transport::openapi::split(spanlake_ingest::http::routes(service.clone()));
+        let (otlp, _) = spanlake_ingest::http::routes(service.clone()).split();
         let addresses = Addresses {
             http: Some(server.api("--http", self.config.http, spanlake_ingest::http::routes(service.clone())).await?),
             otlp_http: Some(server.public("--otlp-http", self.config.otlp_http, otlp).await?),
@@ -164,7 +164,8 @@ impl Process {
         let service = Arc::new(spanlake_compactor::Service::new(parts));
         let (looking, token) = (service.clone(), self.shutdown.token());
         self.shutdown.tasks().spawn("compactor", async move { looking.run(token).await });
-        let addresses = self.serve(Api::new(), Routes::new(compactor::service(service, self.token.clone()))).await?;
+        let addresses =
+            self.serve(Api::default(), Routes::new(compactor::service(service, self.token.clone()))).await?;
         Ok(self.running(addresses, None, Some(catalog)))
     }
 

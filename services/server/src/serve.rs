@@ -7,7 +7,7 @@ use axum::routing::get;
 use spanlake_transport::health::{self, Readiness};
 use spanlake_transport::listener::{self, Listener};
 use spanlake_transport::shutdown::Shutdown;
-use spanlake_transport::{Api, layers, openapi};
+use spanlake_transport::{Api, layers};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use utoipa::openapi::{InfoBuilder, OpenApi};
@@ -26,7 +26,7 @@ pub(crate) struct Server<'a> {
 impl Server<'_> {
     /// Serves an API with its OpenAPI document and the health routes.
     pub(crate) async fn api(&self, name: &'static str, address: SocketAddr, api: Api) -> anyhow::Result<SocketAddr> {
-        let (router, document) = openapi::split(api);
+        let (router, document) = api.split();
         let document = described(document);
         let document = get(move || async move { axum::Json(document) });
         self.public(name, address, router.route("/v1/openapi.json", document)).await

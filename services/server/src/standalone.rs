@@ -80,13 +80,13 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     let (working, token) = (exports.clone(), shutdown.token());
     shutdown.tasks().spawn("exporter", async move { working.run(token).await });
 
-    let api = Api::new()
+    let api = Api::default()
         .merge(spanlake_auth::routes(auth, gate.clone()))
         .merge(spanlake_ingest::http::routes(ingest.clone()))
         .merge(spanlake_query::routes(query, gate.clone()))
         .merge(spanlake_export::routes(export, gate.clone()))
         .merge(spanlake_export::jobs::routes(exports, gate));
-    let (otlp, _) = spanlake_transport::openapi::split(spanlake_ingest::http::routes(ingest.clone()));
+    let (otlp, _) = spanlake_ingest::http::routes(ingest.clone()).split();
     let server = Server { config: &config, outside: &outside, shutdown: &shutdown, readiness };
     let addresses = Addresses {
         http: Some(server.api("--http", config.http, api).await?),

@@ -1,7 +1,8 @@
 use http::Method;
 use serde::Serialize;
+use spanlake_model::Scope;
 use spanlake_transport::response::{Created, Data, ErrorResponse, Page};
-use spanlake_transport::{Api, openapi};
+use spanlake_transport::{Permission, Routes, openapi};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -27,12 +28,18 @@ async fn show() -> Data<Row> {
 
 #[test]
 fn every_route_is_in_the_document_with_its_envelope() {
-    let api: Api = Api::default().routes(routes!(list, create)).routes(routes!(show));
-    let (_router, document) = openapi::split(api);
+    let routes = Routes::default()
+        .to(Permission::Scope(Scope::Read), routes!(list))
+        .to(Permission::Owner, routes!(create))
+        .to(Permission::Anyone, routes!(show));
+    let (_router, document) = routes.with_state(()).split();
     let rows = "/rows".to_owned();
     let expected = [(Method::GET, rows.clone()), (Method::POST, rows), (Method::GET, "/rows/{id}".to_owned())];
     assert_eq!(openapi::operations(&document), expected);
     let document = serde_json::to_value(&document).unwrap();
+    let permission = |path: &str, method: &str| document["paths"][path][method]["x-permission"].clone();
+    let declared = [permission("/rows", "get"), permission("/rows", "post"), permission("/rows/{id}", "get")];
+    assert_eq!(declared, ["read", "owner", "anyone"], "each operation says who may use it, also of one path");
     let resolve = |schema: &serde_json::Value| match schema["$ref"].as_str() {
         Some(reference) => document.pointer(&reference[1..]).unwrap_or_else(|| panic!("{reference} dangles")).clone(),
         None => schema.clone(),

@@ -81,7 +81,7 @@ impl House {
         let service = Arc::new(service);
         let limiter = Arc::new(MemoryLimiter::new(clock_of(), 100));
         let gate = Gate::new(Arc::clone(&service) as _, limiter, clock_of(), spanlake_access::Config::default());
-        let (router, document) = openapi::split(routes(Arc::clone(&service), gate.clone()));
+        let (router, document) = routes(Arc::clone(&service), gate.clone()).split();
         let operations = openapi::operations(&document);
         Self { clock, service, catalog, operations, gate, router, folder }
     }

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use spanlake_access::Gate;
 use spanlake_catalog::Export;
 use spanlake_model::{Caller, Code, ExportId, Fault, Scope};
-use utoipa_axum::router::OpenApiRouter;
+use spanlake_transport::{Api, Routes};
 use utoipa_axum::routes;
 
 use super::Jobs;
@@ -31,13 +31,14 @@ struct Face {
     gate: Gate,
 }
 
-pub(super) fn routes(jobs: Arc<Jobs>, gate: Gate) -> spanlake_transport::Api {
-    OpenApiRouter::new()
-        .routes(routes!(create::create, list::list))
-        .routes(routes!(get::get))
-        .routes(routes!(cancel::cancel))
-        .routes(routes!(runs::runs))
-        .routes(routes!(manifest::manifest))
+pub(super) fn routes(jobs: Arc<Jobs>, gate: Gate) -> Api {
+    Routes::default()
+        .to(Scope::Export, routes!(create::create))
+        .to(Scope::Export, routes!(list::list))
+        .to(Scope::Export, routes!(get::get))
+        .to(Scope::Export, routes!(cancel::cancel))
+        .to(Scope::Export, routes!(runs::runs))
+        .to(Scope::Export, routes!(manifest::manifest))
         .with_state(Face { jobs, gate })
 }
 

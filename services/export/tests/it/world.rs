@@ -209,7 +209,7 @@ pub(crate) fn world(list: List) -> World {
     let limiter = Arc::new(MemoryLimiter::new(clock.clone(), 10));
     let gate = Gate::new(auth, limiter, clock.clone(), spanlake_access::Config::default());
     let service = Arc::new(Service::new(list.clone(), clock.clone(), Config::default()));
-    let (router, _) = routes(service, gate).split_for_parts();
+    let (router, _) = routes(service, gate).split();
     World { router, list, clock, key, reader }
 }
 

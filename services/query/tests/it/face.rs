@@ -46,7 +46,7 @@ pub fn face(world: &Arc<World>) -> Face {
         Arc::new(Noon),
         spanlake_access::gate::Config::default(),
     );
-    let (router, _) = routes(Arc::new(service(world, Config::default())), gate).split_for_parts();
+    let (router, _) = routes(Arc::new(service(world, Config::default())), gate).split();
     Face { router }
 }
 

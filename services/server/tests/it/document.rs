@@ -18,6 +18,8 @@ pub(crate) struct Operation {
     pub(crate) base: String,
     /// Its query parameters.
     pub(crate) parameters: Vec<String>,
+    /// Who may use it, as its router declares.
+    pub(crate) permission: String,
 }
 
 impl Operation {
@@ -73,6 +75,7 @@ fn read(base: &str, document: &Value) -> Vec<Operation> {
                     path: path.clone(),
                     base: base.to_owned(),
                     parameters: in_query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect(),
+                    permission: about["x-permission"].as_str().unwrap().to_owned(),
                 }
             },
         )

@@ -29,6 +29,7 @@ mod doors;
 mod erasing;
 mod exports;
 mod faults;
+mod foreign;
 mod isolation;
 mod journey;
 mod keys;
@@ -114,6 +115,10 @@ stories! {
         the_same_ids_hold_each_tenants_own,
         what_another_owns_answers_like_what_does_not_exist,
         ids_that_look_like_paths_touch_nothing,
+    }
+    foreign {
+        ids_of_another_tenant_are_unknown_to_every_route,
+        naming_an_app_of_another_tenant_is_refused_everywhere,
     }
     scores {
         a_score_is_there_once_however_often_it_is_given,

@@ -7,7 +7,7 @@ use serde_json::json;
 use spanlake_testkit::eventually_within;
 
 use crate::cluster::{Cluster, Form};
-use crate::tenant::{PASSWORD, Tenant, text};
+use crate::tenant::Tenant;
 
 /// A second is promised, on a machine that does nothing else; what is remembered would last ten. Within one process it is at once.
 const BITES_WITHIN: Duration = Duration::from_secs(5);
@@ -15,14 +15,8 @@ const BITES_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) async fn a_role_change_and_a_removal_bite_in_every_service(cluster: &Cluster) {
     let tenant = Tenant::sign_up(cluster).await;
     let client = &cluster.client;
-    let email = format!("guest-{}", tenant.email);
-    let invited = client.post("/v1/members/invites", &tenant.token, &json!({"email": email, "role": "member"})).await;
-    assert_eq!(invited.status, 201, "{}", invited.text());
-    let acceptance = json!({"token": text(&invited.data(), "/token"), "password": PASSWORD});
-    let joined = client.send(client.request(Method::POST, "/v1/invites/accept").json(&acceptance)).await;
-    assert_eq!(joined.status, 201, "{}", joined.text());
-    let joined = joined.data();
-    let (guest, path) = (text(&joined, "/access_token"), format!("/v1/members/{}", text(&joined, "/member/id")));
+    let member = tenant.member("member").await;
+    let (guest, path) = (member.token, format!("/v1/members/{}", member.id));
     // An export of no rows is a mistake that costs none of the ten an hour, and is told to those who may export.
     let statuses = async || {
         let mut statuses = Vec::new();

@@ -1,13 +1,14 @@
 //! Who may do what: the golden table of operations, held against the documents and against the routes.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use prost::Message as _;
 use reqwest::Method;
 use serde_json::json;
 use spanlake_access::key;
-use spanlake_testkit::SeededEntropy;
 use spanlake_testkit::otlp::{self, span_id, trace_id};
+use spanlake_testkit::{SeededEntropy, eventually};
 use tonic::codegen::{Bytes, Service as _, http};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -17,104 +18,8 @@ use crate::cluster::{Cluster, INTERNAL_TOKEN};
 use crate::document::{Operation, operations};
 use crate::tenant::{Tenant, text};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Needs {
-    /// No credential: how one gets one, or what everybody may know.
-    Nothing,
-    /// Any credential.
-    Any,
-    /// This scope.
-    Scope(&'static str),
-    /// To own the tenant, as a person: no key does.
-    Owner,
-}
-
-use Needs::{Any, Nothing, Owner, Scope};
-
-/// Every operation there is. Whoever adds a route says here who may use it.
-const TABLE: &[(&str, Needs)] = &[
-    ("GET /.well-known/jwks.json", Nothing),
-    ("POST /v1/signup", Nothing),
-    ("POST /v1/login", Nothing),
-    ("POST /v1/token/refresh", Nothing),
-    ("POST /v1/logout", Nothing),
-    ("GET /v1/me", Any),
-    ("GET /v1/apps", Scope("read")),
-    ("POST /v1/apps", Scope("admin")),
-    ("GET /v1/apps/{id}", Scope("read")),
-    ("PATCH /v1/apps/{id}", Scope("admin")),
-    ("DELETE /v1/apps/{id}", Scope("admin")),
-    ("GET /v1/agents", Scope("read")),
-    ("POST /v1/agents", Scope("admin")),
-    ("GET /v1/agents/{id}", Scope("read")),
-    ("PATCH /v1/agents/{id}", Scope("admin")),
-    ("DELETE /v1/agents/{id}", Scope("admin")),
-    ("GET /v1/api-keys", Scope("admin")),
-    ("POST /v1/api-keys", Scope("admin")),
-    ("DELETE /v1/api-keys/{id}", Scope("admin")),
-    ("POST /v1/api-keys/{id}/rotate", Scope("admin")),
-    ("GET /v1/members", Scope("admin")),
-    ("GET /v1/members/{id}", Scope("admin")),
-    ("PATCH /v1/members/{id}", Scope("admin")),
-    ("DELETE /v1/members/{id}", Scope("admin")),
-    ("GET /v1/members/invites", Scope("admin")),
-    ("POST /v1/members/invites", Scope("admin")),
-    ("DELETE /v1/members/invites/{id}", Scope("admin")),
-    ("POST /v1/invites/accept", Nothing),
-    ("GET /v1/prices", Scope("read")),
-    ("GET /v1/prices/lookup", Scope("read")),
-    ("PUT /v1/prices", Scope("admin")),
-    ("GET /v1/retention", Scope("admin")),
-    ("PUT /v1/retention", Scope("admin")),
-    ("PUT /v1/me/password", Any),
-    ("POST /v1/members/{id}/password-reset", Scope("admin")),
-    ("POST /v1/password-reset", Nothing),
-    ("GET /v1/limits", Scope("read")),
-    ("PUT /v1/limits", Owner),
-    ("GET /v1/usage", Scope("read")),
-    ("GET /v1/audit-log", Owner),
-    ("GET /v1/audit-log/check", Owner),
-    ("DELETE /v1/tenant", Owner),
-    ("GET /v1/tenant-deletions/{receipt}", Nothing),
-    ("POST /v1/traces", Scope("ingest")),
-    ("POST /api/ingest/v1/traces", Scope("ingest")),
-    ("POST /api/public/otel/v1/traces", Scope("ingest")),
-    ("POST /v1/logs", Scope("ingest")),
-    ("POST /api/ingest/v1/logs", Scope("ingest")),
-    ("POST /api/public/otel/v1/logs", Scope("ingest")),
-    ("GET /v1/traces", Scope("read")),
-    ("GET /v1/traces/{id}", Scope("read")),
-    ("GET /v1/traces/{id}/spans/{span_id}", Scope("read")),
-    ("GET /v1/spans", Scope("read")),
-    ("POST /v1/traces/search", Scope("read")),
-    ("POST /v1/spans/search", Scope("read")),
-    ("POST /v1/sessions/search", Scope("read")),
-    ("GET /v1/filter-schema", Scope("read")),
-    ("GET /v1/sessions", Scope("read")),
-    ("GET /v1/sessions/{session_id}", Scope("read")),
-    ("GET /v1/metrics", Scope("read")),
-    ("GET /v1/metadata/keys", Scope("read")),
-    ("GET /v1/facets/{field}", Scope("read")),
-    ("DELETE /v1/traces/{id}", Scope("admin")),
-    ("POST /v1/scores", Scope("score")),
-    ("POST /v1/score", Scope("score")),
-    ("POST /v1/scores/batch", Scope("score")),
-    ("POST /api/public/scores", Scope("score")),
-    ("GET /v1/scores", Scope("read")),
-    ("GET /v1/scores/names", Scope("read")),
-    ("GET /v1/scores/aggregations", Scope("read")),
-    ("GET /v1/scores/{score_id}", Scope("read")),
-    ("DELETE /v1/scores/{score_id}", Scope("score")),
-    ("POST /v1/deletions", Scope("admin")),
-    ("GET /v1/deletions/{id}", Scope("admin")),
-    ("GET /v1/traces/export", Scope("export")),
-    ("GET /v1/exports", Scope("export")),
-    ("POST /v1/exports", Scope("export")),
-    ("GET /v1/exports/{id}", Scope("export")),
-    ("POST /v1/exports/{id}/cancel", Scope("export")),
-    ("GET /v1/exports/{id}/runs", Scope("export")),
-    ("GET /v1/exports/{id}/manifest", Scope("export")),
-];
+/// Who may use which operation, as the routers declare it. Whoever adds a route, or opens one to others, changes this file too.
+const TABLE: &str = include_str!("permissions.txt");
 
 /// Answered by every service, and in no document since they are not the API: health and the document itself.
 const BESIDE: [&str; 3] = ["/livez", "/readyz", "/v1/openapi.json"];
@@ -122,21 +27,27 @@ const BESIDE: [&str; 3] = ["/livez", "/readyz", "/v1/openapi.json"];
 const SCOPES: [&str; 5] = ["ingest", "read", "export", "score", "admin"];
 
 pub(crate) async fn every_documented_operation_says_who_may_use_it(cluster: &Cluster) {
-    let documented: BTreeSet<String> = operations(&cluster.client).await.iter().map(Operation::name).collect();
-    let table: BTreeSet<String> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(documented, table, "documents on the left, the table of this test on the right");
+    let mut all = operations(&cluster.client).await;
+    all.sort_by(|one, two| (&one.path, &one.method).cmp(&(&two.path, &two.method)));
+    let declared: String = all.iter().map(|one| format!("{:10} {}\n", one.permission, one.name())).collect();
+    assert_eq!(
+        declared, TABLE,
+        "what the routers declare is not what permissions.txt says; it would have to be\n{declared}"
+    );
 }
 
 pub(crate) async fn strangers_are_refused_everywhere(cluster: &Cluster) {
     let tenant = Tenant::sign_up(cluster).await;
     let client = &cluster.client;
     let other_key = tenant.key(&["read"]).await;
-    let forged = forged(&other_key);
-    let credentials = [None, Some("Bearer nonsense"), Some("Bearer a.b.c"), Some("Basic bm86b25l"), Some(&*forged)];
+    let mut credentials: Vec<Option<String>> = vec![None];
+    credentials.extend(["nonsense", "a.b.c"].map(|text| Some(format!("Bearer {text}"))));
+    credentials.extend([Some("Basic bm86b25l".to_owned()), Some(forged(&other_key))]);
+    credentials.extend(over(cluster, &tenant).await.into_iter().map(|key| Some(format!("Bearer {key}"))));
     for operation in guarded(client).await {
         // Whatever they ask for: also what makes no sense.
         for url in [operation.url(&well_formed), format!("{}?nobody=knows", operation.url(&|_| "no-id".into()))] {
-            for credential in credentials {
+            for credential in &credentials {
                 let mut request = client.at(operation.method(), &url).header("content-type", "application/json");
                 if let Some(credential) = credential {
                     request = request.header("authorization", credential);
@@ -146,6 +57,43 @@ pub(crate) async fn strangers_are_refused_everywhere(cluster: &Cluster) {
             }
         }
     }
+}
+
+/// What was good once, for everything: an expired key, a revoked one, and the access token of an owner who was removed. Every
+/// service has met each of them.
+async fn over(cluster: &Cluster, tenant: &Tenant) -> [String; 3] {
+    let client = &cluster.client;
+    let new = |expires_at: Option<String>| json!({"name": "over", "kind": "workspace", "scopes": SCOPES, "expires_at": expires_at});
+    let end = cluster.now().plus(Duration::from_secs(2)).to_string();
+    let (expires, revoked) = (tenant.new_key(&new(Some(end))).await, tenant.new_key(&new(None)).await);
+    let guest = tenant.member("owner").await;
+    let credentials = [text(&expires, "/key"), text(&revoked, "/key"), guest.token];
+    for credential in &credentials {
+        meets_every_service(client, credential).await;
+    }
+    for path in [format!("/v1/api-keys/{}", text(&revoked, "/id")), format!("/v1/members/{}", guest.id)] {
+        assert_eq!(client.delete(&path, &tenant.token).await.status, 204, "{path}");
+    }
+    eventually("what is over is refused by every service", || async {
+        for credential in &credentials {
+            if meets_every_service(client, credential).await.iter().any(|status| *status != 401) {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
+    credentials
+}
+
+/// Asks each service for what changes nothing.
+async fn meets_every_service(client: &Client, credential: &str) -> [u16; 4] {
+    let mut statuses = [0; 4];
+    for (status, path) in statuses.iter_mut().zip(["/v1/me", "/v1/traces", "/v1/traces/export?limit=0"]) {
+        *status = client.get(path, credential).await.status;
+    }
+    statuses[3] = client.otlp("/v1/traces", credential, crate::client::PROTOBUF, Vec::new()).await.status;
+    statuses
 }
 
 /// A key with the id of a real one and a right checksum, whose secret was never issued.
@@ -160,7 +108,7 @@ pub(crate) async fn a_key_without_the_scope_is_refused_everywhere(cluster: &Clus
     for scope in SCOPES {
         let others: Vec<_> = SCOPES.into_iter().filter(|other| *other != scope).collect();
         let (without, with) = (tenant.key(&others).await, tenant.key(&[scope]).await);
-        for operation in guarded(client).await.into_iter().filter(|operation| needs(operation) == Scope(scope)) {
+        for operation in guarded(client).await.into_iter().filter(|operation| operation.permission == scope) {
             let ask = |key: &str, url: &str| {
                 let request =
                     client.at(operation.method(), url).bearer_auth(key).header("content-type", "application/json");
@@ -181,7 +129,7 @@ pub(crate) async fn what_is_for_owners_is_refused_to_every_key(cluster: &Cluster
     let tenant = Tenant::sign_up(cluster).await;
     let client = &cluster.client;
     let key = tenant.key(&SCOPES).await;
-    let operations = guarded(client).await.into_iter().filter(|operation| needs(operation) == Owner);
+    let operations = guarded(client).await.into_iter().filter(|operation| operation.permission == "owner");
     let mut asked = 0;
     for operation in operations {
         for url in [operation.url(&well_formed), format!("{}?nobody=knows", operation.url(&|_| "no-id".into()))] {
@@ -206,8 +154,13 @@ pub(crate) async fn what_is_not_documented_is_not_there(cluster: &Cluster) {
     for base in client.bases.distinct() {
         for path in &paths {
             let own: Vec<_> = documented.iter().filter(|one| one.path == *path && one.base == base).collect();
-            let blank =
-                Operation { method: String::new(), path: (*path).into(), base: base.into(), parameters: vec![] };
+            let blank = Operation {
+                method: String::new(),
+                path: (*path).into(),
+                base: base.into(),
+                parameters: vec![],
+                permission: String::new(),
+            };
             for method in &methods {
                 if own.iter().any(|operation| operation.method() == *method) {
                     continue;
@@ -317,13 +270,8 @@ pub(crate) async fn an_access_token_reads_and_a_refresh_token_opens_nothing(clus
     client.get("/v1/traces", &tampered).await.refused(401, "unauthenticated");
 }
 
-fn needs(operation: &Operation) -> Needs {
-    let name = operation.name();
-    TABLE.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name} is not in the table")).1
-}
-
-async fn guarded(client: &Client) -> Vec<Operation> {
-    operations(client).await.into_iter().filter(|operation| needs(operation) != Nothing).collect()
+pub(crate) async fn guarded(client: &Client) -> Vec<Operation> {
+    operations(client).await.into_iter().filter(|operation| operation.permission != "anyone").collect()
 }
 
 /// An id of the right shape, of nothing.
@@ -335,8 +283,8 @@ fn well_formed(name: &str) -> String {
 }
 
 /// In the envelope of the route: ours, or OTLP's.
-fn is_refused(operation: &Operation, answer: &Answer, status: u16, code: &str) {
-    if needs(operation) == Scope("ingest") {
+pub(crate) fn is_refused(operation: &Operation, answer: &Answer, status: u16, code: &str) {
+    if operation.permission == "ingest" {
         assert_eq!(answer.status, status, "{}: {}", operation.name(), answer.text());
         assert!(answer.json()["message"].as_str().is_some_and(|message| message.len() > 10), "{}", answer.text());
         return;

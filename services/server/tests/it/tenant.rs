@@ -17,6 +17,13 @@ pub(crate) struct Tenant {
     client: Client,
 }
 
+/// Somebody in a tenant.
+pub(crate) struct Member {
+    pub(crate) id: String,
+    /// Their access token.
+    pub(crate) token: String,
+}
+
 pub(crate) const PASSWORD: &str = "a long enough passphrase 7";
 
 impl Tenant {
@@ -59,6 +66,21 @@ impl Tenant {
         let answer = self.client.post("/v1/agents", &self.token, &json!({"name": name})).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         text(&answer.data(), "/id")
+    }
+
+    /// Somebody who has joined in this role.
+    pub(crate) async fn member(&self, role: &str) -> Member {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let email = format!("guest-{}-{}", NUMBER.fetch_add(1, Ordering::SeqCst), self.email);
+        let invited =
+            self.client.post("/v1/members/invites", &self.token, &json!({"email": email, "role": role})).await;
+        assert_eq!(invited.status, 201, "{}", invited.text());
+        let acceptance = json!({"token": text(&invited.data(), "/token"), "password": PASSWORD});
+        let request = self.client.request(reqwest::Method::POST, "/v1/invites/accept").json(&acceptance);
+        let joined = self.client.send(request).await;
+        assert_eq!(joined.status, 201, "{}", joined.text());
+        let joined = joined.data();
+        Member { id: text(&joined, "/member/id"), token: text(&joined, "/access_token") }
     }
 
     /// A key that writes for this agent.

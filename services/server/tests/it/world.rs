@@ -151,7 +151,7 @@ impl World {
             entropy.clone(),
             spanlake_query::Config::default(),
         ));
-        let (routes, _) = spanlake_transport::openapi::split(spanlake_query::routes(query.clone(), gate.clone()));
+        let (routes, _) = spanlake_query::routes(query.clone(), gate.clone()).split();
         let config = small();
         Self { clock, entropy, catalog, store, objects, holders, query, engine, routes, writers, config, gate, folder }
     }

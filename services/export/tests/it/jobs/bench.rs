@@ -74,7 +74,7 @@ impl Bench {
         let auth = Arc::new(Book { full: key.clone(), reader: reader.clone() });
         let limiter = Arc::new(MemoryLimiter::new(clock.clone(), 10));
         let gate = Gate::new(auth, limiter, clock.clone(), spanlake_access::Config::default());
-        let (router, _) = routes(jobs.clone(), gate).split_for_parts();
+        let (router, _) = routes(jobs.clone(), gate).split();
         Self { _folder: folder, catalog, model, objects, clock, jobs, router, key, reader }
     }
 
