@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use spanlake_model::{
     AgentId, AppId, Caller, Clock, Code, Day, Fault, FaultKind, KeyId, Limit, MemberId, Principal, Quota, Role, Scope,
-    ScopeSet, TenantId, Timestamp,
+    ScopeSet, Standing, TenantId, Timestamp,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 
@@ -131,12 +131,13 @@ impl Gate {
     pub async fn caller(&self, parts: &Parts) -> Result<Caller, Fault> {
         self.identify(&parts.headers, parts.uri.query()).await
     }
-    /// Takes all of `costs` from the tenant's limits, or nothing.
+    /// Takes all of `costs` from the tenant's limits, or nothing. Answers how each limit that was taken from stands then; of the
+    /// month's spans nothing is told.
     ///
     /// # Errors
     /// `rate_limited` with the time after which the same request passes; `payload_too_large` when it never will;
     /// `service_unavailable` when nobody can count.
-    pub async fn take(&self, caller: &Caller, costs: &[(Limit, u64)]) -> Result<(), Fault> {
+    pub async fn take(&self, caller: &Caller, costs: &[(Limit, u64)]) -> Result<Vec<Standing>, Fault> {
         let tenant = self.tenant(caller.tenant()).await?;
         self.within_month(&tenant, costs)?;
         self.0.limiter.take(caller.tenant(), &tenant.limits, costs).await.map_err(Fault::from)

@@ -19,7 +19,7 @@ pub use shared::SharedLimiter;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use spanlake_model::{Code, Exhausted, Fault, Limit, Limits, Quota, TenantId};
+use spanlake_model::{Code, Exhausted, Fault, Limit, Limits, Quota, Standing, TenantId};
 
 /// What a bucket holds, in seconds at its rate.
 const BURST_S: u64 = 2;
@@ -84,11 +84,16 @@ impl From<LimitError> for Fault {
 /// Counts what tenants use.
 #[async_trait]
 pub trait Limiter: Send + Sync + 'static {
-    /// Takes all of `costs`, or nothing.
+    /// Takes all of `costs`, or nothing. Answers how each limit that was taken from stands then.
     ///
     /// # Errors
     /// [`LimitError`]; of several limits that are used up, the one that takes longest.
-    async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Result<(), LimitError>;
+    async fn take(
+        &self,
+        tenant: TenantId,
+        limits: &Limits,
+        costs: &[(Limit, u64)],
+    ) -> Result<Vec<Standing>, LimitError>;
 
     /// Forgets what a tenant has used: it is gone.
     ///
@@ -147,10 +152,20 @@ impl Rule {
     }
 }
 
-fn exhausted(charge: &Charge, wait_us: u64) -> LimitError {
-    let (most, window) = match charge.rule {
-        Rule::Bucket { rate } => (rate, Duration::from_secs(1)),
-        Rule::Log { most } => (most, EXPORT_WINDOW),
-    };
-    LimitError::Exhausted(Exhausted { limit: charge.limit, most, window, retry_after: Duration::from_micros(wait_us) })
+impl Charge {
+    fn quota(&self) -> Quota {
+        let (most, window) = match self.rule {
+            Rule::Bucket { rate } => (rate, Duration::from_secs(1)),
+            Rule::Log { most } => (most, EXPORT_WINDOW),
+        };
+        Quota { name: self.limit.as_str(), most, window }
+    }
+    fn exhausted(&self, wait_us: u64) -> LimitError {
+        let Quota { most, window, .. } = self.quota();
+        let retry_after = Duration::from_micros(wait_us);
+        LimitError::Exhausted(Exhausted { limit: self.limit, most, window, retry_after })
+    }
+    fn standing(&self, left: u64, renewed_in_us: u64) -> Standing {
+        Standing { quota: self.quota(), left, renewed_in: Duration::from_micros(renewed_in_us) }
+    }
 }

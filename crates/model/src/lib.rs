@@ -48,7 +48,7 @@ pub use ids::{
     AgentId, AppId, CompactorId, ErasureId, ExportId, ExporterId, FileId, IdError, InviteId, KeyId, MemberId,
     RequestId, ScoreId, SpanId, TenantId, TraceId, WriterId,
 };
-pub use limit::{Exhausted, Limit, Limits};
+pub use limit::{Exhausted, Limit, Limits, Standing};
 pub use money::Money;
 pub use receipt::Receipt;
 pub use score::{Resource, Score};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Quota;
+
 /// Something that is counted per tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
@@ -58,6 +60,17 @@ impl Default for Limits {
             spans_per_month: None,
         }
     }
+}
+
+/// How a limit stands after something was taken from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which limit, and how much there is of it.
+    pub quota: Quota,
+    /// What can be taken at once now: of a bucket up to two seconds' worth.
+    pub left: u64,
+    /// When a bucket is full again; of exports, when the oldest that counts does so no more.
+    pub renewed_in: Duration,
 }
 
 /// A limit is used up.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use spanlake_model::{Fault, Quota};
+use spanlake_model::{Fault, Quota, Standing};
 use utoipa::openapi::{self, RefOr};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
@@ -130,28 +131,36 @@ pub(crate) fn error_body(fault: &Fault, request_id: Option<&RequestId>) -> Json<
     })
 }
 
-/// `Retry-After` in whole seconds, rounded up so that waiting exactly that long is enough.
+/// `Retry-After` in whole seconds, and which limit is used up.
 fn set_retry_after(response: &mut Response, fault: &Fault) {
     if let Some(wait) = spanlake_proto::status::retry_after(fault) {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        if let Some(quota) = &fault.quota {
-            set_quota(response, quota, seconds.max(1));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        if let Some(quota) = fault.quota {
+            response.headers_mut().extend(rate_limits(&[Standing { quota, left: 0, renewed_in: wait }]));
         }
     }
 }
 
-/// The limit that is used up, in the words of draft-ietf-httpapi-ratelimit-headers.
-fn set_quota(response: &mut Response, quota: &Quota, seconds: u64) {
-    let Quota { name, most, window } = quota;
-    for (header, value) in [
-        ("ratelimit-policy", format!("\"{name}\";q={most};w={}", window.as_secs())),
-        ("ratelimit", format!("\"{name}\";r=0;t={seconds}")),
-    ] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            response.headers_mut().insert(header, value);
-        }
-    }
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STANDING: HeaderName = HeaderName::from_static("ratelimit");
+
+/// How limits stand, in the words of draft-ietf-httpapi-ratelimit-headers: what there is of each, what is left of it, and in how many
+/// seconds there is more. No headers where nothing was taken.
+pub fn rate_limits(standings: &[Standing]) -> HeaderMap {
+    let policy = |Quota { name, most, window }| format!("\"{name}\";q={most};w={}", window.as_secs());
+    let standing = |one: &Standing| {
+        let Standing { quota, left, renewed_in } = one;
+        format!("\"{}\";r={left};t={}", quota.name, whole_seconds(*renewed_in))
+    };
+    let policies: Vec<_> = standings.iter().map(|one| policy(one.quota)).collect();
+    let all: Vec<_> = standings.iter().map(standing).collect();
+    let named = [(POLICY, policies), (STANDING, all)].into_iter().filter(|(_, items)| !items.is_empty());
+    named.filter_map(|(header, items)| Some((header, HeaderValue::try_from(items.join(", ")).ok()?))).collect()
+}
+
+/// Rounded up, so that waiting exactly that long is enough; one at least.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 #[derive(Serialize, ToSchema)]

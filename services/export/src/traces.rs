@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use spanlake_access::Gate;
 use spanlake_model::{
@@ -11,7 +11,7 @@ use spanlake_model::{
 };
 use spanlake_proto::export::{ExportRequest, Format};
 use spanlake_transport::extract::Query;
-use spanlake_transport::response::ErrorResponse;
+use spanlake_transport::response::{ErrorResponse, rate_limits};
 use utoipa::IntoParams;
 
 use crate::cursor::Cursor;
@@ -122,8 +122,9 @@ pub(crate) async fn export(
     let request = request(params, &service)?;
     let format = request.format;
     let plan = service.plan(&caller, request)?;
-    gate.take(&caller, &[(Limit::Exports, 1)]).await?;
-    Ok(answer::of(service.start(plan).await?, format).await?)
+    let standings = gate.take(&caller, &[(Limit::Exports, 1)]).await?;
+    let answer = answer::of(service.start(plan).await?, format).await?;
+    Ok((rate_limits(&standings), answer).into_response())
 }
 
 /// Says everything that is wrong at once.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use spanlake_access::Gate;
 use spanlake_dialects::otlp::{self, Signal};
 use spanlake_dialects::{Context, Normalised, Request};
-use spanlake_model::{AgentId, Caller, Code, Day, Fault, Limit, Receipt, Table, Timestamp};
+use spanlake_model::{AgentId, Caller, Code, Day, Fault, Limit, Receipt, Standing, Table, Timestamp};
 use spanlake_store::log::Frame;
 use spanlake_store::memtable::Prepared;
 use spanlake_store::rows::{Origin, Row};
@@ -47,6 +47,8 @@ pub struct Accepted {
     pub rejected: u64,
     /// Why, when some were.
     pub message: Option<String>,
+    /// How the limits stand that it was taken from.
+    pub standings: Vec<Standing>,
 }
 
 impl Accepted {
@@ -79,15 +81,16 @@ pub(crate) async fn accept(
     let Incoming { signal, encoding, door, body } = incoming;
     let bytes = body.len();
     // Before decoding, which is work too, also when nothing comes of it.
-    gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64)]).await?;
+    let mut standings = gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64)]).await?;
     let announced = writer.log.announce();
     let request = decode(writer, signal, encoding, body.clone()).await?;
-    gate.take(caller, &[(Limit::Spans, request.item_count() as u64)]).await?;
+    standings.extend(gate.take(caller, &[(Limit::Spans, request.item_count() as u64)]).await?);
     let agents = Agents::find(gate, caller, &request, door).await?;
     let (received_at, origin) = (writer.received_at(), Origin { tenant: caller.tenant(), writer: writer.id() });
     let context = Context::new(caller.app(), received_at);
     let admitted = off_thread(writer, bytes, move || admit(&request, &context, &agents, origin)).await??;
-    let Some(prepared) = admitted.prepared else { return Ok(admitted.accepted) };
+    let accepted = Accepted { standings, ..admitted.accepted };
+    let Some(prepared) = admitted.prepared else { return Ok(accepted) };
     let frame = Frame {
         sequence: 0,
         tenant: caller.tenant(),
@@ -99,7 +102,7 @@ pub(crate) async fn accept(
         body,
     };
     let receipt = writer.append(announced, Table::Spans, frame, prepared, room).await.map_err(refuse)?;
-    Ok(Accepted { receipt: Some(receipt), ..admitted.accepted })
+    Ok(Accepted { receipt: Some(receipt), ..accepted })
 }
 
 /// Logs why we could not, and tells the client to send again. That too much comes at once is said by the answer alone:
@@ -216,8 +219,8 @@ fn admit(request: &Request, context: &Context, agents: &Agents, origin: Origin) 
     {
         return Err(fault);
     }
-    let accepted =
-        Accepted { receipt: None, rejected: normalised.rejected.len() as u64, message: normalised.summary() };
+    let (rejected, message) = (normalised.rejected.len() as u64, normalised.summary());
+    let accepted = Accepted { rejected, message, ..Accepted::default() };
     let mut rejected: Vec<_> = normalised.rejected.iter().map(|span| span.ordinal).collect();
     rejected.sort_unstable();
     let prepared = prepare(normalised, context.received, origin);

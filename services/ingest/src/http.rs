@@ -12,7 +12,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use spanlake_dialects::otlp::{Encoding, Signal};
-use spanlake_model::{Caller, Code, Fault, Scope};
+use spanlake_model::{Caller, Code, Fault, Receipt, Scope, Standing};
 use spanlake_transport::{Api, Routes, body, response};
 use utoipa::IntoResponses;
 use utoipa_axum::routes;
@@ -203,13 +203,17 @@ fn unsupported() -> Fault {
 }
 
 fn success(signal: Signal, encoding: Encoding, accepted: &Accepted) -> Response {
-    let mut response = typed(encoding, StatusCode::OK, accepted.encode(signal, encoding));
-    if let Some(receipt) = &accepted.receipt
-        && let Ok(value) = HeaderValue::try_from(receipt.to_string())
-    {
-        response.headers_mut().insert(RECEIPT, value);
+    let headers = told(accepted.receipt, &accepted.standings);
+    (headers, typed(encoding, StatusCode::OK, accepted.encode(signal, encoding))).into_response()
+}
+
+/// What an answer says in its headers: the receipt, and how limits stand.
+fn told(receipt: Option<Receipt>, standings: &[Standing]) -> HeaderMap {
+    let mut headers = response::rate_limits(standings);
+    if let Some(value) = receipt.and_then(|receipt| HeaderValue::try_from(receipt.to_string()).ok()) {
+        headers.insert(RECEIPT, value);
     }
-    response
+    headers
 }
 
 fn refusal(encoding: Encoding, fault: &Fault) -> Response {

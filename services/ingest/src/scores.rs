@@ -11,7 +11,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use spanlake_access::Gate;
-use spanlake_model::{Caller, Code, Day, Entropy, Fault, Limit, Principal, Receipt, Score, ScoreId, Table, Timestamp};
+use spanlake_model::{
+    Caller, Code, Day, Entropy, Fault, Limit, Principal, Receipt, Score, ScoreId, Standing, Table, Timestamp,
+};
 use spanlake_store::log::{Encoding, Frame};
 use spanlake_store::memtable::Prepared;
 use spanlake_store::rows::{Origin, ScoreRow};
@@ -83,6 +85,8 @@ pub struct Taken {
     pub receipt: Option<Receipt>,
     /// Of each, in their order, the score or why it was refused.
     pub outcomes: Vec<Result<Score, Fault>>,
+    /// How the limits stand that they were taken from.
+    pub standings: Vec<Standing>,
 }
 
 /// Makes what can be taken of these durable and visible. `bytes` is how long the request was.
@@ -95,8 +99,8 @@ pub(crate) async fn accept(
     bytes: usize,
 ) -> Result<Taken, Fault> {
     let room = writer.room(caller.tenant(), bytes as u64).await.map_err(refuse)?;
-    gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64), (Limit::Spans, given.len() as u64)])
-        .await?;
+    let costs = [(Limit::Requests, 1), (Limit::Bytes, bytes as u64), (Limit::Spans, given.len() as u64)];
+    let standings = gate.take(caller, &costs).await?;
     let announced = writer.log.announce();
     let received_at = writer.received_at();
     let mut days = HashSet::new();
@@ -104,7 +108,7 @@ pub(crate) async fn accept(
     let outcomes: Vec<_> = given.into_iter().map(admit).collect();
     let rows = rows(outcomes.iter().flatten().cloned(), received_at, 0);
     if rows.is_empty() {
-        return Ok(Taken { receipt: None, outcomes });
+        return Ok(Taken { receipt: None, outcomes, standings });
     }
     let frame = Frame {
         sequence: 0,
@@ -118,7 +122,7 @@ pub(crate) async fn accept(
     };
     let prepared = Prepared::of_scores(Origin { tenant: caller.tenant(), writer: writer.id() }, &rows);
     let receipt = writer.append(announced, Table::Scores, frame, prepared, room).await.map_err(refuse)?;
-    Ok(Taken { receipt: Some(receipt), outcomes })
+    Ok(Taken { receipt: Some(receipt), outcomes, standings })
 }
 
 pub(crate) fn rows(scores: impl Iterator<Item = Score>, received_at: Timestamp, sequence: u64) -> Vec<ScoreRow> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use spanlake_model::{Clock, Limit, Limits, TenantId, Timestamp};
+use spanlake_model::{Clock, Limit, Limits, Standing, TenantId, Timestamp};
 
 use super::{LimitError, Limiter};
 
@@ -25,6 +25,7 @@ macro_rules! guarantees {
             a_clock_that_goes_back_neither_blocks_nor_refills
             the_largest_rates_are_counted_exactly
             what_a_deleted_tenant_used_is_forgotten
+            what_is_left_is_told_of_each_limit_in_order
         }
     };
 }
@@ -76,13 +77,18 @@ fn limits() -> Limits {
         spans_per_month: None,
     }
 }
-async fn take(limiter: &Arc<dyn Limiter>, limit: Limit, cost: u64) -> Result<(), LimitError> {
+async fn take(limiter: &Arc<dyn Limiter>, limit: Limit, cost: u64) -> Result<Vec<Standing>, LimitError> {
     take_of(limiter, &limits(), limit, cost).await
 }
-async fn take_of(limiter: &Arc<dyn Limiter>, limits: &Limits, limit: Limit, cost: u64) -> Result<(), LimitError> {
+async fn take_of(
+    limiter: &Arc<dyn Limiter>,
+    limits: &Limits,
+    limit: Limit,
+    cost: u64,
+) -> Result<Vec<Standing>, LimitError> {
     limiter.take(tenant(1), limits, &[(limit, cost)]).await
 }
-fn wait(outcome: Result<(), LimitError>) -> Duration {
+fn wait(outcome: Result<Vec<Standing>, LimitError>) -> Duration {
     match outcome.unwrap_err() {
         LimitError::Exhausted(exhausted) => exhausted.retry_after,
         other => panic!("{other}"),
@@ -218,4 +224,22 @@ pub(super) async fn what_a_deleted_tenant_used_is_forgotten(limiter: Arc<dyn Lim
     take(&limiter, Limit::Exports, 10).await.unwrap();
     assert!(limiter.take(tenant(2), &limits(), &[(Limit::Exports, 1)]).await.is_err());
     limiter.forget(tenant(3)).await.unwrap();
+}
+
+pub(super) async fn what_is_left_is_told_of_each_limit_in_order(limiter: Arc<dyn Limiter>, hands: &Hands) {
+    let told = async |costs: &[(Limit, u64)]| {
+        let standings = limiter.take(tenant(1), &limits(), costs).await.unwrap();
+        let told = |one: Standing| (one.quota.name, one.quota.most, one.left, one.renewed_in);
+        standings.into_iter().map(told).collect::<Vec<_>>()
+    };
+    // Two seconds' worth less what was taken; a hundred a second fill a gap of 30 in 300 ms.
+    let spans = ("spans", 100, 170, 300 * MS);
+    assert_eq!(told(&[(Limit::Exports, 2), (Limit::Spans, 30)]).await, [("exports", 10, 8, 60 * MINUTE), spans]);
+    hands.advance(45 * MS);
+    // 4.5 spans came back: of what is left only whole ones can be taken.
+    let exports = ("exports", 10, 7, 60 * MINUTE - 45 * MS);
+    assert_eq!(told(&[(Limit::Spans, 1), (Limit::Exports, 1)]).await, [("spans", 100, 173, 265 * MS), exports]);
+    assert_eq!(told(&[(Limit::Bytes, 0)]).await, [], "nothing was taken");
+    hands.advance(60 * MINUTE - 45 * MS);
+    assert_eq!(told(&[(Limit::Exports, 1)]).await, [("exports", 10, 8, 45 * MS)], "the first two count no more");
 }

@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use spanlake_model::{Clock, Limit, Limits, TenantId};
+use spanlake_model::{Clock, Limit, Limits, Standing, TenantId};
 
-use super::{BURST_S, Charge, EXPORT_WINDOW, LimitError, Limiter, Rule, charges, exhausted};
+use super::{BURST_S, Charge, EXPORT_WINDOW, LimitError, Limiter, Rule, charges};
 
 const SECOND_US: u64 = 1_000_000;
 const WINDOW_US: u64 = EXPORT_WINDOW.as_secs() * SECOND_US;
@@ -44,7 +44,12 @@ impl MemoryLimiter {
 
 #[async_trait]
 impl Limiter for MemoryLimiter {
-    async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Result<(), LimitError> {
+    async fn take(
+        &self,
+        tenant: TenantId,
+        limits: &Limits,
+        costs: &[(Limit, u64)],
+    ) -> Result<Vec<Standing>, LimitError> {
         let charges = charges(limits, costs)?;
         let now_us = u64::try_from(self.clock.now().as_micros()).unwrap_or(0);
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,17 +69,14 @@ impl Limiter for MemoryLimiter {
 }
 
 impl Counters {
-    fn take(&mut self, now_us: u64, charges: &[Charge]) -> Result<(), LimitError> {
+    fn take(&mut self, now_us: u64, charges: &[Charge]) -> Result<Vec<Standing>, LimitError> {
         let waits = charges.iter().map(|charge| (charge, self.wait_us(now_us, charge)));
         let longest = waits.filter(|(_, wait)| *wait > 0).max_by_key(|(_, wait)| *wait);
         if let Some((charge, wait_us)) = longest {
-            return Err(exhausted(charge, wait_us));
+            return Err(charge.exhausted(wait_us));
         }
         self.used_at_us = now_us;
-        for charge in charges {
-            self.charge(now_us, charge);
-        }
-        Ok(())
+        Ok(charges.iter().map(|charge| self.charge(now_us, charge)).collect())
     }
     /// After how long the charge would pass; zero when it does now.
     fn wait_us(&mut self, now_us: u64, charge: &Charge) -> u64 {
@@ -89,11 +91,16 @@ impl Counters {
             }
         }
     }
-    fn charge(&mut self, now_us: u64, charge: &Charge) {
-        match charge.rule {
+    fn charge(&mut self, now_us: u64, charge: &Charge) -> Standing {
+        let (left, renewed_in_us) = match charge.rule {
             Rule::Bucket { rate } => self.buckets.entry(charge.limit).or_default().charge(now_us, rate, charge.cost),
-            Rule::Log { .. } => self.exports.extend((0..charge.cost).map(|_| now_us)),
-        }
+            Rule::Log { most } => {
+                self.exports.extend((0..charge.cost).map(|_| now_us));
+                let oldest = self.exports.front().copied().unwrap_or(now_us);
+                (most.saturating_sub(self.exports.len() as u64), oldest + WINDOW_US - now_us)
+            }
+        };
+        charge.standing(left, renewed_in_us)
     }
     /// Whether forgetting it changes nothing.
     fn is_idle(&self, now_us: u64) -> bool {
@@ -114,8 +121,11 @@ impl Bucket {
     fn wait_us(&mut self, now_us: u64, rate: u64, cost: u64) -> u64 {
         (cost * SECOND_US).saturating_sub(self.level(now_us, rate)).div_ceil(rate.max(1))
     }
-    fn charge(&mut self, now_us: u64, rate: u64, cost: u64) {
-        self.held = Some((self.level(now_us, rate).saturating_sub(cost * SECOND_US), now_us));
+    /// Answers how many whole tokens are left, and when it is full again.
+    fn charge(&mut self, now_us: u64, rate: u64, cost: u64) -> (u64, u64) {
+        let level = self.level(now_us, rate).saturating_sub(cost * SECOND_US);
+        self.held = Some((level, now_us));
+        (level / SECOND_US, (rate * BURST_S * SECOND_US - level).div_ceil(rate.max(1)))
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisResult, Script};
-use spanlake_model::{Limit, Limits, TenantId};
+use spanlake_model::{Limit, Limits, Standing, TenantId};
 
-use super::{Charge, LimitError, Limiter, Rule, charges, exhausted};
+use super::{Charge, LimitError, Limiter, Rule, charges};
 
 /// A request does not wait longer for its limits than this.
 const REPLY_WITHIN: Duration = Duration::from_millis(500);
@@ -57,8 +57,8 @@ impl RedisLimiter {
         format!("{}:{{{tenant}}}:{}", self.prefix, limit.as_str())
     }
 
-    /// The charge that takes longest and its wait in microseconds, or none when all were taken.
-    async fn run(&self, tenant: TenantId, charges: &[Charge]) -> RedisResult<Option<(usize, u64)>> {
+    /// As the script replies; see there.
+    async fn run(&self, tenant: TenantId, charges: &[Charge]) -> RedisResult<Vec<u64>> {
         let mut call = self.script.prepare_invoke();
         call.arg(self.now());
         for charge in charges {
@@ -69,24 +69,37 @@ impl RedisLimiter {
             call.key(self.key(tenant, charge.limit));
             call.arg(rule).arg(number).arg(charge.cost);
         }
-        let reply: Vec<u64> = call.invoke_async(&mut self.connection.clone()).await?;
-        Ok(match reply[..] {
-            [index, wait_us] => Some((usize::try_from(index).unwrap_or(0).saturating_sub(1), wait_us)),
-            _ => None,
-        })
+        call.invoke_async(&mut self.connection.clone()).await
     }
 }
 
 #[async_trait]
 impl Limiter for RedisLimiter {
-    async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Result<(), LimitError> {
+    async fn take(
+        &self,
+        tenant: TenantId,
+        limits: &Limits,
+        costs: &[(Limit, u64)],
+    ) -> Result<Vec<Standing>, LimitError> {
         let charges = charges(limits, costs)?;
         if charges.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        match self.run(tenant, &charges).await.map_err(LimitError::Unavailable)? {
-            None => Ok(()),
-            Some((at, wait_us)) => Err(exhausted(charges.get(at).unwrap_or(&charges[0]), wait_us)),
+        let reply = self.run(tenant, &charges).await.map_err(LimitError::Unavailable)?;
+        match reply[..] {
+            // Standings are one number and pairs.
+            [refused, wait_us] => {
+                let at = usize::try_from(refused).unwrap_or(0).saturating_sub(1);
+                Err(charges.get(at).unwrap_or(&charges[0]).exhausted(wait_us))
+            }
+            _ => {
+                let (pairs, _) = reply.get(1..).unwrap_or_default().as_chunks::<2>();
+                Ok(charges
+                    .iter()
+                    .zip(pairs)
+                    .map(|(charge, [left, renewed])| charge.standing(*left, *renewed))
+                    .collect())
+            }
         }
     }
 

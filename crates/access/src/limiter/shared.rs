@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use spanlake_model::{Clock, Limit, Limits, TenantId, Timestamp};
+use spanlake_model::{Clock, Limit, Limits, Standing, TenantId, Timestamp};
 
 use super::{LimitError, Limiter, MemoryLimiter};
 
@@ -74,7 +74,12 @@ impl SharedLimiter {
 
 #[async_trait]
 impl Limiter for SharedLimiter {
-    async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Result<(), LimitError> {
+    async fn take(
+        &self,
+        tenant: TenantId,
+        limits: &Limits,
+        costs: &[(Limit, u64)],
+    ) -> Result<Vec<Standing>, LimitError> {
         if self.is_away() {
             return self.local.take(tenant, &self.share(limits), costs).await;
         }
@@ -85,9 +90,12 @@ impl Limiter for SharedLimiter {
             }
             outcome => {
                 self.came_back();
-                outcome?;
+                let standings = outcome?;
                 let exports: Vec<_> = costs.iter().copied().filter(|(limit, _)| *limit == Limit::Exports).collect();
-                if exports.is_empty() { Ok(()) } else { self.local.take(tenant, limits, &exports).await }
+                if !exports.is_empty() {
+                    self.local.take(tenant, limits, &exports).await?;
+                }
+                Ok(standings)
             }
         }
     }
@@ -124,7 +132,12 @@ mod tests {
 
     #[async_trait]
     impl Limiter for Remote {
-        async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Result<(), LimitError> {
+        async fn take(
+            &self,
+            tenant: TenantId,
+            limits: &Limits,
+            costs: &[(Limit, u64)],
+        ) -> Result<Vec<Standing>, LimitError> {
             self.calls.fetch_add(1, Ordering::SeqCst);
             if self.is_cut.load(Ordering::SeqCst) {
                 return Err(LimitError::Unavailable(redis::RedisError::from((redis::ErrorKind::Io, "cut"))));

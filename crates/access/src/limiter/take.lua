@@ -3,7 +3,8 @@
 -- KEYS  one per charge, all with the tenant's hash tag
 -- ARGV  now in microseconds ('' for Redis's own clock), then three per charge:
 --       'bucket', rate a second, cost   or   'log', most in the window, cost
--- Reply {} when taken, else {index of the charge that takes longest, microseconds to wait}
+-- Reply {index of the charge that takes longest, microseconds to wait} when one does not pass, else {0, then two per charge}:
+--       what is left, and in how many microseconds a bucket is full again, or the oldest in the window leaves it
 
 local SECOND = 1000000
 local BURST = 2 * SECOND
@@ -60,14 +61,22 @@ for at, key in ipairs(KEYS) do
 end
 if longest > 0 then return { longest_at, whole(longest) } end
 
+local standings = { 0 }
 for at, key in ipairs(KEYS) do
-  local rule, cost = ARGV[at * 3 - 1], tonumber(ARGV[at * 3 + 1])
+  local rule, number, cost = ARGV[at * 3 - 1], tonumber(ARGV[at * 3]), tonumber(ARGV[at * 3 + 1])
+  local left, renewed
   if rule == 'bucket' then
-    redis.call('HSET', key, 'level', whole(levels[at] - cost * SECOND), 'at', whole(now))
+    local level = levels[at] - cost * SECOND
+    redis.call('HSET', key, 'level', whole(level), 'at', whole(now))
     redis.call('PEXPIRE', key, 60000)
+    left = (level - math.fmod(level, SECOND)) / SECOND
+    renewed = divided_up(number * BURST - level, number)
   else
     for _ = 1, cost do redis.call('RPUSH', key, whole(now)) end
     redis.call('PEXPIRE', key, 3660000)
+    left = number - redis.call('LLEN', key)
+    renewed = tonumber(redis.call('LINDEX', key, 0)) + WINDOW - now
   end
+  standings[at * 2], standings[at * 2 + 1] = whole(left), whole(renewed)
 end
-return {}
+return standings

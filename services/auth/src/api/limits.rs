@@ -7,6 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// What the tenant may use. A request that is over a limit for now is answered 429 with `Retry-After`; one that is over it by itself, 413.
+/// Answers that took from limits say how those stand: `RateLimit-Policy: "spans";q=200000;w=1` and `RateLimit: "spans";r=399995;t=1`, where
+/// `r` can be taken at once and `t` is in how many seconds there is more.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TenantLimits)]
 pub(super) struct Limits {

@@ -8,15 +8,15 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use spanlake_model::{Caller, Code, Fault, Receipt, Scope, Score};
+use spanlake_model::{Caller, Code, Fault, Scope, Score};
 use spanlake_transport::body;
 use spanlake_transport::response::ErrorResponse;
 use utoipa::ToSchema;
 
-use super::RECEIPT;
+use super::told;
 use crate::scores::{Given, Taken};
 use crate::service::Service;
 
@@ -109,11 +109,11 @@ pub(super) async fn create_at_older_path(
 async fn single(service: &Service, parts: &Parts, body: Body) -> Result<Response, ErrorResponse> {
     let (caller, body) = admit(service, parts, body).await?;
     let given: Given = read(&body)?;
-    let Taken { receipt, mut outcomes } = service.accept_scores(&caller, vec![given], body.len()).await?;
+    let Taken { receipt, mut outcomes, standings } = service.accept_scores(&caller, vec![given], body.len()).await?;
     let score = outcomes.pop().unwrap_or_else(|| Err(Fault::internal()))?;
     let (id, data) = (score.id.clone(), score.into());
     let created = Json(Created { data, id, message: "Score created" });
-    Ok(with_receipt((StatusCode::CREATED, created).into_response(), receipt))
+    Ok((StatusCode::CREATED, told(receipt, &standings), created).into_response())
 }
 
 /// Give up to 1,000 scores.
@@ -132,7 +132,7 @@ pub(super) async fn create_batch(
     let (caller, body) = admit(&service, &parts, body).await?;
     let Batch { scores } = read(&body)?;
     let mut client_ids: Vec<_> = scores.iter().map(client_id).collect();
-    let (taken, outcomes) = many(&service, &caller, scores, body.len()).await?;
+    let (headers, outcomes) = many(&service, &caller, scores, body.len()).await?;
     let succeeded = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let (total, failed) = (outcomes.len(), outcomes.len() - succeeded);
     let results: Vec<_> = outcomes.into_iter().zip(client_ids.drain(..)).map(|(one, id)| result(one, id)).collect();
@@ -142,7 +142,7 @@ pub(super) async fn create_batch(
         _ => StatusCode::MULTI_STATUS,
     };
     let data = json!({"results": results, "summary": {"total": total, "succeeded": succeeded, "failed": failed}});
-    Ok(with_receipt((status, Json(json!({"data": data}))).into_response(), taken))
+    Ok((status, headers, Json(json!({"data": data}))).into_response())
 }
 
 fn result(outcome: Result<Score, Fault>, client_id: Option<String>) -> Value {
@@ -175,11 +175,12 @@ pub(super) async fn create_langfuse(
     let (caller, body) = admit(&service, &parts, body).await?;
     let Value::Array(scores) = read(&body)? else {
         let given: Given = read(&body)?;
-        let Taken { receipt, mut outcomes } = service.accept_scores(&caller, vec![given], body.len()).await?;
+        let Taken { receipt, mut outcomes, standings } =
+            service.accept_scores(&caller, vec![given], body.len()).await?;
         let score = outcomes.pop().unwrap_or_else(|| Err(Fault::internal()))?;
-        return Ok(with_receipt(Json(json!({"id": score.id})).into_response(), receipt));
+        return Ok((told(receipt, &standings), Json(json!({"id": score.id}))).into_response());
     };
-    let (receipt, outcomes) = many(&service, &caller, scores, body.len()).await?;
+    let (headers, outcomes) = many(&service, &caller, scores, body.len()).await?;
     let errors: Vec<_> =
         outcomes.iter().filter_map(|one| Some(json!({"message": one.as_ref().err()?.message}))).collect();
     let answer = match errors.len() {
@@ -189,7 +190,7 @@ pub(super) async fn create_langfuse(
             (StatusCode::MULTI_STATUS, Json(body))
         }
     };
-    Ok(with_receipt(answer.into_response(), receipt))
+    Ok((headers, answer).into_response())
 }
 
 /// Those that are no scores at all are refused in their places.
@@ -198,7 +199,7 @@ async fn many(
     caller: &Caller,
     scores: Vec<Value>,
     bytes: usize,
-) -> Result<(Option<Receipt>, Vec<Result<Score, Fault>>), Fault> {
+) -> Result<(HeaderMap, Vec<Result<Score, Fault>>), Fault> {
     match scores.len() {
         0 => return Err(Fault::new(Code::InvalidRequestBody, "There are no scores.").detail("scores", "it is empty")),
         1..=BATCH_MAX => {}
@@ -209,12 +210,12 @@ async fn many(
     }
     let read: Vec<Result<Given, Fault>> = scores.into_iter().map(one).collect();
     let given = read.iter().flatten().cloned().collect();
-    let Taken { receipt, outcomes } = service.accept_scores(caller, given, bytes).await?;
+    let Taken { receipt, outcomes, standings } = service.accept_scores(caller, given, bytes).await?;
     let mut outcomes = outcomes.into_iter();
     // The outcomes of what could be read, between the refusals of what could not.
     let placed =
         |read: Result<Given, Fault>| read.and_then(|_| outcomes.next().unwrap_or_else(|| Err(Fault::internal())));
-    Ok((receipt, read.into_iter().map(placed).collect()))
+    Ok((told(receipt, &standings), read.into_iter().map(placed).collect()))
 }
 
 fn one(score: Value) -> Result<Given, Fault> {
@@ -238,11 +239,4 @@ fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(body).map_err(|why| {
         Fault::new(Code::InvalidRequestBody, format!("The body does not fit: {why}.")).detail("body", why.to_string())
     })
-}
-
-fn with_receipt(mut response: Response, receipt: Option<Receipt>) -> Response {
-    if let Some(value) = receipt.and_then(|receipt| HeaderValue::try_from(receipt.to_string()).ok()) {
-        response.headers_mut().insert(RECEIPT, value);
-    }
-    response
 }

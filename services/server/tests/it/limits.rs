@@ -15,7 +15,16 @@ pub(crate) async fn a_changed_limit_is_taken_everywhere_without_a_restart(cluste
     let client = &cluster.client;
     let key = tenant.key(&["ingest", "read"]).await;
     let span = |number| otlp::span(trace_id(1), span_id(number), "sent", cluster.a_minute_ago());
-    client.ingest(&key, otlp::protobuf((1..=5).map(span).collect())).await;
+    let first =
+        client.otlp("/v1/traces", &key, crate::client::PROTOBUF, otlp::protobuf((1..=5).map(span).collect())).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    let standing: Vec<_> = first.header("ratelimit").split(", ").collect();
+    assert_eq!(standing.len(), 3, "{standing:?}");
+    assert!(standing[0].starts_with("\"requests\";r=39999;t=1") && standing[2].starts_with("\"spans\";r=399995;t=1"));
+    assert_eq!(
+        first.header("ratelimit-policy"),
+        "\"requests\";q=20000;w=1, \"bytes\";q=536870912;w=1, \"spans\";q=200000;w=1"
+    );
     let limits = json!({"spans_per_second": 2});
     let set = client.send(client.request(Method::PUT, "/v1/limits").bearer_auth(&tenant.token).json(&limits)).await;
     assert_eq!(set.data()["spans_per_second"], 2, "{}", set.text());
@@ -54,6 +63,9 @@ pub(crate) async fn ten_exports_an_hour_and_not_one_more(cluster: &Cluster) {
         // The limit is the tenant's: keys do not multiply it.
         let answer = client.get("/v1/traces/export", &keys[number % 2]).await;
         assert_eq!(answer.status, 200, "export {number}: {}", answer.text());
+        assert_eq!(answer.header("ratelimit-policy"), "\"exports\";q=10;w=3600");
+        let standing = answer.header("ratelimit");
+        assert!(standing.starts_with(&format!("\"exports\";r={};t=3", 9 - number)), "{standing}");
     }
     for key in &keys {
         let refused = client.get("/v1/traces/export", key).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::request::Parts as Head;
 use serde::Deserialize;
 use spanlake_catalog::NewExport;
@@ -10,7 +11,7 @@ use spanlake_model::{Caller, Code, ExportId, Fault, Limit, Timestamp};
 use spanlake_proto::export::remember;
 use spanlake_proto::query::RowsOf;
 use spanlake_transport::extract::Body;
-use spanlake_transport::response::{Created, ErrorResponse};
+use spanlake_transport::response::{Created, ErrorResponse, rate_limits};
 use utoipa::ToSchema;
 
 use super::Face;
@@ -96,12 +97,12 @@ pub(super) async fn create(
     State(face): State<Face>,
     head: Head,
     body: Result<Body<Wanted>, ErrorResponse>,
-) -> Result<Created<Row>, ErrorResponse> {
+) -> Result<(HeaderMap, Created<Row>), ErrorResponse> {
     let caller = face.caller(&head).await?;
     let Body(wanted) = body?;
     let asked = wanted.read(&face)?;
-    face.gate.take(&caller, &[(Limit::Exports, 1)]).await?;
-    Ok(Created(asked.store(&face, &caller).await?))
+    let standings = face.gate.take(&caller, &[(Limit::Exports, 1)]).await?;
+    Ok((rate_limits(&standings), Created(asked.store(&face, &caller).await?)))
 }
 
 /// A request that makes sense.
