@@ -28,7 +28,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert::Malformed;
-use crate::internal::{GrpcService, InternalToken, MESSAGE_BYTES_MAX, guarded, trusted};
+use crate::internal::{GrpcService, MESSAGE_BYTES_MAX, Trust, guarded, trusted};
 use crate::status::{from_status, to_status};
 
 /// Record batches as they come; dropping it stops the one who makes them.
@@ -45,16 +45,16 @@ pub(crate) trait Answer: Send + Sync + 'static {
 }
 
 /// The Flight service that answers so.
-pub(crate) fn service(answer: impl Answer, token: InternalToken) -> impl GrpcService {
-    guarded(FlightServiceServer::new(Server(answer)), token)
+pub(crate) fn service(answer: impl Answer, trust: Trust) -> impl GrpcService {
+    guarded(FlightServiceServer::new(Server(answer)), trust)
 }
 
 /// Asks the Flight service at the end of `channel`.
-pub(crate) async fn get<H>(channel: Channel, token: &InternalToken, ticket: impl Message) -> Result<(H, Batches), Fault>
+pub(crate) async fn get<H>(channel: Channel, trust: &Trust, ticket: impl Message) -> Result<(H, Batches), Fault>
 where
     H: Message + Default,
 {
-    let mut client = FlightServiceClient::new(trusted(channel, token)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let mut client = FlightServiceClient::new(trusted(channel, trust)).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let ticket = Ticket { ticket: ticket.encode_to_vec().into() };
     let mut answer = client.do_get(ticket).await.map_err(from_status)?.into_inner();
     let first = answer.message().await.map_err(from_status)?.ok_or(Malformed("a Flight answer without a header"))?;

@@ -1,13 +1,23 @@
-//! How our services know each other: one secret that all of them are given, and a bounded way to each other's address.
+//! How our services know each other, and a bounded way to each other's address.
 //!
-//! A server refuses whoever does not show the token, with a bare `UNAUTHENTICATED`: it carries none of our codes, so
-//! [`crate::status::from_status`] reads it as "cannot be reached" and never as "your key is wrong".
+//! ```text
+//!   Trust::Certificates   mutual TLS: both ends show a certificate of the one authority     any network
+//!   Trust::Token          a secret that all are given, in plain text                        this machine only
+//! ```
+//!
+//! A server refuses whoever it does not know, with a bare `UNAUTHENTICATED` where the connection was made at all: it carries none
+//! of our codes, so [`crate::status::from_status`] reads it as "cannot be reached" and never as "your key is wrong".
+
+mod certificates;
+mod dial;
 
 use std::convert::Infallible;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use certificates::{CertificateError, Certificates, Files};
 use spanlake_model::Fault;
 use subtle::ConstantTimeEq;
 use tonic::body::Body;
@@ -63,48 +73,70 @@ impl fmt::Debug for InternalToken {
     }
 }
 
-/// Shows the token with every call.
+/// By what our services know each other.
 #[derive(Clone, Debug)]
-pub(crate) struct ShowToken(MetadataValue<Ascii>);
+pub enum Trust {
+    /// Mutual TLS.
+    Certificates(Certificates),
+    /// A shared secret without TLS; never beyond this machine.
+    Token(InternalToken),
+}
+
+/// A request extension: it came over TLS, from a caller whose certificate was verified. Listeners that do so set it.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifiedPeer;
+
+/// Shows the token, where there is one, with every call.
+#[derive(Clone, Debug)]
+pub(crate) struct ShowToken(Option<MetadataValue<Ascii>>);
 
 impl ShowToken {
-    fn new(token: &InternalToken) -> Self {
+    fn new(trust: &Trust) -> Self {
+        let Trust::Token(token) = trust else { return Self(None) };
         let mut value = MetadataValue::try_from(format!("Bearer {}", token.0)).expect("a token is printable ASCII");
         value.set_sensitive(true);
-        Self(value)
+        Self(Some(value))
     }
 }
 
 impl Interceptor for ShowToken {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
         Ok(request)
     }
 }
 
-/// A channel on which every call shows the token.
+/// A channel on which every call shows who we are.
 pub(crate) type TrustedChannel = InterceptedService<Channel, ShowToken>;
 
-pub(crate) fn trusted(channel: Channel, token: &InternalToken) -> TrustedChannel {
-    InterceptedService::new(channel, ShowToken::new(token))
+pub(crate) fn trusted(channel: Channel, trust: &Trust) -> TrustedChannel {
+    InterceptedService::new(channel, ShowToken::new(trust))
 }
 
-/// Refuses calls that do not show the token.
+/// Refuses calls of strangers.
 #[derive(Clone, Debug)]
-pub(crate) struct CheckToken(InternalToken);
+pub(crate) struct CheckPeer(Trust);
 
-impl Interceptor for CheckToken {
+impl Interceptor for CheckPeer {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let presented = request.metadata().get("authorization").map(MetadataValue::as_bytes);
-        match presented.and_then(|value| value.strip_prefix(b"Bearer ")) {
-            Some(token) if self.0.matches(token) => Ok(request),
-            _ => Err(Status::unauthenticated("this call needs the internal token")),
+        match &self.0 {
+            // Not by the listener alone: one that was opened without TLS by mistake lets nobody in.
+            Trust::Certificates(_) if request.extensions().get::<VerifiedPeer>().is_some() => Ok(request),
+            Trust::Certificates(_) => Err(Status::unauthenticated("this call needs a certificate of ours")),
+            Trust::Token(token) if shown(&request).is_some_and(|shown| token.matches(shown)) => Ok(request),
+            Trust::Token(_) => Err(Status::unauthenticated("this call needs the internal token")),
         }
     }
 }
 
-pub(crate) fn guarded<S>(service: S, token: InternalToken) -> InterceptedService<S, CheckToken> {
-    InterceptedService::new(service, CheckToken(token))
+fn shown(request: &Request<()>) -> Option<&[u8]> {
+    request.metadata().get("authorization")?.as_bytes().strip_prefix(b"Bearer ")
+}
+
+pub(crate) fn guarded<S>(service: S, trust: Trust) -> InterceptedService<S, CheckPeer> {
+    InterceptedService::new(service, CheckPeer(trust))
 }
 
 /// What `tonic::service::RoutesBuilder::add_service` takes; each adapter here makes one.
@@ -138,8 +170,14 @@ impl<S> GrpcService for S where
 
 /// An address nobody can be called at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not an address of a service; write HOST:PORT")]
-pub struct AddressError(String);
+pub enum AddressError {
+    /// No address at all, or one that says another scheme than we speak.
+    #[error("'{0}' is not an address of a service; write HOST:PORT, or {1}://HOST:PORT")]
+    Malformed(String, &'static str),
+    /// It would send the token over a network, where anybody may read it.
+    #[error("'{0}' is not this machine, and the internal token is for this machine only; set internal_tls")]
+    NeedsTls(String),
+}
 
 impl From<AddressError> for Fault {
     fn from(error: AddressError) -> Self {
@@ -148,37 +186,61 @@ impl From<AddressError> for Fault {
     }
 }
 
-/// A channel to `address`, `HOST:PORT` or `http://HOST:PORT`. Connects at the first call and again after each loss;
-/// gives up on connecting after two seconds, on the beginning of an answer after thirty, and on a peer that answers no
-/// ping after fifteen, also in the middle of a stream. Must be called inside a tokio runtime.
+/// A channel to `address`: `HOST:PORT`, or with `https://` before it where there are certificates and `http://` where there are none. Connects
+/// at the first call and again after each loss; gives up on connecting after two seconds, on the beginning of an answer after
+/// thirty, and on a peer that answers no ping after fifteen, also in the middle of a stream. Must be called inside a tokio runtime.
 ///
 /// # Errors
-/// When `address` cannot be one. That nobody listens there shows at the first call.
-pub fn connect(address: &str) -> Result<Channel, AddressError> {
-    connect_within(address, ANSWER_TIMEOUT)
+/// When `address` cannot be one, or is beyond this machine and there are no certificates. That nobody listens there shows at
+/// the first call.
+pub fn connect(address: &str, trust: &Trust) -> Result<Channel, AddressError> {
+    connect_within(address, trust, ANSWER_TIMEOUT)
 }
 
 /// As [`connect`], for calls whose answer may take longer, or must not take as long, to begin.
 ///
 /// # Errors
 /// As [`connect`].
-pub fn connect_within(address: &str, answer_timeout: Duration) -> Result<Channel, AddressError> {
-    let refused = || AddressError(address.to_owned());
-    let bare = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
-    let authority: http::uri::Authority = bare.parse().map_err(|_| refused())?;
-    if authority.port_u16().is_none() || bare.contains('@') {
-        return Err(refused());
-    }
-    let endpoint = Endpoint::from_shared(format!("http://{authority}")).map_err(|_| refused())?;
-    Ok(endpoint
+pub fn connect_within(address: &str, trust: &Trust, answer_timeout: Duration) -> Result<Channel, AddressError> {
+    let endpoint = endpoint(address, trust)?
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(answer_timeout)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .connect_lazy())
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    Ok(match trust {
+        Trust::Token(_) => endpoint.connect_lazy(),
+        Trust::Certificates(certificates) => {
+            let certificates = certificates.clone();
+            endpoint.connect_with_connector_lazy(tower::service_fn(move |uri| dial::dial(uri, certificates.clone())))
+        }
+    })
+}
+
+fn endpoint(address: &str, trust: &Trust) -> Result<Endpoint, AddressError> {
+    let scheme = match trust {
+        Trust::Certificates(_) => "https",
+        Trust::Token(_) => "http",
+    };
+    let refused = || AddressError::Malformed(address.to_owned(), scheme);
+    let bare = address.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")).unwrap_or(address);
+    let bare = bare.trim_end_matches('/');
+    let authority: http::uri::Authority = bare.parse().map_err(|_| refused())?;
+    if authority.port_u16().is_none() || bare.contains('@') {
+        return Err(refused());
+    }
+    if matches!(trust, Trust::Token(_)) && !is_this_machine(authority.host()) {
+        return Err(AddressError::NeedsTls(address.to_owned()));
+    }
+    // TLS, where there is any, is spoken by our own connector, below what tonic knows of; its scheme stays the plain one.
+    Endpoint::from_shared(format!("http://{authority}")).map_err(|_| refused())
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -189,7 +251,7 @@ mod tests {
     fn a_token_never_prints() {
         let token = InternalToken::new("0123456789abcdef").unwrap();
         assert_eq!(format!("{token:?}"), "***");
-        assert!(!format!("{:?}", ShowToken::new(&token)).contains("0123456789"));
+        assert!(!format!("{:?}", ShowToken::new(&Trust::Token(token))).contains("0123456789"));
     }
 
     #[test]
@@ -211,12 +273,23 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_is_a_host_and_a_port() {
-        for right in ["127.0.0.1:4000", "[::1]:4000", "http://query.local:80", "query:80/"] {
-            assert!(connect(right).is_ok(), "{right}");
+        let trust = Trust::Token(InternalToken::new("0123456789abcdef").unwrap());
+        for right in ["127.0.0.1:4000", "[::1]:4000", "http://localhost:80", "127.0.0.2:80/"] {
+            assert!(connect(right, &trust).is_ok(), "{right}");
         }
-        for wrong in ["", "query", "https://query:80", "http://query:80/path", "user@query:80", "a b:80", "query:99999"]
-        {
-            assert!(connect(wrong).is_err(), "{wrong}");
+        let wrong =
+            ["", "query", "https://127.0.0.1:80", "http://[::1]:80/path", "user@127.0.0.1:80", "a b:80", "[::1]:99999"];
+        for wrong in wrong {
+            let refused = connect(wrong, &trust).unwrap_err();
+            assert_eq!(refused, AddressError::Malformed(wrong.to_owned(), "http"));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_token_never_leaves_the_machine() {
+        let trust = Trust::Token(InternalToken::new("0123456789abcdef").unwrap());
+        for far in ["query:80", "http://10.0.0.7:9090", "[2001:db8::1]:80", "localhost.example.com:80"] {
+            assert_eq!(connect(far, &trust).unwrap_err(), AddressError::NeedsTls(far.to_owned()));
         }
     }
 }

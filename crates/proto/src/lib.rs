@@ -9,7 +9,7 @@
 //!
 //! Invariants
 //! - [`status`] is the one table from error kind to HTTP status, gRPC code and retry.
-//! - Every adapter carries the internal token and refuses calls without it; that is why a `Caller` in a message is believed.
+//! - Every adapter shows who it is and refuses strangers, by certificate or token ([`internal::Trust`]); that is why a `Caller` in a message is believed.
 //! - Rows travel as Arrow Flight, in bounded pieces; a stream that breaks ends in a `Fault`, never in silence.
 //! - `ingest` and `query` both speak Flight, whose gRPC name is fixed: they are served on the ports of different roles.
 //!

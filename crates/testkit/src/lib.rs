@@ -4,7 +4,7 @@
 //! ```text
 //!   outside world: ManualClock, SeededEntropy, Dice    services: postgres_url, redis_url, Database
 //!   disk:          TemporaryFolder, SimulatedDisk      telemetry: captures (real SDKs), otlp (hand-made)
-//!   time:          eventually
+//!   time:          eventually                              certificates: Authority
 //! ```
 //!
 //! Invariants
@@ -16,6 +16,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise; this crate is part of tests")]
 
 mod captures;
+mod certificates;
 mod clock;
 mod dice;
 pub mod disk;
@@ -26,6 +27,7 @@ mod services;
 mod wait;
 
 pub use captures::{Capture, CapturedRequest, Encoding, SentSpan, captured_at, captures};
+pub use certificates::Authority;
 pub use clock::ManualClock;
 pub use dice::Dice;
 pub use disk::SimulatedDisk;

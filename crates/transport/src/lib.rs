@@ -15,7 +15,7 @@
 //! - Every route of an [`Api`] says who may use it: [`Routes::to`] is the only way to add one.
 //! - Payloads and credentials are never logged; a [`config::Secret`] prints as `***`.
 //!
-//! Deliberately absent: credentials and limits (`access`), TLS (a proxy's work), and any route of our own but health.
+//! Deliberately absent: credentials and limits (`access`), TLS to the public (a proxy's work), and any route of our own but health.
 //!
 //! ```
 //! use std::sync::Arc;

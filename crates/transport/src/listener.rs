@@ -1,7 +1,7 @@
-//! Sockets: bind with a clear error, serve HTTP/1 and h2c, drain on shutdown.
+//! Sockets: bind with a clear error, serve HTTP/1 and h2c, or HTTP/2 over mutual TLS, drain on shutdown.
 //!
 //! ```text
-//!   accept ──► a free slot ──► Stream (first bytes 10 s, stalled writes 30 s) ──► hyper: HTTP/1 or h2c ──► router
+//!   accept ──► a free slot ──► (TLS handshake 10 s) ──► Stream (first bytes 10 s, stalled writes 30 s) ──► hyper: HTTP/1 or h2c ──► router
 //!   shutdown ──► stop accepting ──► GOAWAY / last keep-alive ──► drained, or cut at the deadline
 //! ```
 //!
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use serde::{Deserialize, Serialize};
+use spanlake_proto::internal::Certificates;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -102,23 +103,28 @@ impl Listener {
 /// How long to wait after accepting failed, for lack of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `tcp` until `shutdown`, then drains. Returns once every connection has ended or has been cut.
+/// Serves `router` on `tcp` until `shutdown`, then drains. Returns once every connection has ended or has been cut. With
+/// `certificates` a connection is served only when its TLS shows one that their authority signed, and its requests carry
+/// [`spanlake_proto::internal::VerifiedPeer`].
 ///
 /// # Errors
 /// When the socket cannot be used at all.
 pub async fn serve(
     tcp: TcpListener,
     router: Router,
+    certificates: Option<Certificates>,
     config: Config,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let address = tcp.local_addr()?;
     let cut = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let server = connection::Server::new(router, config, shutdown.clone(), cut.clone(), tasks.clone());
+    let (drain, ended) = (shutdown.clone(), tasks.clone());
+    let server = connection::Server::new(router, certificates, config, drain, cut.clone(), ended);
+    let server = Arc::new(server);
     let slots = Arc::new(Semaphore::new(config.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
     while let Some((slot, stream, peer)) = next(&tcp, &slots, &shutdown).await {
-        let served = server.serve(stream, Peer(peer.ip()));
+        let served = server.clone().serve(stream, Peer(peer.ip()));
         tasks.spawn(async move {
             served.await;
             drop(slot);

@@ -31,7 +31,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{/* The Secret's name; rendering ends here without a real one. */}}
 {{- define "spanlake.secret" -}}
-{{- $name := required "secret.name: name a Secret with the keys catalog, limits, secret and internal-token" .Values.secret.name -}}
+{{- $name := required "secret.name: name a Secret with the keys catalog, limits and secret" .Values.secret.name -}}
 {{- if regexMatch "(?i)(change-?me|placeholder|todo|example|^x+$)" $name -}}
 {{- fail (printf "secret.name: %q is a placeholder; make a Secret and name it here" $name) -}}
 {{- end -}}

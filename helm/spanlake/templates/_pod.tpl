@@ -67,7 +67,13 @@ spec:
       volumeMounts:
         - { name: data, mountPath: /var/lib/spanlake }
         - { name: tmp, mountPath: /tmp }
+        - { name: tls, mountPath: /etc/spanlake/tls, readOnly: true }
   volumes:
+    # Read again every minute, so a renewed certificate needs no restart.
+    - name: tls
+      secret:
+        secretName: {{ include "spanlake.name" . }}-tls
+        defaultMode: 0440
     - name: tmp
       emptyDir: {}
     {{- if ne .role "ingest" }}
@@ -101,8 +107,11 @@ SPANLAKE_GRPC: "0.0.0.0:{{ $ports.grpc }}"
 SPANLAKE_OTLP_GRPC: "0.0.0.0:{{ $ports.otlpGrpc }}"
 SPANLAKE_DATA_DIR: /var/lib/spanlake
 SPANLAKE_STORE: {{ include "spanlake.store" .root | quote }}
-SPANLAKE_AUTH_URL: "http://{{ $fullname }}-auth:{{ $ports.grpc }}"
-SPANLAKE_QUERY_URL: "http://{{ $fullname }}-query:{{ $ports.grpc }}"
+SPANLAKE_AUTH_URL: "{{ $fullname }}-auth:{{ $ports.grpc }}"
+SPANLAKE_QUERY_URL: "{{ $fullname }}-query:{{ $ports.grpc }}"
+SPANLAKE_INTERNAL_TLS__CA: /etc/spanlake/tls/ca.crt
+SPANLAKE_INTERNAL_TLS__CERTIFICATE: /etc/spanlake/tls/tls.crt
+SPANLAKE_INTERNAL_TLS__KEY: /etc/spanlake/tls/tls.key
 SPANLAKE_TELEMETRY__FORMAT: json
 SPANLAKE_TELEMETRY__FILTER: {{ .root.Values.log | quote }}
 {{- range $key, $value := .root.Values.store.env }}
@@ -123,8 +132,6 @@ SPANLAKE_TELEMETRY__FILTER: {{ .root.Values.log | quote }}
 - name: SPANLAKE_SECRET
   valueFrom: { secretKeyRef: { name: {{ $secret }}, key: secret } }
 {{- end }}
-- name: SPANLAKE_INTERNAL_TOKEN
-  valueFrom: { secretKeyRef: { name: {{ $secret }}, key: internal-token } }
 - name: AWS_ACCESS_KEY_ID
   valueFrom: { secretKeyRef: { name: {{ $secret }}, key: aws-access-key-id, optional: true } }
 - name: AWS_SECRET_ACCESS_KEY

@@ -75,13 +75,13 @@ pub struct Options {
     /// memory or redis://… [default: memory]
     #[arg(long, value_name = "URL")]
     limits: Option<String>,
-    /// Where auth's gRPC listens (ingest, query, export), http://host:port
+    /// Where auth's gRPC listens (ingest, query, export), host:port
     #[arg(long, value_name = "URL")]
     auth_url: Option<String>,
-    /// Where query's gRPC listens (export), http://host:port
+    /// Where query's gRPC listens (export), host:port
     #[arg(long, value_name = "URL")]
     query_url: Option<String>,
-    /// How query reaches this writer (ingest), http://host:port [default: the --grpc address]
+    /// How query reaches this writer (ingest), host:port [default: the --grpc address]
     #[arg(long, value_name = "URL")]
     advertise: Option<String>,
 }

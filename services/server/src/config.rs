@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use spanlake_proto::internal::Files;
 use spanlake_transport::config::Secret;
 use spanlake_transport::{layers, listener, telemetry};
 
@@ -36,13 +37,16 @@ pub struct Config {
     /// What keys are hashed and tokens signed with: 32 bytes or more as hex or base64. Empty: made once and kept in
     /// `data_dir`, which only standalone may do.
     pub secret: Secret,
-    /// What our services show each other; roles only, at least 16 characters, the same for all.
+    /// What our services show each other; roles only, and only where they have no certificates and all listen on this machine. At
+    /// least 16 characters, the same for all.
     pub internal_token: Secret,
-    /// Where auth's gRPC listens, `http://host:port`; for the roles that ask it.
+    /// The certificates that our services show each other; roles only.
+    pub internal_tls: InternalTls,
+    /// Where auth's gRPC listens, `host:port`; for the roles that ask it.
     pub auth_url: String,
-    /// Where query's gRPC listens, `http://host:port`; for export.
+    /// Where query's gRPC listens, `host:port`; for export.
     pub query_url: String,
-    /// How query reaches this writer, `http://host:port`; ingest only. Empty: its `grpc` address.
+    /// How query reaches this writer, `host:port`; ingest only. Empty: its `grpc` address.
     pub advertise: String,
     /// How long a stop may take before it is cut short.
     #[serde(with = "spanlake_transport::config::duration")]
@@ -84,6 +88,7 @@ impl Default for Config {
             limits_processes: 4,
             secret: Secret::default(),
             internal_token: Secret::default(),
+            internal_tls: InternalTls::default(),
             auth_url: String::new(),
             query_url: String::new(),
             advertise: String::new(),
@@ -99,6 +104,37 @@ impl Default for Config {
             export: spanlake_export::Config::default(),
             compactor: spanlake_compactor::Config::default(),
         }
+    }
+}
+
+/// Certificates of what our services say to each other, as PEM files that are read again every minute. All or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InternalTls {
+    /// The authority that signed the certificates of all our services, and of nobody else.
+    pub ca: PathBuf,
+    /// This process's certificate, for the host by which others call it.
+    pub certificate: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+}
+
+impl InternalTls {
+    /// The files; none when none is set.
+    ///
+    /// # Errors
+    /// When some are set and others are not.
+    pub fn files(&self) -> anyhow::Result<Option<Files>> {
+        let named = [("ca", &self.ca), ("certificate", &self.certificate), ("key", &self.key)];
+        let missing: Vec<_> =
+            named.iter().filter(|(_, path)| path.as_os_str().is_empty()).map(|(name, _)| *name).collect();
+        match missing.len() {
+            0 => {}
+            3 => return Ok(None),
+            _ => anyhow::bail!("internal_tls is not whole; set also {}", missing.join(" and ")),
+        }
+        let Self { ca, certificate, key } = self.clone();
+        Ok(Some(Files { ca, certificate, key }))
     }
 }
 

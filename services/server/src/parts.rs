@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use spanlake_access::secret::MasterSecret;
@@ -12,10 +13,11 @@ use spanlake_access::{Limiter, MemoryLimiter, RedisLimiter, SharedLimiter};
 use spanlake_catalog::Catalog;
 use spanlake_export::jobs::{Configured, Jobs};
 use spanlake_model::Clock;
-use spanlake_proto::internal::InternalToken;
+use spanlake_proto::internal::{Certificates, InternalToken, Trust};
 use spanlake_proto::query::RowSource;
 use spanlake_store::Store;
 use spanlake_store::disk::{Disk, LocalDisk};
+use spanlake_transport::shutdown::Shutdown;
 
 use crate::Outside;
 use crate::config::Config;
@@ -103,17 +105,44 @@ pub(crate) fn exports(
     Ok(Arc::new(Jobs::new(parts).context("`export.credentials_key` cannot be used")?))
 }
 
-pub(crate) fn internal_token(config: &Config) -> anyhow::Result<InternalToken> {
+/// By what the roles know each other: certificates, or, on this machine alone, a token.
+pub(crate) fn trust(config: &Config) -> anyhow::Result<Trust> {
+    if let Some(files) = config.internal_tls.files()? {
+        return Ok(Trust::Certificates(Certificates::read(files).context("`internal_tls` cannot be used")?));
+    }
+    if !config.grpc.ip().is_loopback() {
+        bail!(
+            "--grpc {} is more than this machine, where our services show each other certificates: \
+             set SPANLAKE_INTERNAL_TLS__CA, __CERTIFICATE and __KEY to PEM files, or listen on 127.0.0.1",
+            config.grpc
+        );
+    }
     if config.internal_token.is_empty() {
         bail!("set SPANLAKE_INTERNAL_TOKEN, the same for every role: openssl rand -hex 32");
     }
-    Ok(InternalToken::new(config.internal_token.expose())?)
+    Ok(Trust::Token(InternalToken::new(config.internal_token.expose())?))
 }
 
-/// A `http://host:port` that a role cannot do without.
+/// How often certificates are read again.
+const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Lets renewed certificates count for the connections to come.
+pub(crate) fn reload_certificates(trust: &Trust, shutdown: &Shutdown) {
+    let Trust::Certificates(certificates) = trust.clone() else { return };
+    let token = shutdown.token();
+    shutdown.tasks().spawn("certificates", async move {
+        while token.run_until_cancelled(tokio::time::sleep(CERTIFICATES_INTERVAL)).await.is_some() {
+            if let Err(error) = certificates.reload() {
+                tracing::error!(%error, "the certificates cannot be read again; those read before stay in use");
+            }
+        }
+    });
+}
+
+/// A `host:port` that a role cannot do without.
 pub(crate) fn url<'a>(what: &str, url: &'a str) -> anyhow::Result<&'a str> {
     if url.is_empty() {
-        bail!("set --{what}, http://host:port");
+        bail!("set --{what}, host:port");
     }
     Ok(url)
 }

@@ -7,7 +7,7 @@ use spanlake_catalog::{Accounts, Files};
 use spanlake_engine::Engine;
 use spanlake_proto::auth::Auth;
 use spanlake_proto::ingest::FreshSource;
-use spanlake_proto::internal::{InternalToken, connect};
+use spanlake_proto::internal::{Trust, connect};
 use spanlake_proto::query::{RowSource, SpanSource};
 use spanlake_proto::{auth, compactor, export, ingest, query};
 use spanlake_transport::Api;
@@ -41,12 +41,13 @@ struct Process {
     config: Config,
     outside: Outside,
     shutdown: Shutdown,
-    token: InternalToken,
+    trust: Trust,
 }
 
 pub(crate) async fn start(role: Role, config: Config, outside: Outside, shutdown: Shutdown) -> anyhow::Result<Running> {
-    let token = parts::internal_token(&config)?;
-    let process = Process { config, outside, shutdown, token };
+    let trust = parts::trust(&config)?;
+    parts::reload_certificates(&trust, &shutdown);
+    let process = Process { config, outside, shutdown, trust };
     match role {
         Role::Standalone => crate::standalone::start(process.config, process.outside, process.shutdown).await,
         Role::Auth => process.auth().await,
@@ -68,7 +69,7 @@ impl Process {
         let service = Arc::new(spanlake_auth::Service::new(accounts, secret, clock.clone(), entropy, settings)?);
         let gate = Gate::new(service.clone() as Arc<dyn Auth>, limiter, clock, self.config.access.clone());
         self.follow(&gate);
-        let grpc = Routes::new(auth::service(service.clone(), self.token.clone()));
+        let grpc = Routes::new(auth::service(service.clone(), self.trust.clone()));
         let addresses = self.serve(spanlake_auth::routes(service, gate), grpc).await?;
         Ok(self.running(addresses, None, Some(catalog)))
     }
@@ -83,7 +84,7 @@ impl Process {
         let grpc = spanlake_transport::listener::Listener { name: "--grpc", address: self.config.grpc }.bind().await?;
         let bound = grpc.local_addr()?;
         let address = match self.config.advertise.as_str() {
-            "" => format!("http://{bound}"),
+            "" => bound.to_string(),
             advertised => advertised.to_string(),
         };
         let service = spanlake_ingest::Service::start(spanlake_ingest::Parts {
@@ -101,8 +102,8 @@ impl Process {
         let (flusher, token) = (service.clone(), self.shutdown.token());
         self.shutdown.tasks().spawn("flusher", async move { flusher.run_flusher(token).await });
         let server = self.server();
-        let fresh = ingest::flight_service(service.clone() as Arc<dyn FreshSource>, self.token.clone());
-        server.on("--grpc", grpc, Routes::new(fresh).into_axum_router());
+        let fresh = ingest::flight_service(service.clone() as Arc<dyn FreshSource>, self.trust.clone());
+        server.grpc_on("--grpc", grpc, Routes::new(fresh));
         let (otlp, _) = spanlake_ingest::http::routes(service.clone()).split();
         let addresses = Addresses {
             http: Some(server.api("--http", self.config.http, spanlake_ingest::http::routes(service.clone())).await?),
@@ -123,21 +124,21 @@ impl Process {
         let catalog = parts::catalog(&self.config).await?;
         let store = parts::store(&self.config, disk)?;
         let gate = self.gate().await?;
-        let fresh: Arc<dyn FreshSource> = Arc::new(ingest::FlightClient::new(self.token.clone()));
+        let fresh: Arc<dyn FreshSource> = Arc::new(ingest::FlightClient::new(self.trust.clone()));
         let files: Arc<dyn Files> = Arc::new(catalog.clone());
         let engine = Engine::new(files, fresh, Arc::new(store), clock.clone(), self.config.engine.clone())?;
         let erasures = Arc::new(catalog.clone());
         let config = self.config.query.clone();
         let service = Arc::new(spanlake_query::Service::new(Arc::new(engine), erasures, clock, entropy, config));
         let (spans, rows): (Arc<dyn SpanSource>, Arc<dyn RowSource>) = (service.clone(), service.clone());
-        let grpc = Routes::new(query::flight_service(spans, rows, self.token.clone()));
+        let grpc = Routes::new(query::flight_service(spans, rows, self.trust.clone()));
         let addresses = self.serve(spanlake_query::routes(service, gate), grpc).await?;
         Ok(self.running(addresses, None, Some(catalog)))
     }
 
     async fn export(self) -> anyhow::Result<Running> {
-        let channel = connect(parts::url("query-url", &self.config.query_url)?)?;
-        let source = Arc::new(query::FlightClient::new(channel, self.token.clone()));
+        let channel = connect(parts::url("query-url", &self.config.query_url)?, &self.trust)?;
+        let source = Arc::new(query::FlightClient::new(channel, self.trust.clone()));
         let (spans, rows): (Arc<dyn SpanSource>, Arc<dyn RowSource>) = (source.clone(), source);
         let catalog = parts::catalog(&self.config).await?;
         let gate = self.gate().await?;
@@ -146,7 +147,7 @@ impl Process {
         let exports = parts::exports(&self.config, &self.outside, &catalog, rows, None)?;
         let (working, token) = (exports.clone(), self.shutdown.token());
         self.shutdown.tasks().spawn("exporter", async move { working.run(token).await });
-        let grpc = Routes::new(export::service(service.clone(), self.token.clone()));
+        let grpc = Routes::new(export::service(service.clone(), self.trust.clone()));
         let api = spanlake_export::routes(service, gate.clone()).merge(spanlake_export::jobs::routes(exports, gate));
         let addresses = self.serve(api, grpc).await?;
         Ok(self.running(addresses, None, Some(catalog)))
@@ -165,14 +166,14 @@ impl Process {
         let (looking, token) = (service.clone(), self.shutdown.token());
         self.shutdown.tasks().spawn("compactor", async move { looking.run(token).await });
         let addresses =
-            self.serve(Api::default(), Routes::new(compactor::service(service, self.token.clone()))).await?;
+            self.serve(Api::default(), Routes::new(compactor::service(service, self.trust.clone()))).await?;
         Ok(self.running(addresses, None, Some(catalog)))
     }
 
     /// The gate of a role that asks auth over gRPC.
     async fn gate(&self) -> anyhow::Result<Gate> {
-        let channel = connect(parts::url("auth-url", &self.config.auth_url)?)?;
-        let auth: Arc<dyn Auth> = Arc::new(auth::Client::new(channel, &self.token));
+        let channel = connect(parts::url("auth-url", &self.config.auth_url)?, &self.trust)?;
+        let auth: Arc<dyn Auth> = Arc::new(auth::Client::new(channel, &self.trust));
         let limiter = parts::limiter(&self.config, self.outside.clock.clone()).await?;
         let gate = Gate::new(auth, limiter, self.outside.clock.clone(), self.config.access.clone());
         self.follow(&gate);
@@ -190,7 +191,11 @@ impl Process {
     fn server(&self) -> Server<'_> {
         let readiness = Readiness::default();
         readiness.check("started").ready();
-        Server { config: &self.config, outside: &self.outside, shutdown: &self.shutdown, readiness }
+        let certificates = match &self.trust {
+            Trust::Certificates(certificates) => Some(certificates.clone()),
+            Trust::Token(_) => None,
+        };
+        Server { config: &self.config, outside: &self.outside, shutdown: &self.shutdown, readiness, certificates }
     }
 
     async fn serve(&self, api: Api, grpc: Routes) -> anyhow::Result<Addresses> {

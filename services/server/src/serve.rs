@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::routing::get;
+use spanlake_proto::internal::Certificates;
 use spanlake_transport::health::{self, Readiness};
 use spanlake_transport::listener::{self, Listener};
 use spanlake_transport::shutdown::Shutdown;
@@ -21,6 +22,8 @@ pub(crate) struct Server<'a> {
     pub(crate) outside: &'a Outside,
     pub(crate) shutdown: &'a Shutdown,
     pub(crate) readiness: Readiness,
+    /// What the gRPC ports of roles show, and ask to see.
+    pub(crate) certificates: Option<Certificates>,
 }
 
 impl Server<'_> {
@@ -51,7 +54,15 @@ impl Server<'_> {
         address: SocketAddr,
         services: Routes,
     ) -> anyhow::Result<SocketAddr> {
-        self.serve(name, address, services.into_axum_router()).await
+        let tcp = Listener { name, address }.bind().await?;
+        let bound = tcp.local_addr()?;
+        self.grpc_on(name, tcp, services);
+        Ok(bound)
+    }
+
+    /// Serves gRPC services on a port that is open already, with mutual TLS if there are certificates.
+    pub(crate) fn grpc_on(&self, name: &'static str, tcp: TcpListener, services: Routes) {
+        self.on(name, tcp, services.into_axum_router(), self.certificates.clone());
     }
 
     /// Serves a router as it is.
@@ -63,15 +74,14 @@ impl Server<'_> {
     ) -> anyhow::Result<SocketAddr> {
         let tcp = Listener { name, address }.bind().await?;
         let bound = tcp.local_addr()?;
-        self.on(name, tcp, router);
+        self.on(name, tcp, router, None);
         Ok(bound)
     }
 
-    /// Serves a router on a port that is open already.
-    pub(crate) fn on(&self, name: &'static str, tcp: TcpListener, router: Router) {
+    fn on(&self, name: &'static str, tcp: TcpListener, router: Router, certificates: Option<Certificates>) {
         let (config, token) = (self.config.listener, self.shutdown.token());
         self.shutdown.tasks().spawn(name, async move {
-            if let Err(error) = listener::serve(tcp, router, config, token).await {
+            if let Err(error) = listener::serve(tcp, router, certificates, config, token).await {
                 tracing::error!(error = %error, listener.name = name, "a listener has failed");
             }
         });

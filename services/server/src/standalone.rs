@@ -87,7 +87,7 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
         .merge(spanlake_export::routes(export, gate.clone()))
         .merge(spanlake_export::jobs::routes(exports, gate));
     let (otlp, _) = spanlake_ingest::http::routes(ingest.clone()).split();
-    let server = Server { config: &config, outside: &outside, shutdown: &shutdown, readiness };
+    let server = Server { config: &config, outside: &outside, shutdown: &shutdown, readiness, certificates: None };
     let addresses = Addresses {
         http: Some(server.api("--http", config.http, api).await?),
         otlp_http: Some(server.public("--otlp-http", config.otlp_http, otlp).await?),

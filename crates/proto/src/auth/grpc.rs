@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 use crate::convert::{Malformed, optional_uuid, uuid};
-use crate::internal::{GrpcService, InternalToken, TrustedChannel, guarded, trusted};
+use crate::internal::{GrpcService, Trust, TrustedChannel, guarded, trusted};
 use crate::pb::auth::v1 as pb;
 use crate::pb::auth::v1::auth_client::AuthClient;
 use crate::pb::auth::v1::auth_server::AuthServer;
@@ -23,8 +23,8 @@ pub struct Client(AuthClient<TrustedChannel>);
 
 impl Client {
     /// Asks the auth service at the end of `channel` (see [`crate::internal::connect`]).
-    pub fn new(channel: Channel, token: &InternalToken) -> Self {
-        Self(AuthClient::new(trusted(channel, token)))
+    pub fn new(channel: Channel, trust: &Trust) -> Self {
+        Self(AuthClient::new(trusted(channel, trust)))
     }
 }
 
@@ -123,9 +123,9 @@ fn read_change(change: &pb::Change) -> Result<Option<Changed>, Malformed> {
     }))
 }
 
-/// The gRPC service that answers with `auth`, to those who show `token`.
-pub fn service(auth: Arc<dyn Auth>, token: InternalToken) -> impl GrpcService {
-    guarded(AuthServer::new(Server(auth)), token)
+/// The gRPC service that answers with `auth`, to those whom `trust` admits.
+pub fn service(auth: Arc<dyn Auth>, trust: Trust) -> impl GrpcService {
+    guarded(AuthServer::new(Server(auth)), trust)
 }
 
 struct Server(Arc<dyn Auth>);

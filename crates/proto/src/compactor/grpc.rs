@@ -8,7 +8,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::{Compacted, Compactor};
-use crate::internal::{GrpcService, InternalToken, TrustedChannel, guarded, trusted};
+use crate::internal::{GrpcService, Trust, TrustedChannel, guarded, trusted};
 use crate::pb::compactor::v1 as pb;
 use crate::pb::compactor::v1::compactor_client::CompactorClient;
 use crate::pb::compactor::v1::compactor_server::CompactorServer;
@@ -21,8 +21,8 @@ pub struct Client(CompactorClient<TrustedChannel>);
 impl Client {
     /// Asks the compactor at the end of `channel`. It answers when the work is done, which takes as long as it takes:
     /// make the channel with [`crate::internal::connect_within`] and a patient timeout.
-    pub fn new(channel: Channel, token: &InternalToken) -> Self {
-        Self(CompactorClient::new(trusted(channel, token)))
+    pub fn new(channel: Channel, trust: &Trust) -> Self {
+        Self(CompactorClient::new(trusted(channel, trust)))
     }
 }
 
@@ -38,9 +38,9 @@ impl Compactor for Client {
     }
 }
 
-/// The gRPC service that answers with `compactor`, to those who show `token`.
-pub fn service(compactor: Arc<dyn Compactor>, token: InternalToken) -> impl GrpcService {
-    guarded(CompactorServer::new(Server(compactor)), token)
+/// The gRPC service that answers with `compactor`, to those whom `trust` admits.
+pub fn service(compactor: Arc<dyn Compactor>, trust: Trust) -> impl GrpcService {
+    guarded(CompactorServer::new(Server(compactor)), trust)
 }
 
 struct Server(Arc<dyn Compactor>);

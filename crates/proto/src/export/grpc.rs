@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Export, ExportRequest, Format, Piece, Summary};
 use crate::convert::{Malformed, receipt, required, to_usize};
-use crate::internal::{GrpcService, InternalToken, MESSAGE_BYTES_MAX, TrustedChannel, guarded, trusted};
+use crate::internal::{GrpcService, MESSAGE_BYTES_MAX, Trust, TrustedChannel, guarded, trusted};
 use crate::pb::export::v1 as pb;
 use crate::pb::export::v1::export_client::ExportClient;
 use crate::pb::export::v1::export_server::ExportServer;
@@ -23,8 +23,8 @@ pub struct Client(ExportClient<TrustedChannel>);
 
 impl Client {
     /// Asks the export service at the end of `channel` (see [`crate::internal::connect`]).
-    pub fn new(channel: Channel, token: &InternalToken) -> Self {
-        Self(ExportClient::new(trusted(channel, token)).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    pub fn new(channel: Channel, trust: &Trust) -> Self {
+        Self(ExportClient::new(trusted(channel, trust)).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 }
 
@@ -54,9 +54,9 @@ impl Export for Client {
     }
 }
 
-/// The gRPC service that answers with `export`, to those who show `token`.
-pub fn service(export: Arc<dyn Export>, token: InternalToken) -> impl GrpcService {
-    guarded(ExportServer::new(Server(export)), token)
+/// The gRPC service that answers with `export`, to those whom `trust` admits.
+pub fn service(export: Arc<dyn Export>, trust: Trust) -> impl GrpcService {
+    guarded(ExportServer::new(Server(export)), trust)
 }
 
 struct Server(Arc<dyn Export>);

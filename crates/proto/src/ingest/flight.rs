@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 use super::{Fresh, FreshRequest, FreshRows, FreshSource};
 use crate::convert::{Malformed, required, uuid};
 use crate::flight::{self, Answer, Batches};
-use crate::internal::{AddressError, GrpcService, InternalToken, connect};
+use crate::internal::{AddressError, GrpcService, Trust, connect};
 use crate::pb::ingest::v1 as pb;
 
 /// Channels kept; beyond it the one unused for longest is closed.
@@ -22,15 +22,15 @@ const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// Writers in other processes, each called at the address the catalog lists.
 #[derive(Debug)]
 pub struct FlightClient {
-    token: InternalToken,
+    trust: Trust,
     /// The one used last at the end.
     channels: Mutex<VecDeque<(String, Channel)>>,
 }
 
 impl FlightClient {
     /// Knows no writer yet; channels are made as addresses come up.
-    pub fn new(token: InternalToken) -> Self {
-        Self { token, channels: Mutex::default() }
+    pub fn new(trust: Trust) -> Self {
+        Self { trust, channels: Mutex::default() }
     }
 
     fn channel(&self, address: &str) -> Result<Channel, AddressError> {
@@ -39,7 +39,7 @@ impl FlightClient {
         let known = channels.iter().position(|(at, _)| at == address).and_then(|index| channels.remove(index));
         let (at, channel) = match known {
             Some(known) => known,
-            None => (address.to_owned(), connect(address)?),
+            None => (address.to_owned(), connect(address, &self.trust)?),
         };
         if channels.len() == CHANNELS_MAX {
             channels.pop_front();
@@ -62,7 +62,7 @@ impl FreshSource for FlightClient {
             reach_sequence: request.reach_sequence,
             known_version: request.known_version,
         };
-        let (header, batches): (pb::FreshRowsHeader, _) = flight::get(channel, &self.token, ticket).await?;
+        let (header, batches): (pb::FreshRowsHeader, _) = flight::get(channel, &self.trust, ticket).await?;
         if header.stale {
             return Ok(Fresh::Stale);
         }
@@ -86,12 +86,12 @@ async fn collect(mut batches: Batches) -> Result<Vec<arrow::array::RecordBatch>,
     Ok(rows)
 }
 
-/// The Flight service that answers with the rows of the writer in this process, to those who show `token`.
+/// The Flight service that answers with the rows of the writer in this process, to those whom `trust` admits.
 ///
 /// Its gRPC name is Flight's own, which [`crate::query::flight_service`] has too: the two cannot share a port. They
 /// belong to different roles, and each role has its own; in one process neither is needed.
-pub fn flight_service(source: Arc<dyn FreshSource>, token: InternalToken) -> impl GrpcService {
-    flight::service(Server(source), token)
+pub fn flight_service(source: Arc<dyn FreshSource>, trust: Trust) -> impl GrpcService {
+    flight::service(Server(source), trust)
 }
 
 struct Server(Arc<dyn FreshSource>);
@@ -135,10 +135,11 @@ fn read(ticket: pb::FreshRowsTicket) -> Result<FreshRequest, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::internal::InternalToken;
 
     #[tokio::test]
     async fn however_many_writers_come_and_go_few_channels_are_kept() {
-        let client = FlightClient::new(InternalToken::new("0123456789abcdef").unwrap());
+        let client = FlightClient::new(Trust::Token(InternalToken::new("0123456789abcdef").unwrap()));
         for port in 1..=200 {
             client.channel("127.0.0.1:1").unwrap();
             client.channel(&format!("127.0.0.1:{port}")).unwrap();

@@ -9,20 +9,20 @@ use tonic::transport::Channel;
 use super::{RowSource, Rows, RowsRequest, Scan, ScanRequest, SpanSource};
 use crate::convert::{Malformed, receipt, required, to_usize};
 use crate::flight::{self, Answer, Batches};
-use crate::internal::{GrpcService, InternalToken};
+use crate::internal::{GrpcService, Trust};
 use crate::pb::query::v1 as pb;
 
 /// The query service in another process.
 #[derive(Clone, Debug)]
 pub struct FlightClient {
     channel: Channel,
-    token: InternalToken,
+    trust: Trust,
 }
 
 impl FlightClient {
     /// Asks the query service at the end of `channel` (see [`crate::internal::connect`]).
-    pub fn new(channel: Channel, token: InternalToken) -> Self {
-        Self { channel, token }
+    pub fn new(channel: Channel, trust: Trust) -> Self {
+        Self { channel, trust }
     }
 }
 
@@ -39,7 +39,7 @@ impl SpanSource for FlightClient {
             receipt: request.receipt.map(|receipt| receipt.to_string()).unwrap_or_default(),
             all_rows: None,
         };
-        let (header, batches): (pb::ScanHeader, _) = flight::get(self.channel.clone(), &self.token, ticket).await?;
+        let (header, batches): (pb::ScanHeader, _) = flight::get(self.channel.clone(), &self.trust, ticket).await?;
         let last = header.last.map(TryFrom::try_from).transpose().map_err(|error: Malformed| Fault::from(error))?;
         Ok(Scan { total: header.total, rows: header.rows, last, batches })
     }
@@ -50,18 +50,18 @@ impl RowSource for FlightClient {
     async fn rows(&self, caller: &Caller, request: RowsRequest) -> Result<Rows, Fault> {
         let ticket =
             pb::ScanTicket { caller: Some(caller.into()), all_rows: Some(request.into()), ..pb::ScanTicket::default() };
-        let (header, batches): (pb::ScanHeader, _) = flight::get(self.channel.clone(), &self.token, ticket).await?;
+        let (header, batches): (pb::ScanHeader, _) = flight::get(self.channel.clone(), &self.trust, ticket).await?;
         let header = header.all_rows.ok_or(Malformed("an answer without the header of all rows"))?;
         Ok(Rows::of(&header, batches)?)
     }
 }
 
-/// The Flight service that answers with these sources, to those who show `token`. Who drops the stream stops the query.
+/// The Flight service that answers with these sources, to those whom `trust` admits. Who drops the stream stops the query.
 ///
 /// Its gRPC name is Flight's own, which [`crate::ingest::flight_service`] has too: the two cannot share a port. They
 /// belong to different roles, and each role has its own; in one process neither is needed.
-pub fn flight_service(spans: Arc<dyn SpanSource>, rows: Arc<dyn RowSource>, token: InternalToken) -> impl GrpcService {
-    flight::service(Server { spans, rows }, token)
+pub fn flight_service(spans: Arc<dyn SpanSource>, rows: Arc<dyn RowSource>, trust: Trust) -> impl GrpcService {
+    flight::service(Server { spans, rows }, trust)
 }
 
 struct Server {

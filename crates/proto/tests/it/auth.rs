@@ -76,7 +76,7 @@ impl Auth for Book {
 #[tokio::test]
 async fn the_client_answers_as_auth_itself_does() {
     let served = serve(service(Arc::new(Book), token())).await;
-    let client = Client::new(connect(&served.address).unwrap(), &token());
+    let client = Client::new(connect(&served.address, &token()).unwrap(), &token());
     for key in ["bound", "free", "forged"].map(PresentedKey::new) {
         assert_eq!(client.verify_key(&key).await, Book.verify_key(&key).await);
     }
@@ -96,7 +96,7 @@ async fn the_client_answers_as_auth_itself_does() {
 #[tokio::test]
 async fn a_wrong_internal_token_is_refused_and_not_blamed_on_the_key() {
     let served = serve(service(Arc::new(Book), token())).await;
-    let client = Client::new(connect(&served.address).unwrap(), &wrong_token());
+    let client = Client::new(connect(&served.address, &token()).unwrap(), &wrong_token());
     let fault = client.verify_key(&PresentedKey::new("free")).await.unwrap_err();
     assert_eq!(fault.code, Code::ServiceUnavailable);
     assert_eq!(client.jwks().await.unwrap_err().code, Code::ServiceUnavailable);
@@ -105,7 +105,7 @@ async fn a_wrong_internal_token_is_refused_and_not_blamed_on_the_key() {
 #[tokio::test]
 async fn nobody_listening_means_unavailable_try_again() {
     let gone = serve(service(Arc::new(Book), token())).await.address.clone();
-    let client = Client::new(connect(&gone).unwrap(), &token());
+    let client = Client::new(connect(&gone, &token()).unwrap(), &token());
     let fault = client.jwks().await.unwrap_err();
     assert_eq!((fault.code, fault.retry_after.is_some()), (Code::ServiceUnavailable, true));
 }

@@ -68,7 +68,7 @@ fn request() -> ExportRequest {
 #[tokio::test]
 async fn an_export_over_the_wire_is_the_same_pieces_and_the_same_errors() {
     let served = serve(export::service(Arc::new(Echo), token())).await;
-    let client = export::Client::new(connect(&served.address).unwrap(), &token());
+    let client = export::Client::new(connect(&served.address, &token()).unwrap(), &token());
     let filter = SpanFilter { name_contains: Some("chat".to_owned()), ..SpanFilter::default() };
     for (limit, cursor) in [(5, None), (0, None), (5, Some("bad")), (1, Some("good"))] {
         let cursor = cursor.map(str::to_owned);
@@ -88,16 +88,16 @@ async fn an_export_over_the_wire_is_the_same_pieces_and_the_same_errors() {
 #[tokio::test]
 async fn the_compactor_over_the_wire_is_the_compactor() {
     let served = serve(compactor::service(Arc::new(Echo), token())).await;
-    let client = compactor::Client::new(connect(&served.address).unwrap(), &token());
+    let client = compactor::Client::new(connect(&served.address, &token()).unwrap(), &token());
     assert_eq!(client.run_once().await, Echo.run_once().await);
 }
 
 #[tokio::test]
 async fn strangers_export_and_compact_nothing() {
     let served = serve(export::service(Arc::new(Echo), token())).await;
-    let client = export::Client::new(connect(&served.address).unwrap(), &wrong_token());
+    let client = export::Client::new(connect(&served.address, &token()).unwrap(), &wrong_token());
     assert_eq!(pieces(&client, request()).await.unwrap_err().code, Code::ServiceUnavailable);
     let served = serve(compactor::service(Arc::new(Echo), token())).await;
-    let client = compactor::Client::new(connect(&served.address).unwrap(), &wrong_token());
+    let client = compactor::Client::new(connect(&served.address, &token()).unwrap(), &wrong_token());
     assert_eq!(client.run_once().await.unwrap_err().code, Code::ServiceUnavailable);
 }

@@ -77,7 +77,7 @@ fn request(limit: usize) -> ScanRequest {
 async fn served() -> (Served, Arc<Source>, FlightClient) {
     let source = Arc::new(Source::default());
     let served = serve(flight_service(source.clone(), source.clone(), token())).await;
-    let client = FlightClient::new(connect(&served.address).unwrap(), token());
+    let client = FlightClient::new(connect(&served.address, &token()).unwrap(), token());
     (served, source, client)
 }
 
@@ -152,7 +152,7 @@ async fn a_server_that_goes_away_breaks_the_stream_loudly() {
             _ = cutting => {}
         }
     });
-    let client = FlightClient::new(connect(&front).unwrap(), token());
+    let client = FlightClient::new(connect(&front, &token()).unwrap(), token());
     let mut scan = client.scan(&caller(), request(1 << 40)).await.unwrap();
     assert!(scan.batches.next().await.unwrap().is_ok());
     cut.send(()).unwrap();
@@ -164,7 +164,7 @@ async fn a_server_that_goes_away_breaks_the_stream_loudly() {
 #[tokio::test]
 async fn a_stranger_scans_nothing() {
     let (served, source, _) = served().await;
-    let client = FlightClient::new(connect(&served.address).unwrap(), wrong_token());
+    let client = FlightClient::new(connect(&served.address, &token()).unwrap(), wrong_token());
     let fault = client.scan(&caller(), request(2)).await.unwrap_err();
     assert_eq!(fault.code, Code::ServiceUnavailable);
     assert!(source.asked.lock().unwrap().is_none());

@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use spanlake_model::{AppId, Caller, KeyId, Principal, Role, TenantId, TimeRange, Timestamp};
-use spanlake_proto::internal::{GrpcService, InternalToken};
+use spanlake_proto::internal::{GrpcService, InternalToken, Trust};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -37,12 +37,12 @@ pub(crate) async fn serve(service: impl GrpcService) -> Served {
     Served { address, task }
 }
 
-pub(crate) fn token() -> InternalToken {
-    InternalToken::new("the-internal-token").unwrap()
+pub(crate) fn token() -> Trust {
+    Trust::Token(InternalToken::new("the-internal-token").unwrap())
 }
 
-pub(crate) fn wrong_token() -> InternalToken {
-    InternalToken::new("another-internal-token").unwrap()
+pub(crate) fn wrong_token() -> Trust {
+    Trust::Token(InternalToken::new("another-internal-token").unwrap())
 }
 
 pub(crate) fn caller() -> Caller {

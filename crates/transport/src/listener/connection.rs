@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +12,10 @@ use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use spanlake_proto::internal::{Certificates, VerifiedPeer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -32,6 +36,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 pub(super) struct Server {
     builder: Builder<Tracked>,
     router: Router,
+    certificates: Option<Certificates>,
     config: Config,
     drain: CancellationToken,
     cut: CancellationToken,
@@ -40,6 +45,7 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(
         router: Router,
+        certificates: Option<Certificates>,
         config: Config,
         drain: CancellationToken,
         cut: CancellationToken,
@@ -62,45 +68,68 @@ impl Server {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_pending_accept_reset_streams(20);
-        Self { builder, router, config, drain, cut }
+        Self { builder, router, certificates, config, drain, cut }
     }
 
     /// Serves one connection to its end, its drain, or its cut.
-    pub(super) fn serve(&self, tcp: TcpStream, peer: Peer) -> impl Future<Output = ()> + Send + 'static {
+    pub(super) async fn serve(self: Arc<Self>, tcp: TcpStream, peer: Peer) {
         // Without it small answers wait for the peer's delayed acknowledgement.
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(error.message = %error, "cannot set TCP_NODELAY");
         }
-        let io = TokioIo::new(Stream::new(tcp, self.config.header_timeout, self.config.write_timeout));
-        let router = self.router.clone();
-        let service = hyper::service::service_fn(move |request| answer(router.clone(), peer, request));
-        let connection = self.builder.serve_connection(io, service).into_owned();
-        let (drain, cut) = (self.drain.clone(), self.cut.clone());
-        async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = drain.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        ended = connection.as_mut() => ended,
-                        () = cut.cancelled() => return,
-                    }
-                }
-            };
-            if let Err(error) = ended {
-                // The peer's doing nearly always: it left, stalled, or does not speak HTTP.
-                tracing::debug!(error.message = %error, "a connection ended early");
+        let Some(certificates) = &self.certificates else {
+            return self.speak(tcp, peer, None).await;
+        };
+        let handshake = TlsAcceptor::from(certificates.server()).accept(tcp);
+        let handshake = tokio::time::timeout(self.config.header_timeout, handshake);
+        match self.drain.run_until_cancelled(handshake).await {
+            Some(Ok(Ok(tls))) => self.speak(tls, peer, Some(VerifiedPeer)).await,
+            Some(Ok(Err(error))) => {
+                tracing::warn!(error.message = %error, peer.address = %peer.0, "a TLS handshake failed");
             }
+            Some(Err(_)) => tracing::debug!(peer.address = %peer.0, "a TLS handshake took too long"),
+            None => {}
+        }
+    }
+
+    async fn speak<S>(&self, stream: S, peer: Peer, verified: Option<VerifiedPeer>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let io = TokioIo::new(Stream::new(stream, self.config.header_timeout, self.config.write_timeout));
+        let router = self.router.clone();
+        let service = hyper::service::service_fn(move |request| answer(router.clone(), peer, verified, request));
+        let mut connection = pin!(self.builder.serve_connection(io, service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.drain.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = self.cut.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
+            // The peer's doing nearly always: it left, stalled, or does not speak HTTP.
+            tracing::debug!(error.message = %error, "a connection ended early");
         }
     }
 }
 
-async fn answer(router: Router, peer: Peer, mut request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(
+    router: Router,
+    peer: Peer,
+    verified: Option<VerifiedPeer>,
+    mut request: Request<Incoming>,
+) -> Result<Response, Infallible> {
     if header_bytes(request.headers()) > HEADER_BYTES_MAX as usize {
         return Ok(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
     }
     request.extensions_mut().insert(peer);
+    if let Some(verified) = verified {
+        request.extensions_mut().insert(verified);
+    }
     router.oneshot(request.map(axum::body::Body::new)).await
 }
 

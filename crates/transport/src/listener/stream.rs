@@ -1,4 +1,4 @@
-//! A TCP stream that does not wait for ever: not for the first bytes, and not for a peer that stops reading.
+//! A stream, TCP or TLS over it, that does not wait for ever: not for the first bytes, and not for a peer that stops reading.
 //!
 //! hyper's header timeout starts once it knows which HTTP is spoken, and HTTP/1 has none for writing; these two close the gaps.
 
@@ -9,13 +9,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-pub(super) struct Stream {
-    tcp: TcpStream,
+pub(super) struct Stream<S> {
+    inner: S,
     /// Runs until it is clear which HTTP is spoken.
     opening: Option<Opening>,
     write_timeout: Duration,
@@ -28,10 +27,10 @@ struct Opening {
     deadline: Pin<Box<Sleep>>,
 }
 
-impl Stream {
-    pub(super) fn new(tcp: TcpStream, opening_timeout: Duration, write_timeout: Duration) -> Self {
+impl<S> Stream<S> {
+    pub(super) fn new(inner: S, opening_timeout: Duration, write_timeout: Duration) -> Self {
         let opening = Some(Opening { matched: 0, deadline: Box::pin(sleep(opening_timeout)) });
-        Self { tcp, opening, write_timeout, stalled: None }
+        Self { inner, opening, write_timeout, stalled: None }
     }
 
     /// Passes `polled` on, unless it has been pending for too long.
@@ -46,11 +45,11 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.tcp).poll_read(context, buffer);
+        let polled = Pin::new(&mut this.inner).poll_read(context, buffer);
         let Some(opening) = &mut this.opening else { return polled };
         if polled.is_pending() {
             return opening.deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
@@ -66,10 +65,10 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.tcp).poll_write(context, bytes);
+        let polled = Pin::new(&mut this.inner).poll_write(context, bytes);
         this.progress(context, polled)
     }
     fn poll_write_vectored(
@@ -78,16 +77,16 @@ impl AsyncWrite for Stream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.tcp).poll_write_vectored(context, slices);
+        let polled = Pin::new(&mut this.inner).poll_write_vectored(context, slices);
         this.progress(context, polled)
     }
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.inner.is_write_vectored()
     }
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_flush(context)
+        Pin::new(&mut self.get_mut().inner).poll_flush(context)
     }
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_shutdown(context)
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
     }
 }

@@ -12,3 +12,4 @@ mod log;
 mod openapi;
 mod shutdown;
 mod support;
+mod tls;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use spanlake_model::{Clock, Entropy, Timestamp};
+use spanlake_proto::internal::Certificates;
 use spanlake_transport::layers;
 use spanlake_transport::listener::{self, Listener};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,10 +29,14 @@ impl Server {
     }
 
     pub(crate) async fn start_with(router: Router, config: listener::Config) -> Self {
+        Self::start_as(router, None, config).await
+    }
+
+    pub(crate) async fn start_as(router: Router, certificates: Option<Certificates>, config: listener::Config) -> Self {
         let tcp = Listener { name: "--http", address: ([127, 0, 0, 1], 0).into() }.bind().await.unwrap();
         let address = tcp.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(listener::serve(tcp, router, config, shutdown.clone()));
+        let task = tokio::spawn(listener::serve(tcp, router, certificates, config, shutdown.clone()));
         Self { address, shutdown, task }
     }
 

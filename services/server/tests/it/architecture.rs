@@ -78,12 +78,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("opentelemetry-proto", &["dialects", "testkit", "load-tests"]),
     ("prost", &["dialects", "proto", "testkit", "load-tests"]),
     ("hyper", &["transport"]),
-    ("hyper-util", &["transport"]),
+    // Proto dials its peers over TLS itself, to use certificates that were renewed.
+    ("hyper-util", &["transport", "proto"]),
     ("tracing-subscriber", &["transport"]),
     ("clap", &["server", "load-tests", "cli"]),
     // The demo is a client of the public API; exports reach buckets that others name through a client of their own.
     ("reqwest", &["store", "server", "load-tests", "cli"]),
     ("rustls", &["server"]),
+    ("tokio-rustls", &["transport", "proto"]),
     // Library code does not choose how its process allocates.
     ("tikv-jemallocator", &["server"]),
     ("anyhow", &["server", "load-tests"]),

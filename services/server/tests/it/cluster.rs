@@ -10,7 +10,7 @@ use spanlake_server::{Config, Outside, Role, Running, start};
 use spanlake_store::disk::LocalDisk;
 use spanlake_store::rows::decode;
 use spanlake_store::{Config as StoreConfig, Store};
-use spanlake_testkit::{Database, ManualClock, TemporaryFolder, eventually, redis_url};
+use spanlake_testkit::{Authority, Database, ManualClock, TemporaryFolder, eventually, redis_url};
 use spanlake_transport::shutdown::Shutdown;
 
 use crate::client::{Bases, Client, url};
@@ -79,6 +79,15 @@ pub(crate) fn settings(store: &Path) -> Vec<(&'static str, String)> {
     ]
 }
 
+fn internal_tls(authority: &Authority, role: &str) -> Vec<(&'static str, String)> {
+    let (certificate, key) = authority.sign(role, &["IP:127.0.0.1"]);
+    vec![
+        ("SPANLAKE_INTERNAL_TLS__CA", authority.certificate().display().to_string()),
+        ("SPANLAKE_INTERNAL_TLS__CERTIFICATE", certificate.display().to_string()),
+        ("SPANLAKE_INTERNAL_TLS__KEY", key.display().to_string()),
+    ]
+}
+
 fn exports_beside(store: &Path) -> PathBuf {
     store.with_file_name("exports")
 }
@@ -87,7 +96,7 @@ impl Cluster {
     pub(crate) async fn start(form: Form) -> Self {
         match form {
             Form::Standalone => Self::standalone(Arc::new(SystemClock)).await,
-            Form::Processes => Self::processes().await,
+            Form::Processes => Self::processes(None).await,
         }
     }
 
@@ -119,7 +128,12 @@ impl Cluster {
         Self { client: Client::new(bases), clock, store, house, folder }
     }
 
-    async fn processes() -> Self {
+    /// Five processes that know each other by certificates that `authority` signs.
+    pub(crate) async fn with_certificates(authority: &Authority) -> Self {
+        Self::processes(Some(authority)).await
+    }
+
+    async fn processes(authority: Option<&Authority>) -> Self {
         let folder = TemporaryFolder::new("processes");
         let store = folder.path().join("store");
         let database = Database::create().await;
@@ -128,17 +142,20 @@ impl Cluster {
             ("SPANLAKE_CATALOG", database.url().to_owned()),
             ("SPANLAKE_LIMITS", redis_url()),
             ("SPANLAKE_SECRET", "5e".repeat(32)),
-            ("SPANLAKE_INTERNAL_TOKEN", INTERNAL_TOKEN.into()),
         ]);
+        if authority.is_none() {
+            shared.push(("SPANLAKE_INTERNAL_TOKEN", INTERNAL_TOKEN.into()));
+        }
         let begin = |role: &'static str, own: &[(&'static str, String)]| {
             let data = ("SPANLAKE_DATA_DIR", folder.path().join(role).display().to_string());
-            Process::start(role, folder.path(), &[&shared[..], &[data], own].concat())
+            let tls = authority.map(|authority| internal_tls(authority, role)).unwrap_or_default();
+            Process::start(role, folder.path(), &[&shared[..], &[data], &tls, own].concat())
         };
         let auth = begin("auth", &[]);
-        let auth_url = ("SPANLAKE_AUTH_URL", url(auth.address("grpc")));
+        let auth_url = ("SPANLAKE_AUTH_URL", auth.address("grpc").to_string());
         let ingest = begin("ingest", std::slice::from_ref(&auth_url));
         let query = begin("query", std::slice::from_ref(&auth_url));
-        let query_url = ("SPANLAKE_QUERY_URL", url(query.address("grpc")));
+        let query_url = ("SPANLAKE_QUERY_URL", query.address("grpc").to_string());
         let export = begin("export", &[auth_url, query_url]);
         let compactor = begin("compactor", &[]);
         let bases = Bases {

@@ -18,6 +18,7 @@ mod agents;
 mod architecture;
 mod bad_input;
 mod captured;
+mod certificates;
 mod client;
 mod cluster;
 mod command_line;
