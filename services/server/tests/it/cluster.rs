@@ -74,6 +74,7 @@ pub(crate) fn settings(store: &Path) -> Vec<(&'static str, String)> {
         ("SPANLAKE_COMPACTOR__LOOK_INTERVAL_S", "1".into()),
         ("SPANLAKE_EXPORT__FOLDER", exports_beside(store).display().to_string()),
         ("SPANLAKE_EXPORT__LOOK_INTERVAL_MS", "50".into()),
+        ("SPANLAKE_EXPORT__CREDENTIALS_KEY", "c4".repeat(32)),
         // Longer than a read takes on a machine that has much else to do.
         ("SPANLAKE_COMPACTOR__ERASED_LINGERING_S", "8".into()),
     ]
@@ -142,6 +143,8 @@ impl Cluster {
             ("SPANLAKE_CATALOG", database.url().to_owned()),
             ("SPANLAKE_LIMITS", redis_url()),
             ("SPANLAKE_SECRET", "5e".repeat(32)),
+            // Stories look for secrets and prompts in what is logged, so much is.
+            ("SPANLAKE_TELEMETRY__FILTER", "info,spanlake=debug".into()),
         ]);
         if authority.is_none() {
             shared.push(("SPANLAKE_INTERNAL_TOKEN", INTERNAL_TOKEN.into()));

@@ -65,6 +65,39 @@ pub(crate) async fn no_secret_is_in_any_file_or_log(cluster: &Cluster) {
     assert!(looked_at > 3);
 }
 
+pub(crate) async fn what_people_write_is_in_no_log(cluster: &Cluster) {
+    let tenant = Tenant::sign_up(cluster).await;
+    let key = tenant.key(&["ingest", "read", "export", "score"]).await;
+    let client = &cluster.client;
+    let prompt = "a prompt that is for the model alone 8";
+    let mut said = otlp::span(trace_id(1), span_id(1), prompt, cluster.a_minute_ago());
+    said.attributes = ["gen_ai.input.messages", "user.id", "odd"].map(|name| otlp::text(name, prompt)).to_vec();
+    let mut refused = said.clone();
+    refused.span_id = vec![1];
+    let answer = client.otlp("/v1/traces", &key, PROTOBUF, otlp::protobuf(vec![said, refused])).await;
+    assert_eq!(answer.status, 200, "one is kept and one refused: {}", answer.text());
+    let broken = format!("{{\"resourceSpans\": [\"{prompt}\"");
+    assert_eq!(client.otlp("/v1/traces", &key, "application/json", broken.into()).await.status, 400);
+    for path in ["/v1/traces", "/v1/spans", "/v1/sessions", "/v1/traces/export"] {
+        let asked = client.request(Method::GET, path).bearer_auth(&key);
+        let found = client.send(asked.query(&[("filter", format!("user_id = '{prompt}'"))])).await;
+        assert!(found.status < 500, "{path}: {}", found.text());
+        let asked = client.request(Method::GET, path).bearer_auth(&key);
+        assert_eq!(client.send(asked.query(&[("filter", format!("= '{prompt}'"))])).await.status, 400, "{path}");
+    }
+    client.post("/v1/scores", &key, &json!({"trace_id": prompt, "name": prompt, "score": prompt})).await;
+
+    let is_log = |path: &std::path::PathBuf| path.is_file() && path.extension().is_some_and(|own| own == "log");
+    let entries = std::fs::read_dir(cluster.folder()).unwrap().flatten();
+    let logs: Vec<_> = entries.map(|entry| entry.path()).filter(is_log).collect();
+    for log in &logs {
+        let text = std::fs::read_to_string(log).unwrap();
+        assert!(!text.contains(prompt), "{} holds a prompt", log.display());
+    }
+    // In one process it is the test that would log.
+    assert_eq!(logs.len(), if cluster.form() == Form::Standalone { 0 } else { 5 });
+}
+
 /// Every kind of secret there is, each used rightly and wrongly, so that whoever writes requests down has them.
 async fn everything_secret(cluster: &Cluster, tenant: &Tenant) -> Vec<String> {
     let client = &cluster.client;
@@ -90,7 +123,15 @@ async fn everything_secret(cluster: &Cluster, tenant: &Tenant) -> Vec<String> {
         .refused(400, "invalid_request_body");
     client.get("/v1/me", &refresh).await.refused(401, "unauthenticated");
     let signature = access.rsplit('.').next().unwrap().to_owned();
-    vec![signature, refresh, invite, reset, guess.to_owned(), crate::tenant::PASSWORD.to_owned()]
+    let bucket = "the-secret-key-of-a-bucket-6";
+    // Refused, since it is of this machine; and once more since its body breaks off.
+    let export = json!({"destination": {"type": "s3", "bucket": "b", "endpoint": "https://127.0.0.1:1",
+        "access_key_id": "id", "secret_access_key": bucket, "session_token": bucket}});
+    assert_eq!(client.post("/v1/exports", &access, &export).await.status, 400);
+    let broken = client.request(Method::POST, "/v1/exports").bearer_auth(&access);
+    let broken = broken.header("content-type", "application/json").body(export.to_string().replace("}}", ""));
+    assert_eq!(client.send(broken).await.status, 400);
+    vec![bucket.to_owned(), signature, refresh, invite, reset, guess.to_owned(), crate::tenant::PASSWORD.to_owned()]
 }
 
 fn everything_in(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

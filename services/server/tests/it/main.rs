@@ -173,6 +173,7 @@ stories! {
     keys {
         a_revoked_key_is_refused_everywhere,
         no_secret_is_in_any_file_or_log,
+        what_people_write_is_in_no_log,
     }
     people {
         a_role_change_and_a_removal_bite_in_every_service,
