@@ -94,6 +94,8 @@ pub(crate) enum Skip {
     UnpairedToolCall,
     /// A tool whose name the API refuses.
     ToolName,
+    /// A tool that is called with something else than named arguments.
+    ToolArguments,
     /// A sound, a document, a picture that was sent along or that a model made.
     Media,
 }
@@ -110,6 +112,7 @@ impl Skip {
             Self::UnknownRole => "unknown_role",
             Self::UnpairedToolCall => "unpaired_tool_call",
             Self::ToolName => "tool_name",
+            Self::ToolArguments => "tool_arguments",
             Self::Media => "media",
         }
     }

@@ -218,7 +218,12 @@ fn an_answer_may_be_a_call() {
     let output = json!({"role": "assistant", "content": "Let me see.", "tool_calls": [call]});
     let mut expected = calls("c1", "w", "{}");
     expected["content"] = json!("Let me see.");
-    assert_eq!(converted(input, output), json!([said("user", "Weather?"), expected]));
+    assert_eq!(converted(&input, output), json!([said("user", "Weather?"), expected]));
+    for nothing in [json!(""), json!(null)] {
+        let call = json!({"id": "c1", "type": "function", "function": {"name": "w", "arguments": nothing}});
+        let output = json!({"role": "assistant", "tool_calls": [call]});
+        assert_eq!(converted(&input, output), json!([said("user", "Weather?"), calls("c1", "w", "{}")]));
+    }
 }
 
 #[test]
@@ -300,6 +305,8 @@ fn what_cannot_be_a_row_says_why() {
         ("unpaired_tool_call", json!([user, called, user, answers("c1", "1")]).to_string(), "Hello".into()),
         ("unpaired_tool_call", json!([user, called, answers("c1", "1"), answers("c1", "1")]).to_string(), "Hello".into()),
         ("tool_name", json!([user, dotted, answers("c1", "1")]).to_string(), "Hello".into()),
+        ("tool_arguments", json!([user, calls("c1", "w", "[1]"), answers("c1", "1")]).to_string(), "Hello".into()),
+        ("tool_arguments", json!([user, calls("c1", "w", "Paris"), answers("c1", "1")]).to_string(), "Hello".into()),
         ("media", json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]}]).to_string(), "A cat".into()),
         ("media", json!([{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]}]).to_string(), "A song".into()),
     ];

@@ -1,6 +1,8 @@
 //! Messages in OpenAI's spelling, held to the rules of its chats.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+
+use serde::de::IgnoredAny;
 
 use spanlake_dialects::chat::{self, Media, Part, ToolCall, ToolResult};
 
@@ -116,7 +118,7 @@ impl Transcript {
             if self.open.iter().any(|open| open.id == id) {
                 return Err(Skip::UnpairedToolCall);
             }
-            let function = Function { name: call.name.clone(), arguments: plain(call.arguments.as_str()) };
+            let function = Function { name: call.name.clone(), arguments: arguments(call.arguments.as_str())? };
             let last = self.messages.last_mut().ok_or(Skip::UnpairedToolCall)?;
             last.tool_calls.push(Call { id: id.clone(), r#type: "function", function });
             self.open.push_back(Open { id, is_made });
@@ -227,6 +229,16 @@ fn text_of(result: &ToolResult) -> String {
 /// Of a JSON string what it says, of other JSON itself.
 fn plain(json: &str) -> String {
     serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned())
+}
+
+/// A JSON object in a string; nothing at all is one without fields.
+fn arguments(json: &str) -> Result<String, Skip> {
+    let text = plain(json);
+    if matches!(text.trim(), "" | "null") {
+        return Ok("{}".to_owned());
+    }
+    let is_object = serde_json::from_str::<HashMap<String, IgnoredAny>>(&text).is_ok();
+    if is_object { Ok(text) } else { Err(Skip::ToolArguments) }
 }
 
 fn is_tool_name(name: &str) -> bool {

@@ -138,7 +138,8 @@ impl Field {
             }
             numbers |= (from..=to).step_by(step as usize).fold(0, |all, number| all | 1_u64 << number);
         }
-        Ok(Self { numbers, is_any: text == "*" })
+        // Cron takes a star with a step for a star where it asks whether a day was named.
+        Ok(Self { numbers, is_any: text.starts_with('*') })
     }
 }
 
@@ -170,6 +171,11 @@ mod tests {
         assert_eq!(
             after("0 0 1 * 1", from, 3),
             ["2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", "2026-03-09T00:00:00Z"]
+        );
+        assert_eq!(
+            after("0 0 */2 * 1", "2026-02-28T23:50:00Z", 2),
+            ["2026-03-09T00:00:00Z", "2026-03-23T00:00:00Z"],
+            "Mondays on odd days: a star with a step names no day"
         );
         assert_eq!(
             after("30 10-12/2,20 31 * *", from, 3),

@@ -35,6 +35,9 @@ pub(super) async fn manifest(
     let caller = face.caller(&head).await?;
     let (Path(id), Query(params)) = (id?, params?);
     face.own(&caller, id).await?;
+    if params.run.is_some_and(|run| i64::try_from(run).is_err()) {
+        return Err(Fault::not_found("manifest").into());
+    }
     let found = face.jobs.parts.exports.manifest(caller.tenant(), id, params.run).await.map_err(Fault::from)?;
     let text = found.ok_or_else(|| Fault::not_found("manifest"))?;
     Ok(Data(RawValue::from_string(text).map_err(|_| Fault::internal())?))
