@@ -146,6 +146,17 @@ pub struct ExportLease {
     pub run: u64,
 }
 
+/// An export that somebody has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedExport {
+    /// The right to work on it.
+    pub lease: ExportLease,
+    /// As it stands.
+    pub export: Export,
+    /// Whether whoever had it before stopped without a word: the process may have died of it.
+    pub was_abandoned: bool,
+}
+
 /// What becomes of an export after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
@@ -211,13 +222,14 @@ pub trait Exports: Send + Sync + 'static {
     /// The text of one of them; of the last when none is named.
     async fn manifest(&self, tenant: TenantId, id: ExportId, run: Option<u64>) -> Result<Option<String>, Error>;
 
-    /// Takes the export that is due longest until `until`; across tenants: only exporters ask.
+    /// Takes an export that is due until `until`: of the tenant that has the fewest running, the one that is due longest. Across
+    /// tenants: only exporters ask.
     async fn claim_export(
         &self,
         owner: ExporterId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Option<(ExportLease, Export)>, Error>;
+    ) -> Result<Option<ClaimedExport>, Error>;
     /// Keeps it until `until`, and shows how far it is.
     ///
     /// # Errors

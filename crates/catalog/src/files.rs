@@ -167,7 +167,8 @@ pub trait Files: Send + Sync + 'static {
     /// [`Error::Changed`] when any input is no longer live, [`Error::Misfiled`] as for a commit: nothing changed, and the
     /// outputs are orphans.
     async fn replace(&self, replacement: Replacement) -> Result<(), Error>;
-    /// Files that stopped being live at least `lingering` before `now`, at most `most`. Across tenants: only the compactor asks.
+    /// Files that stopped being live at least `lingering` before `now`, at most `most`; none that a running export of the tenant
+    /// may have found live when it began. Across tenants: only the compactor asks.
     async fn removable(&self, now: Timestamp, lingering: Duration, most: u32) -> Result<Vec<Removed>, Error>;
     /// Forgets files that have been deleted from the store. A live file is never forgotten, whoever asks.
     async fn forget(&self, files: &[FileId]) -> Result<(), Error>;

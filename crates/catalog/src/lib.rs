@@ -51,8 +51,8 @@ pub use erasures::{
 };
 pub use error::Error;
 pub use exports::{
-    Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport, OPEN_EXPORTS_MAX, Progress,
-    RunEnd, Then, UntoldErasure,
+    ClaimedExport, Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport, OPEN_EXPORTS_MAX,
+    Progress, RunEnd, Then, UntoldErasure,
 };
 pub use files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 pub use jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};

@@ -5,7 +5,9 @@
 mod bucket;
 mod columnar;
 mod outlet;
+mod trouble;
 
 pub use bucket::{Bucket, Refusal, is_public};
 pub use columnar::Columnar;
 pub use outlet::{Outlet, PathError};
+pub use trouble::Trouble;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use spanlake_model::Money;
 
+use crate::line::Beside;
 use crate::row::Row;
 
 const COLUMNS: [&str; 19] = [
@@ -35,24 +36,29 @@ const COLUMNS: [&str; 19] = [
 /// Where a record ends.
 const END: &[u8] = b"\r\n";
 
-/// Where the column of scores stands among them, in answers; files of jobs have none.
+/// Where the column of scores stands among them, in answers.
 const SCORES_AT: usize = 9;
 
-/// The first record: the names of the columns.
-pub(crate) fn header(with_scores: bool) -> Vec<u8> {
+/// The columns of an answer.
+pub(crate) fn answer_columns() -> impl Iterator<Item = &'static str> {
     let (before, after) = COLUMNS.split_at(SCORES_AT);
-    names(before.iter().chain(with_scores.then_some(&"scores")).chain(after).copied())
+    before.iter().chain([&"scores"]).chain(after).copied()
 }
 
-/// As [`header`], of other columns.
+/// The columns of a file of a job.
+pub(crate) fn job_columns() -> impl Iterator<Item = &'static str> {
+    COLUMNS.into_iter().chain(["app_id"])
+}
+
+/// The first record: the names of the columns.
 pub(crate) fn names<'a>(columns: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
     let mut record = Vec::from_iter(columns).join(",").into_bytes();
     record.extend(END);
     record
 }
 
-/// Appends the record of the row, and of its scores, which are a JSON object; its end included.
-pub(crate) fn write(row: &Row<'_>, scores: Option<&str>, records: &mut Vec<u8>) {
+/// Appends the record of the row, its end included.
+pub(crate) fn write(row: &Row<'_>, beside: Beside<'_>, records: &mut Vec<u8>) {
     let tags = Cow::Owned(serde_json::Value::from(row.tags.clone()).to_string());
     let mut cells = vec![
         Cell::plain(row.trace_id),
@@ -75,8 +81,9 @@ pub(crate) fn write(row: &Row<'_>, scores: Option<&str>, records: &mut Vec<u8>) 
         Cell::number(row.output_tokens),
         Cell::number(row.cost.map(Money::as_dollars)),
     ];
-    if let Some(scores) = scores {
-        cells.insert(SCORES_AT, Cell::text(scores));
+    match beside {
+        Beside::Scores(scores) => cells.insert(SCORES_AT, Cell::text(scores)),
+        Beside::App => cells.push(Cell::plain(row.app_id)),
     }
     write_cells(&cells, records);
 }

@@ -19,6 +19,7 @@ mod packer;
 mod schedule;
 mod scores;
 mod spec;
+mod text;
 mod worker;
 
 use std::sync::Arc;

@@ -67,6 +67,9 @@ pub struct Config {
     /// How often a running export says that it is alive, and how far it is. One that has not for four times as long may be taken by
     /// another process.
     pub heartbeat_ms: u64,
+    /// How long one attempt at a run may take. What takes longer counts as failed and is tried again; until then files that it may
+    /// be reading are kept.
+    pub run_deadline_ms: u64,
 }
 
 impl Default for Config {
@@ -80,6 +83,7 @@ impl Default for Config {
             runs_at_once: 2,
             look_interval_ms: 1_000,
             heartbeat_ms: 15_000,
+            run_deadline_ms: 6 * 3_600_000,
         }
     }
 }

@@ -4,9 +4,18 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use spanlake_model::{Money, SpanId, TraceId};
+use spanlake_model::{AppId, Money, SpanId, TraceId};
 
 use crate::row::Row;
+
+/// What a row has beside the fields of its span.
+#[derive(Clone, Copy)]
+pub(crate) enum Beside<'a> {
+    /// In an answer: means by name of the span's scores, a JSON object.
+    Scores(&'a str),
+    /// In a file of a job: the app, since rows are merged by it.
+    App,
+}
 
 /// The fields of AgentMark's export in its order, then their companions. Absent is null.
 #[derive(Serialize)]
@@ -21,7 +30,7 @@ struct Line<'a> {
     input: Option<Payload<'a>>,
     output: Option<Payload<'a>>,
     metadata: Payload<'a>,
-    /// Means by name, in answers; files of jobs have none.
+    /// See [`Beside`].
     #[serde(skip_serializing_if = "Option::is_none")]
     scores: Option<&'a RawValue>,
     span_id: SpanId,
@@ -34,6 +43,9 @@ struct Line<'a> {
     input_tokens: Option<i64>,
     output_tokens: Option<i64>,
     cost: Option<f64>,
+    /// See [`Beside`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_id: Option<AppId>,
 }
 
 #[derive(Serialize)]
@@ -61,11 +73,15 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Appends the line of the row, and of its scores, which are a JSON object; its end included.
+/// Appends the line of the row, its end included.
 ///
 /// # Errors
 /// When it cannot be written as JSON, which no row that was read from the store can cause.
-pub(crate) fn write(row: &Row<'_>, scores: Option<&str>, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+pub(crate) fn write(row: &Row<'_>, beside: Beside<'_>, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let (scores, app_id) = match beside {
+        Beside::Scores(scores) => (Some(serde_json::from_str(scores)?), None),
+        Beside::App => (None, Some(row.app_id)),
+    };
     let line = Line {
         trace_id: row.trace_id,
         span_name: row.name,
@@ -76,7 +92,7 @@ pub(crate) fn write(row: &Row<'_>, scores: Option<&str>, lines: &mut Vec<u8>) ->
         input: row.input.map(Payload::of),
         output: row.output.map(Payload::of),
         metadata: Payload::of(row.metadata),
-        scores: scores.map(serde_json::from_str).transpose()?,
+        scores,
         span_id: row.span_id,
         parent_span_id: row.parent_span_id,
         kind: row.kind,
@@ -87,6 +103,7 @@ pub(crate) fn write(row: &Row<'_>, scores: Option<&str>, lines: &mut Vec<u8>) ->
         input_tokens: row.input_tokens,
         output_tokens: row.output_tokens,
         cost: row.cost.map(Money::as_dollars),
+        app_id,
     };
     serde_json::to_writer(&mut *lines, &line)?;
     lines.push(b'\n');

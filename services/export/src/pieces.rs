@@ -12,6 +12,7 @@ use spanlake_proto::export::{Format, Piece, Summary};
 use spanlake_proto::query::{SCORES, Scan};
 use spanlake_store::rows;
 
+use crate::line::Beside;
 use crate::row::{Row, Rows};
 use crate::{chat, csv, line};
 
@@ -57,7 +58,7 @@ impl Pieces {
         if self.next == Next::Header {
             self.next = Next::Rows;
             if self.format == Format::Csv {
-                return Ok(Some((Piece::Bytes(csv::header(true).into()), self)));
+                return Ok(Some((Piece::Bytes(csv::names(csv::answer_columns()).into()), self)));
             }
         }
         while self.next == Next::Rows {
@@ -168,8 +169,8 @@ impl Chunk {
 
     fn add(&mut self, row: &Row<'_>, scores: &str, format: Format) -> Result<(), serde_json::Error> {
         match format {
-            Format::Jsonl => line::write(row, Some(scores), &mut self.text)?,
-            Format::Csv => csv::write(row, Some(scores), &mut self.text),
+            Format::Jsonl => line::write(row, Beside::Scores(scores), &mut self.text)?,
+            Format::Csv => csv::write(row, Beside::Scores(scores), &mut self.text),
             Format::OpenAi => match chat::row(row.kind, row.input, row.output) {
                 Ok(conversation) => {
                     serde_json::to_writer(&mut self.text, &conversation)?;

@@ -5,11 +5,12 @@ use arrow::array::{
     StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::error::ArrowError;
-use spanlake_model::{Kind, Money, SpanId, Status, Timestamp, TraceId};
+use spanlake_model::{AppId, Kind, Money, SpanId, Status, Timestamp, TraceId};
 
 /// What text says of a span.
 #[derive(Clone, Debug)]
 pub(crate) struct Row<'a> {
+    pub(crate) app_id: AppId,
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
     pub(crate) parent_span_id: Option<SpanId>,
@@ -42,6 +43,7 @@ impl Row<'_> {
 /// The columns of a batch of spans, looked up once.
 pub(crate) struct Rows<'a> {
     count: usize,
+    app_id: &'a FixedSizeBinaryArray,
     trace_id: &'a FixedSizeBinaryArray,
     span_id: &'a FixedSizeBinaryArray,
     parent_span_id: &'a FixedSizeBinaryArray,
@@ -71,6 +73,7 @@ impl<'a> Rows<'a> {
         let tags: &ListArray = column(batch, "tags")?;
         Ok(Self {
             count: batch.num_rows(),
+            app_id: column(batch, "app_id")?,
             trace_id: column(batch, "trace_id")?,
             span_id: column(batch, "span_id")?,
             parent_span_id: column(batch, "parent_span_id")?,
@@ -105,6 +108,7 @@ impl<'a> Rows<'a> {
     fn row(&self, row: usize) -> Result<Row<'a>, ArrowError> {
         let span_id = |ids: &FixedSizeBinaryArray| SpanId::from_slice(ids.value(row)).map_err(|_| strange("span_id"));
         Ok(Row {
+            app_id: self.app_id.value(row).try_into().map(AppId::from_bytes).map_err(|_| strange("app_id"))?,
             trace_id: TraceId::from_slice(self.trace_id.value(row)).map_err(|_| strange("trace_id"))?,
             span_id: span_id(self.span_id)?,
             parent_span_id: self.parent_span_id.is_valid(row).then(|| span_id(self.parent_span_id)).transpose()?,
@@ -157,7 +161,7 @@ fn number(numbers: &Int64Array, row: usize) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spanlake_model::{AppId, Cost, Span, SpanKey, TenantId, Usage, WriterId};
+    use spanlake_model::{Cost, Span, SpanKey, TenantId, Usage, WriterId};
     use spanlake_store::rows::{Origin, Row as Stored, encode};
 
     fn batch(spans: &[Span]) -> RecordBatch {

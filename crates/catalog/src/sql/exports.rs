@@ -11,8 +11,8 @@ use super::jobs::held;
 use super::row::{Columns as _, corrupt, maybe_stored, refused, stored};
 use crate::error::Error;
 use crate::exports::{
-    Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport, OPEN_EXPORTS_MAX, Progress,
-    RunEnd, Then, UntoldErasure,
+    ClaimedExport, Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport, OPEN_EXPORTS_MAX,
+    Progress, RunEnd, Then, UntoldErasure,
 };
 
 /// With the last manifest's row beside it; all columns of that are null when there is none.
@@ -124,28 +124,35 @@ impl Exports for Catalog {
         owner: ExporterId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Option<(ExportLease, Export)>, Error> {
+    ) -> Result<Option<ClaimedExport>, Error> {
         // Nearly always nothing is due, and looking does not make writers wait.
         let due = query(
-            "SELECT id FROM exports WHERE status IN ('waiting', 'running') AND not_before <= $1 AND lease_until <= $1 \
-             ORDER BY not_before, id LIMIT 1",
+            "SELECT id, status FROM exports WHERE status IN ('waiting', 'running') AND not_before <= $1 AND lease_until <= $1 \
+             ORDER BY (SELECT COUNT(*) FROM exports others WHERE others.tenant_id = exports.tenant_id \
+             AND others.status = 'running' AND others.lease_until > $1), not_before, id LIMIT 1",
         );
         let Some(due) = due.bind(now.as_nanos()).fetch_optional(&self.read).await? else { return Ok(None) };
         // Of two who find the same one, the second finds it taken.
         let claimed = query(
             "UPDATE exports SET status = 'running', owner = $1, lease_until = $2, started_at = $3, row_count = 0, \
              byte_count = 0, file_count = 0, total_rows = NULL \
-             WHERE id = $4 AND status IN ('waiting', 'running') AND not_before <= $3 AND lease_until <= $3 RETURNING id",
+             WHERE id = $4 AND status = $5 AND not_before <= $3 AND lease_until <= $3 RETURNING id",
         )
         .bind(owner.to_string())
         .bind(until.as_nanos())
         .bind(now.as_nanos())
-        .bind(due.text("id")?);
+        .bind(due.text("id")?)
+        .bind(due.text("status")?);
         let Some(claimed) = claimed.fetch_optional(&self.write).await? else { return Ok(None) };
         let statement = format!("{SELECT} WHERE exports.id = $1");
         let found = query(AssertSqlSafe(statement)).bind(claimed.text("id")?);
         let export = read(&found.fetch_one(&self.write).await?)?;
-        Ok(Some((ExportLease { owner, export: export.asked.id, run: export.run }, export)))
+        let lease = ExportLease { owner, export: export.asked.id, run: export.run };
+        Ok(Some(ClaimedExport {
+            lease,
+            export,
+            was_abandoned: due.word("status", ExportStatus::parse)? == ExportStatus::Running,
+        }))
     }
 
     async fn keep_export(&self, lease: ExportLease, until: Timestamp, progress: Progress) -> Result<(), Error> {

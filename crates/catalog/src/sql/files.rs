@@ -116,9 +116,13 @@ impl Files for Catalog {
     }
 
     async fn removable(&self, now: Timestamp, lingering: Duration, most: u32) -> Result<Vec<Removed>, Error> {
-        let found =
-            query("SELECT id, tenant_id, path FROM data_files WHERE removed_at <= $1 ORDER BY removed_at, id LIMIT $2");
-        let rows = found.bind(now.minus(lingering).as_nanos()).bind(i64::from(most)).fetch_all(&self.read).await?;
+        let found = query(
+            "SELECT id, tenant_id, path FROM data_files WHERE removed_at <= $1 AND NOT EXISTS (SELECT 1 FROM exports \
+             WHERE exports.tenant_id = data_files.tenant_id AND exports.status = 'running' AND exports.lease_until > $3 \
+             AND exports.started_at < data_files.removed_at) ORDER BY removed_at, id LIMIT $2",
+        );
+        let found = found.bind(now.minus(lingering).as_nanos()).bind(i64::from(most)).bind(now.as_nanos());
+        let rows = found.fetch_all(&self.read).await?;
         rows.iter().map(read_removed).collect()
     }
 

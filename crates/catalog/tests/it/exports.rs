@@ -1,15 +1,18 @@
 //! Exports into files.
 
+use std::time::Duration;
+
 use spanlake_catalog::{
     Catalog, Erasures as _, Error, Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports as _,
-    NewErasure, NewExport, OPEN_EXPORTS_MAX, Progress, RunEnd, Subject, Then, UntoldErasure,
+    Files as _, NewErasure, NewExport, OPEN_EXPORTS_MAX, Progress, RunEnd, Subject, Then, UntoldErasure,
 };
 use spanlake_model::{
     AgentId, AppId, Erasure, ErasureId, ErasureScope, ExportId, ExporterId, Receipt, TenantId, TraceId,
 };
 
 use crate::database::Database;
-use crate::samples::{OTHER, SECOND_WRITER, TENANT, WRITER, at};
+use crate::files::{committed, registered};
+use crate::samples::{OTHER, SECOND_WRITER, TENANT, WRITER, at, file, replacement};
 
 const APP: AppId = AppId::from_bytes([3; 16]);
 const OTHER_APP: AppId = AppId::from_bytes([4; 16]);
@@ -67,7 +70,8 @@ fn end(number: u64, then: Then) -> RunEnd {
 }
 
 async fn claimed(catalog: &Catalog, owner: ExporterId, seconds: i64) -> Option<(ExportLease, Export)> {
-    catalog.claim_export(owner, at(seconds), at(seconds + 30)).await.unwrap()
+    let claimed = catalog.claim_export(owner, at(seconds), at(seconds + 30)).await.unwrap();
+    claimed.map(|claimed| (claimed.lease, claimed.export))
 }
 
 async fn shown(catalog: &Catalog, number: u8) -> Export {
@@ -126,6 +130,55 @@ pub(crate) async fn an_export_belongs_to_one_until_its_lease_ends(database: &Dat
     assert_eq!(shown(&catalog, 2).await.status, ExportStatus::Running);
     catalog.leave_export(stolen).await.unwrap();
     assert_eq!(claimed(&catalog, ONE, 61).await.unwrap().0.export, id(2), "what was left is for anyone at once");
+}
+
+pub(crate) async fn an_export_that_was_abandoned_is_told_from_one_that_was_given_back(database: &Database) {
+    let catalog = database.open().await;
+    catalog.add_export(new(1)).await.unwrap();
+    let claim = async |seconds| catalog.claim_export(ONE, at(seconds), at(seconds + 30)).await.unwrap().unwrap();
+    let first = claim(10).await;
+    let second = claim(40).await;
+    catalog.leave_export(second.lease).await.unwrap();
+    let third = claim(41).await;
+    assert_eq!([first, second, third].map(|claimed| claimed.was_abandoned), [false, true, false]);
+}
+
+pub(crate) async fn who_has_exports_running_waits_for_those_who_have_none(database: &Database) {
+    let catalog = database.open().await;
+    for new in [new(1), new(2), new(3), NewExport { tenant: OTHER, ..new(4) }, NewExport { tenant: OTHER, ..new(5) }] {
+        catalog.add_export(new).await.unwrap();
+    }
+    let mut order = Vec::new();
+    while let Some((lease, _)) = claimed(&catalog, ONE, 10).await {
+        order.push(lease.export);
+    }
+    assert_eq!(order, [1, 4, 2, 5, 3].map(id));
+}
+
+pub(crate) async fn what_a_running_export_may_read_is_not_removed(database: &Database) {
+    let catalog = database.open().await;
+    let writer = registered(&catalog).await;
+    let stored = committed(&catalog, writer, vec![file(TENANT, at(0)), file(TENANT, at(1))]).await;
+    for new in [new(1), NewExport { tenant: OTHER, ..new(2) }] {
+        catalog.add_export(new).await.unwrap();
+    }
+    let (lease, _) = claimed(&catalog, ONE, 90).await.unwrap();
+    claimed(&catalog, TWO, 90).await.unwrap();
+    catalog.keep_export(lease, at(900), Progress::default()).await.unwrap();
+    // Samples are replaced at second 100.
+    catalog.replace(replacement(TENANT, &[stored[0].id], vec![])).await.unwrap();
+    let removable = async |seconds| catalog.removable(at(seconds), Duration::from_secs(60), 10).await.unwrap().len();
+    assert_eq!(removable(899).await, 0, "the export began before");
+    assert_eq!(removable(900).await, 1, "nobody has it any more");
+    catalog.keep_export(lease, at(2_000), Progress::default()).await.unwrap();
+    assert_eq!(removable(900).await, 0);
+    catalog.end_run(lease, end(1, Then::Done)).await.unwrap();
+    assert_eq!(removable(900).await, 1);
+    let late = NewExport { not_before: at(950), ..new(3) };
+    catalog.add_export(late).await.unwrap();
+    while claimed(&catalog, ONE, 950).await.is_some() {}
+    assert_eq!(shown(&catalog, 3).await.status, ExportStatus::Running);
+    assert_eq!(removable(960).await, 1, "it began when the file had been replaced");
 }
 
 pub(crate) async fn a_run_ends_once_with_its_manifest(database: &Database) {

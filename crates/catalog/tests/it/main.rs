@@ -116,6 +116,9 @@ guarantees! {
     exports {
         an_export_reads_back_whole_and_for_its_tenant_only,
         an_export_belongs_to_one_until_its_lease_ends,
+        an_export_that_was_abandoned_is_told_from_one_that_was_given_back,
+        who_has_exports_running_waits_for_those_who_have_none,
+        what_a_running_export_may_read_is_not_removed,
         a_run_ends_once_with_its_manifest,
         a_scheduled_export_goes_on_where_it_was,
         a_failed_run_waits_counts_and_is_given_up_when_told,

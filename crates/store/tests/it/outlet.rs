@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::conformance::s3::{KEY, SECRET, serve, service};
 
 async fn every_promise(outlet: &Outlet) {
-    let large = Bytes::from(vec![7; (20 << 20) + 1]);
+    let large = Bytes::from(vec![7; (12 << 20) + 1]);
     for (name, bytes) in [("run=000001/a", Bytes::from_static(b"rows")), ("run=000001/tenant=x/large", large.clone())] {
         for _ in 0..2 {
             outlet.put(name, bytes.clone()).await.unwrap();

@@ -1,13 +1,14 @@
 //! One attempt at one run: read a snapshot, write its files, then the manifest.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use bytes::Bytes;
 use futures::TryStreamExt;
-use spanlake_catalog::{Export, ExportLease, ExportRun, Exports, UntoldErasure};
-use spanlake_model::{AppId, Caller, Clock, ErasureId, Fault, Receipt, Timestamp, TraceId};
+use spanlake_catalog::{Error as CatalogError, Export, ExportLease, ExportRun, Exports, UntoldErasure};
+use spanlake_model::{AppId, Caller, Clock, ErasureId, Fault, FaultKind, Receipt, Timestamp, TraceId};
 use spanlake_proto::query::{RowSource, RowsOf, RowsRequest, Window};
 use spanlake_store::export::Outlet;
 
@@ -16,6 +17,7 @@ use super::encoder::Error;
 use super::files::{Files, Place, Shown, Written, refused};
 use super::manifest::{Manifest, Parent, Span, VERSION};
 use super::spec::{FileFormat, Spec};
+use super::text;
 
 /// Traces that are told again at most; where more were erased, everything is.
 const AGAIN_MAX: usize = 10_000;
@@ -44,6 +46,15 @@ pub(crate) struct Outcome {
     pub(crate) told: Vec<ErasureId>,
 }
 
+/// Why an attempt has come to nothing.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The asker, what was asked for, or the destination.
+    Asked(Fault),
+    /// The rows could not be read: whatever the reason, it was a fair question once, and may be answered later.
+    Source(Fault),
+}
+
 /// What was erased since the last run.
 struct Erased {
     told: Vec<ErasureId>,
@@ -53,59 +64,81 @@ struct Erased {
 }
 
 impl Attempt {
-    pub(crate) async fn run(self) -> Result<Outcome, Fault> {
+    pub(crate) async fn run(self) -> Result<Outcome, Failure> {
         // The attempt before may have died between its manifest and the note of it.
         if let Some(outcome) = self.finished().await? {
             return Ok(outcome);
         }
-        let leftovers = self.outlet.list(&self.folder()).await.map_err(refused)?;
         let is_scheduled = self.export.asked.schedule.is_some();
         // Before the snapshot: what is erased in between is told by the next run, and hidden in this one already.
         let untold = if is_scheduled { self.exports.untold_erasures(self.lease).await? } else { Vec::new() };
         let erased = Erased::of(untold);
         let request = self.request(&erased)?;
         let (table, window) = (request.of, request.window.clone());
-        let rows = self.source.rows(&self.caller, request).await?;
+        let rows = self.source.rows(&self.caller, request).await.map_err(Failure::Source)?;
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).total_rows = Some(rows.total);
         let (total, taken_at) = (rows.total, rows.taken_at);
         let through = furthest(&self.export.through, &rows.through);
 
         let mut files = Files::new(self.place(), self.spec.clone(), table, self.shown.clone());
-        files.delete(erased.deletes(table, self.caller.app()).map_err(Error::from)?).await?;
+        files
+            .delete(erased.deletes(table, self.caller.app()).map_err(|error| Fault::from(Error::from(error)))?)
+            .await?;
         let mut batches = rows.batches;
-        while let Some(batch) = batches.try_next().await? {
+        while let Some(batch) = batches.try_next().await.map_err(Failure::Source)? {
             files.take(batch).await?;
         }
         let written = files.finish().await?;
         if written.seen != total {
             tracing::error!(rows.announced = total, rows.came = written.seen, "an export is not whole");
-            return Err(Fault::internal());
+            return Err(Failure::Source(Fault::internal()));
         }
         if is_scheduled && written.files.is_empty() {
             return Ok(Outcome { written: None, through, told: erased.told });
         }
         let manifest = self.manifest(table, window, taken_at, &through, &erased.told, written)?;
-        self.tidy(leftovers, &manifest).await?;
-        self.publish(manifest).await
+        Ok(self.publish(manifest).await?)
     }
 
     /// The outcome of an attempt before this one that wrote its manifest.
     async fn finished(&self) -> Result<Option<Outcome>, Fault> {
-        let Some(bytes) = self.outlet.get(&self.manifest_path()).await.map_err(refused)? else { return Ok(None) };
-        self.noted(&bytes).map(Some)
+        match self.outlet.get(&self.manifest_path()).await.map_err(refused)? {
+            Some(bytes) => self.adopt(&bytes).await.map(Some),
+            None => Ok(None),
+        }
     }
 
-    fn noted(&self, bytes: &[u8]) -> Result<Outcome, Fault> {
+    async fn adopt(&self, bytes: &[u8]) -> Result<Outcome, Fault> {
         let strange = || Fault::unavailable("The destination holds a manifest of this run that is not this export's.");
         let manifest = Manifest::parse(bytes).ok_or_else(strange)?;
         if manifest.export_id != self.lease.export.to_string() || manifest.run != self.lease.run {
             return Err(strange());
         }
         let text = String::from_utf8(bytes.to_vec()).map_err(|_| strange())?;
-        let through = manifest.receipts().ok_or_else(strange)?;
-        let told = manifest.told().ok_or_else(strange)?;
+        self.settle(&manifest, text).await?.ok_or_else(strange)
+    }
+
+    /// What a manifest that lies there has come to, once the run's folder holds what it names and nothing else: what attempts that
+    /// died have left is deleted. `None` when its places or erasures are not ours. The first manifest is the run for good, so nobody
+    /// ever deletes what it names, and nothing is deleted before there is one.
+    async fn settle(&self, manifest: &Manifest, text: String) -> Result<Option<Outcome>, Fault> {
+        let (Some(through), Some(told)) = (manifest.receipts(), manifest.told()) else { return Ok(None) };
+        let folder = self.folder();
+        let mut there: BTreeSet<_> = self.outlet.list(&folder).await.map_err(refused)?.into_iter().collect();
+        there.remove(&self.manifest_path());
+        for file in &manifest.files {
+            if !there.remove(&format!("{folder}/{}", file.path)) {
+                return Err(Fault::unavailable(format!(
+                    "The destination has lost '{}', which the manifest of run {} names; put it back, or cancel this export.",
+                    file.path, self.lease.run
+                )));
+            }
+        }
+        for leftover in there {
+            self.outlet.delete(&leftover).await.map_err(refused)?;
+        }
         let run = manifest.summary(run_path(self.lease.run), &text);
-        Ok(Outcome { written: Some((run, text)), through, told })
+        Ok(Some(Outcome { written: Some((run, text)), through, told }))
     }
 
     fn request(&self, erased: &Erased) -> Result<RowsRequest, Fault> {
@@ -156,7 +189,7 @@ impl Attempt {
             table: table.as_str().to_string(),
             format: spec.format.as_str().to_string(),
             compression: spec.compression.as_str().to_string(),
-            key: columns::key(table).iter().map(ToString::to_string).collect(),
+            key: text::key(table, spec.format),
             filter: spec.filter_text().to_string(),
             start_date: spec.start.map(|at| at.to_string()),
             end_date: spec.end.map(|at| at.to_string()),
@@ -175,20 +208,6 @@ impl Attempt {
         })
     }
 
-    /// Deletes what attempts that died have left in the run's folder, so that it holds what the manifest names and nothing else.
-    /// Only what was there when this one began: what has come since would be somebody's who has the lease.
-    async fn tidy(&self, leftovers: Vec<String>, manifest: &Manifest) -> Result<(), Fault> {
-        let folder = self.folder();
-        for path in leftovers {
-            let is_named = manifest.files.iter().any(|file| path == format!("{folder}/{}", file.path));
-            if !is_named {
-                self.keep().await?;
-                self.outlet.delete(&path).await.map_err(refused)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Whoever has lost the lease stops here, and leaves the place as it is.
     async fn keep(&self) -> Result<(), Fault> {
         let progress = *self.shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,15 +221,38 @@ impl Attempt {
         let bytes = Bytes::from(text.clone().into_bytes());
         if !self.outlet.create(&self.manifest_path(), bytes).await.map_err(refused)? {
             let theirs = self.outlet.get(&self.manifest_path()).await.map_err(refused)?;
-            return self.noted(&theirs.ok_or_else(Fault::internal)?);
+            return self.adopt(&theirs.ok_or_else(Fault::internal)?).await;
         }
-        let (through, told) = (manifest.receipts(), manifest.told());
-        let run = manifest.summary(run_path(self.lease.run), &text);
-        Ok(Outcome {
-            written: Some((run, text)),
-            through: through.ok_or_else(Fault::internal)?,
-            told: told.ok_or_else(Fault::internal)?,
-        })
+        self.settle(&manifest, text).await?.ok_or_else(Fault::internal)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Asked(fault)
+    }
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        Self::Asked(error.into())
+    }
+}
+
+impl Failure {
+    /// Whether trying again would be of no use.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        use FaultKind::{Forbidden, Invalid, NotFound, TooLarge};
+        match self {
+            Self::Asked(fault) => matches!(fault.kind(), Invalid | Forbidden | NotFound | TooLarge),
+            Self::Source(_) => false,
+        }
+    }
+
+    pub(crate) fn into_fault(self) -> Fault {
+        match self {
+            Self::Asked(fault) | Self::Source(fault) => fault,
+        }
     }
 }
 

@@ -99,7 +99,7 @@ fn not_opened(refusal: Refusal) -> Fault {
     match refusal {
         Refusal::Unknown => Fault::unavailable("The destination's host cannot be found."),
         Refusal::Endpoint | Refusal::Private => refused("destination.endpoint", refusal),
-        Refusal::Settings(_) => refused("destination", refusal),
+        Refusal::Setting(_) | Refusal::Settings(_) => refused("destination", refusal),
     }
 }
 

@@ -14,6 +14,7 @@ use super::manifest::Kind;
 use super::packer::Packer;
 use super::spec::{FileFormat, Spec};
 use super::{columns, scores};
+use crate::line::Beside;
 use crate::pieces::slices;
 use crate::row::{Row, Rows};
 use crate::{chat, csv, line};
@@ -131,7 +132,7 @@ fn header(table: RowsOf, kind: Kind) -> Vec<u8> {
             csv::names(schema.fields().iter().map(|field| field.name().as_str()))
         }
         (Kind::Rows, RowsOf::Scores) => csv::names(scores::COLUMNS),
-        (Kind::Rows, _) => csv::header(false),
+        (Kind::Rows, _) => csv::names(csv::job_columns()),
     }
 }
 
@@ -152,7 +153,7 @@ impl Text<'_> {
 
     fn span(&mut self, row: &Row<'_>, format: FileFormat) -> Result<(), Error> {
         match format {
-            FileFormat::Csv => csv::write(row, None, &mut self.bytes),
+            FileFormat::Csv => csv::write(row, Beside::App, &mut self.bytes),
             FileFormat::OpenAi => match chat::row(row.kind, row.input, row.output) {
                 Ok(conversation) => self.line(&conversation)?,
                 Err(skip) => {
@@ -160,17 +161,19 @@ impl Text<'_> {
                     return Ok(());
                 }
             },
-            FileFormat::Jsonl | FileFormat::Parquet => line::write(row, None, &mut self.bytes)?,
+            FileFormat::Jsonl | FileFormat::Parquet => line::write(row, Beside::App, &mut self.bytes)?,
         }
         self.rows += 1;
         Ok(())
     }
 
     fn scores(&mut self, batch: &RecordBatch, format: FileFormat) -> Result<(), Error> {
-        for score in rows::decode_scores(batch)? {
+        let keys = rows::ids(batch, "key_high")?;
+        for (row, score) in rows::decode_scores(batch)?.iter().enumerate() {
+            let key = columns::hex(keys.value(row));
             match format {
-                FileFormat::Csv => scores::write_csv(&score, &mut self.bytes),
-                _ => self.line(&scores::Line::of(&score))?,
+                FileFormat::Csv => scores::write_csv(score, &key, &mut self.bytes),
+                _ => self.line(&scores::Line::of(score, &key))?,
             }
             self.rows += 1;
         }

@@ -10,13 +10,14 @@ use bytes::Bytes;
 use spanlake_catalog::Progress;
 use spanlake_model::{Day, Fault, TenantId};
 use spanlake_proto::query::{FITS, RowsOf};
-use spanlake_store::export::Outlet;
+use spanlake_store::export::{Outlet, Trouble};
 use tokio::task::JoinSet;
 
 use super::columns::{self, KeyRange};
 use super::encoder::{Encoder, Error};
 use super::manifest::{self, Column, File, Kind};
-use super::spec::Spec;
+use super::spec::{FileFormat, Spec};
+use super::text;
 
 /// Files of one run at most: what a manifest can name and a catalog keep.
 const FILES_MAX: usize = 20_000;
@@ -111,10 +112,15 @@ impl Files {
     }
 
     fn describe(&mut self, rows: &RecordBatch) -> Result<(), Fault> {
-        if self.written.schema.is_empty() {
-            let slice = columns::of(self.table, &rows.slice(0, 0)).map_err(Error::from)?;
-            self.written.schema = columns::described(&slice.schema());
+        if !self.written.schema.is_empty() {
+            return Ok(());
         }
+        self.written.schema = if self.spec.format == FileFormat::Parquet {
+            let slice = columns::of(self.table, &rows.slice(0, 0)).map_err(Error::from)?;
+            columns::described(&slice.schema())
+        } else {
+            text::described(self.table, self.spec.format)
+        };
         Ok(())
     }
 
@@ -251,8 +257,7 @@ fn broken(error: tokio::task::JoinError) -> Fault {
 
 /// What a destination's refusal means to whoever asked for the export.
 pub(crate) fn refused(error: spanlake_store::file::Error) -> Fault {
-    tracing::warn!(error = &error as &dyn std::error::Error, "the destination of an export refuses");
-    let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-    let why: String = why.chars().take(300).collect();
-    Fault::unavailable(format!("The destination cannot be written: {why}"))
+    let trouble = Trouble::of(&error);
+    tracing::warn!(%trouble, cause = Trouble::cause(&error), "the destination of an export cannot be used");
+    Fault::unavailable(format!("The destination cannot be used: {trouble}."))
 }

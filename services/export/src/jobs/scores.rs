@@ -1,13 +1,14 @@
-//! A score as a line of JSON and as a record of a table: the fields of `GET /v1/scores`.
+//! A score as a line of JSON and as a record of a table: the fields of `GET /v1/scores`, and the columns by which rows replace older
+//! ones and deletes name them.
 
 use serde::Serialize;
-use spanlake_model::{Score, SpanId, TraceId};
+use spanlake_model::{AppId, Score, SpanId, TraceId};
 
 use crate::csv::{self, Cell};
 use crate::line::Payload;
 
 /// The columns of a table, in the order of [`Line`]'s fields.
-pub(crate) const COLUMNS: [&str; 15] = [
+pub(crate) const COLUMNS: [&str; 18] = [
     "id",
     "resource_id",
     "resource_type",
@@ -23,6 +24,9 @@ pub(crate) const COLUMNS: [&str; 15] = [
     "created_at",
     "metadata",
     "agent_id",
+    "app_id",
+    "score_id",
+    "score_key",
 ];
 
 /// A line of JSON.
@@ -43,10 +47,14 @@ pub(crate) struct Line<'a> {
     created_at: String,
     metadata: Payload<'a>,
     agent_id: Option<String>,
+    app_id: AppId,
+    /// The same as `id`, by the name that Parquet has for it.
+    score_id: &'a str,
+    score_key: &'a str,
 }
 
 impl<'a> Line<'a> {
-    pub(crate) fn of(score: &'a Score) -> Self {
+    pub(crate) fn of(score: &'a Score, key: &'a str) -> Self {
         let (resource, resource_id) = score.resource();
         Self {
             id: &score.id,
@@ -64,12 +72,15 @@ impl<'a> Line<'a> {
             created_at: score.created_at.to_string(),
             metadata: Payload::of(&score.metadata),
             agent_id: score.agent_id.map(|agent| agent.to_string()),
+            app_id: score.app_id,
+            score_id: &score.id,
+            score_key: key,
         }
     }
 }
 
 /// Appends the score's record, its end included.
-pub(crate) fn write_csv(score: &Score, records: &mut Vec<u8>) {
+pub(crate) fn write_csv(score: &Score, key: &str, records: &mut Vec<u8>) {
     let (resource, resource_id) = score.resource();
     let cells: [Cell<'_>; COLUMNS.len()] = [
         Cell::text(&score.id),
@@ -87,6 +98,9 @@ pub(crate) fn write_csv(score: &Score, records: &mut Vec<u8>) {
         Cell::plain(score.created_at),
         Cell::text(&score.metadata),
         Cell::number(score.agent_id),
+        Cell::plain(score.app_id),
+        Cell::text(&score.id),
+        Cell::plain(key),
     ];
     csv::write_cells(&cells, records);
 }

@@ -3,6 +3,8 @@
 //! ```text
 //!   claim (lease) ──► allowed? ──► attempt ──┬─ done ──► note manifest and place, set the next run
 //!        ▲               heartbeat, progress │─ failed ► wait, twice as long each time; given up when it cannot get better
+//!        │     (abandoned by the one before: ┤
+//!        │      that attempt failed)         │
 //!        │                                   └─ lease lost or called off ► dropped where it stands
 //!        └── look again ◄────────────────────────┘
 //! ```
@@ -11,13 +13,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use spanlake_access::seal::SealingKey;
-use spanlake_catalog::{Accounts, Error as CatalogError, Export, ExportLease, Exports, Progress, RunEnd, Then};
-use spanlake_model::{Caller, Clock, Code, Entropy, ExporterId, Fault, FaultKind, Principal, Scope, Timestamp};
+use spanlake_catalog::{
+    Accounts, ClaimedExport, Error as CatalogError, Export, ExportLease, Exports, Progress, RunEnd, Then,
+};
+use spanlake_model::{Caller, Clock, Code, Entropy, ExporterId, Fault, Principal, Scope, Timestamp};
 use spanlake_proto::export::recall;
 use spanlake_proto::query::RowSource;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Attempt, Outcome};
+use super::attempt::{Attempt, Failure, Outcome};
 use super::destinations::{Credentials, Destinations};
 use super::files::Shown;
 use super::schedule::Schedule;
@@ -46,7 +50,7 @@ pub struct Worker {
 /// How an attempt ended.
 enum Ended {
     Done(Outcome),
-    Failed(Fault),
+    Failed(Failure),
     /// Somebody else's, or nobody's.
     Lost,
     /// This process is to stop.
@@ -97,10 +101,9 @@ impl Worker {
     /// When the catalog is away.
     pub async fn work_on_one(&self, shutdown: &CancellationToken) -> Result<bool, CatalogError> {
         let now = self.clock.now();
-        let Some((lease, export)) = self.exports.claim_export(self.owner, now, now.plus(self.lease())).await? else {
-            return Ok(false);
-        };
-        self.work_on(lease, export, shutdown).await?;
+        let claimed = self.exports.claim_export(self.owner, now, now.plus(self.lease())).await?;
+        let Some(ClaimedExport { lease, export, was_abandoned }) = claimed else { return Ok(false) };
+        self.work_on(lease, export, was_abandoned, shutdown).await?;
         Ok(true)
     }
 
@@ -111,18 +114,14 @@ impl Worker {
         &self,
         lease: ExportLease,
         export: Export,
+        was_abandoned: bool,
         shutdown: &CancellationToken,
     ) -> Result<(), CatalogError> {
-        let shown = Shown::default();
-        let attempt = self.attempt(lease, &export, shown.clone());
-        let ended = tokio::select! {
-            outcome = attempt => outcome.map_or_else(Ended::Failed, Ended::Done),
-            ended = self.heartbeat(lease, &shown) => ended,
-            () = shutdown.cancelled() => Ended::Stopped,
-        };
+        let ended =
+            if was_abandoned { Ended::Failed(abandoned()) } else { self.attempt_at(lease, &export, shutdown).await };
         let noted = match ended {
             Ended::Done(outcome) => self.end(lease, &export, outcome).await,
-            Ended::Failed(fault) => self.fail(lease, &export, fault).await,
+            Ended::Failed(failure) => self.fail(lease, &export, failure).await,
             Ended::Stopped => self.exports.leave_export(lease).await,
             Ended::Lost => Ok(()),
         };
@@ -135,7 +134,18 @@ impl Worker {
         }
     }
 
-    async fn attempt(&self, lease: ExportLease, export: &Export, shown: Shown) -> Result<Outcome, Fault> {
+    async fn attempt_at(&self, lease: ExportLease, export: &Export, shutdown: &CancellationToken) -> Ended {
+        let shown = Shown::default();
+        let attempt = self.attempt(lease, export, shown.clone());
+        tokio::select! {
+            outcome = attempt => outcome.map_or_else(Ended::Failed, Ended::Done),
+            ended = self.heartbeat(lease, &shown) => ended,
+            () = tokio::time::sleep(Duration::from_millis(self.config.run_deadline_ms)) => Ended::Failed(late()),
+            () = shutdown.cancelled() => Ended::Stopped,
+        }
+    }
+
+    async fn attempt(&self, lease: ExportLease, export: &Export, shown: Shown) -> Result<Outcome, Failure> {
         let caller = recall(&export.asked.caller)?;
         self.check_asker(&caller).await?;
         let spec = Arc::new(Spec::parse(&export.asked.spec)?);
@@ -214,18 +224,29 @@ impl Worker {
         self.exports.end_run(lease, RunEnd { written, through, told, then, at }).await
     }
 
-    async fn fail(&self, lease: ExportLease, export: &Export, fault: Fault) -> Result<(), CatalogError> {
+    async fn fail(&self, lease: ExportLease, export: &Export, failure: Failure) -> Result<(), CatalogError> {
         let at = self.clock.now();
-        let is_hopeless = {
-            use FaultKind::{Forbidden, Invalid, NotFound, TooLarge};
-            matches!(fault.kind(), Invalid | Forbidden | NotFound | TooLarge)
-        };
         let is_last = export.asked.schedule.is_none() && export.failures + 1 >= ATTEMPTS_MAX;
-        let again = (!is_hopeless && !is_last).then(|| at.plus(wait(export.failures)));
+        let again = (!failure.is_hopeless() && !is_last).then(|| at.plus(wait(export.failures)));
+        let fault = failure.into_fault();
         tracing::warn!(error = %fault, export.failures = export.failures + 1, export.is_given_up = again.is_none(), "an export failed");
         let failure = (fault.code, fault.message.to_string()).into();
         self.exports.fail_run(lease, failure, again, at).await
     }
+}
+
+/// An export that kills the process which works on it must not do so for ever.
+fn abandoned() -> Failure {
+    Fault::unavailable("The server that worked on this export stopped in the middle of it.").into()
+}
+
+fn late() -> Failure {
+    Fault::new(
+        Code::Timeout,
+        "The export took longer than the server allows (export.run_deadline_ms); narrow its dates, or write to a faster \
+         destination.",
+    )
+    .into()
 }
 
 fn next_run(export: &Export, now: Timestamp) -> Option<Timestamp> {

@@ -43,6 +43,7 @@ pub(crate) struct Bench {
     pub(crate) model: Arc<Model>,
     pub(crate) objects: Arc<Faulty>,
     pub(crate) clock: Arc<ManualClock>,
+    parts: Parts,
     jobs: Arc<Jobs>,
     router: Router,
     pub(crate) key: String,
@@ -68,14 +69,21 @@ impl Bench {
             entropy: entropy.clone(),
             config: Config { file_bytes, heartbeat_ms: 20, ..Config::default() },
         };
-        let jobs = Arc::new(Jobs::new(parts).unwrap());
+        let jobs = Arc::new(Jobs::new(parts.clone()).unwrap());
         let make = |id| key::generate(KeyKind::Workspace, KeyId::from_bytes([id; 16]), entropy.as_ref());
         let (key, reader) = (make(1), make(2));
         let auth = Arc::new(Book { full: key.clone(), reader: reader.clone() });
         let limiter = Arc::new(MemoryLimiter::new(clock.clone(), 10));
         let gate = Gate::new(auth, limiter, clock.clone(), spanlake_access::Config::default());
         let (router, _) = routes(jobs.clone(), gate).split();
-        Self { _folder: folder, catalog, model, objects, clock, jobs, router, key, reader }
+        Self { _folder: folder, catalog, model, objects, clock, parts, jobs, router, key, reader }
+    }
+
+    /// With workers that give an attempt so long.
+    pub(crate) fn with_run_deadline_ms(mut self, run_deadline_ms: u64) -> Self {
+        self.parts.config.run_deadline_ms = run_deadline_ms;
+        self.jobs = Arc::new(Jobs::new(self.parts.clone()).unwrap());
+        self
     }
 
     pub(crate) fn worker(&self) -> Worker {

@@ -3,7 +3,8 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use spanlake_catalog::Accounts as _;
-use spanlake_model::{Clock as _, KeyId};
+use spanlake_model::{Clock as _, Code, Fault, KeyId};
+use spanlake_store::export::Outlet;
 
 use super::bench::{Bench, LATER, TENANT};
 use super::faulty::Trouble;
@@ -49,8 +50,33 @@ async fn a_process_that_dies_at_any_step_costs_time_and_nothing_else() {
             assert_eq!(bench.work_until_done(&id).await["status"], "done", "{trouble:?} at call {call}");
             is_whole(&bench, &id).await;
         }
-        assert!(deaths >= 7, "looked for a manifest, for leftovers, put four files and the manifest: {deaths}");
+        assert!(deaths >= 7, "looked for a manifest, put four files and the manifest, looked for leftovers: {deaths}");
     }
+}
+
+#[tokio::test]
+async fn a_manifest_whose_files_are_gone_is_not_taken_for_a_run() {
+    let bench = filled().await;
+    let id = bench.ask(&once()).await;
+    // A manifest is looked for, four files are put, then the manifest.
+    bench.objects.trouble(5, Trouble::DiesAfter);
+    assert!(!bench.work().await);
+    let files = bench.objects(&id).await;
+    let lost = files.last().unwrap();
+    assert!(files[0].ends_with("manifest.json") && lost.ends_with(".jsonl"), "{files:?}");
+    let outlet = Outlet::below(bench.objects.clone(), &id);
+    let content = outlet.get(lost).await.unwrap().unwrap();
+    outlet.delete(lost).await.unwrap();
+    for _ in 0..2 {
+        bench.clock.advance(LATER);
+        assert!(bench.work().await);
+    }
+    let export = bench.export(&id).await;
+    assert_eq!((&export["status"], &export["last_manifest"]), (&json!("waiting"), &Value::Null), "{export}");
+    assert!(export["error"]["message"].as_str().unwrap().contains("has lost"), "{export}");
+    outlet.create(lost, content).await.unwrap();
+    bench.work_until_done(&id).await;
+    is_whole(&bench, &id).await;
 }
 
 #[tokio::test]
@@ -62,7 +88,7 @@ async fn a_destination_that_refuses_is_told_and_tried_again() {
         assert!(bench.work().await);
         let export = bench.export(&id).await;
         assert_eq!((&export["status"], &export["error"]["code"]), (&json!("waiting"), &json!("service_unavailable")));
-        assert!(export["error"]["message"].as_str().unwrap().contains("the disk is full"), "{export}");
+        assert!(export["error"]["message"].as_str().unwrap().contains("its disk is full"), "{export}");
         assert_eq!(export["last_manifest"], Value::Null);
         assert_eq!(
             bench.send("GET", &format!("/v1/exports/{id}/manifest"), &bench.key, None).await.0,
@@ -110,10 +136,59 @@ async fn what_cannot_get_better_or_fails_too_often_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_export_that_kills_every_process_is_given_up() {
+    let bench = filled().await;
+    let id = bench.ask(&once()).await;
+    for deaths in 1..=8 {
+        bench.objects.trouble(0, Trouble::DiesBefore);
+        assert!(!bench.work().await, "it dies of the attempt");
+        bench.clock.advance(LATER);
+        assert!(bench.work().await, "whoever finds it abandoned notes that, and does not try at once");
+        let export = bench.export(&id).await;
+        assert_eq!(export["run"]["attempts"], deaths);
+        assert_eq!(export["status"], if deaths < 8 { "waiting" } else { "failed" }, "{export}");
+        bench.objects.heal();
+        bench.clock.advance(LATER);
+    }
+    assert!(bench.work().await);
+    assert_eq!(bench.objects(&id).await, Vec::<String>::new(), "nobody tries again");
+}
+
+#[tokio::test]
+async fn what_the_source_refuses_today_it_may_answer_tomorrow() {
+    let mut body = once();
+    body["schedule"] = json!("*/5 * * * *");
+    for is_stream in [false, true] {
+        let bench = filled().await;
+        let id = bench.ask(&body).await;
+        bench.clock.advance(LATER);
+        let refusal = Fault::new(Code::InvalidQueryParams, "The time range holds too much data for one query.");
+        *bench.model.refuses.lock().unwrap() = Some((is_stream, refusal));
+        bench.work().await;
+        let export = bench.export(&id).await;
+        assert_eq!((&export["status"], &export["error"]["code"]), (&json!("waiting"), &json!("invalid_query_params")));
+        bench.clock.advance(LATER);
+        bench.work().await;
+        is_whole(&bench, &id).await;
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_takes_too_long_is_ended() {
+    let bench = filled().await.with_run_deadline_ms(50);
+    let id = bench.ask(&once()).await;
+    bench.objects.trouble(2, Trouble::DiesBefore);
+    let token = tokio_util::sync::CancellationToken::new();
+    assert!(bench.worker().work_on_one(&token).await.unwrap());
+    let export = bench.export(&id).await;
+    assert_eq!((&export["status"], &export["error"]["code"]), (&json!("waiting"), &json!("timeout")), "{export}");
+}
+
+#[tokio::test]
 async fn a_cancelled_export_leaves_no_manifest() {
     let bench = filled().await;
     let id = bench.ask(&once()).await;
-    bench.objects.trouble(3, Trouble::DiesAfter);
+    bench.objects.trouble(2, Trouble::DiesAfter);
     let (cancelled, lived) = tokio::join!(
         async {
             // The second file is put; then the export is called off, and the worker goes on.

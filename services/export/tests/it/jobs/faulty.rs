@@ -62,7 +62,10 @@ impl Faulty {
     async fn call<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match self.next() {
             None => work.await,
-            Some(Trouble::Fails) => Err(Error::Generic { store: "faulty", source: "the disk is full".into() }),
+            Some(Trouble::Fails) => Err(Error::Generic {
+                store: "faulty",
+                source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+            }),
             Some(Trouble::DiesBefore) => self.die().await,
             Some(Trouble::DiesAfter) => {
                 let _ = work.await;
@@ -110,7 +113,10 @@ impl ObjectStore for Faulty {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.next() {
             Some(Trouble::Fails) => {
-                let error = Error::Generic { store: "faulty", source: "the disk is full".into() };
+                let error = Error::Generic {
+                    store: "faulty",
+                    source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+                };
                 stream::iter([Err(error)]).boxed()
             }
             Some(_) => {

@@ -118,6 +118,38 @@ async fn parquet_files_hold_every_row_once_in_columns_that_a_warehouse_reads() {
     assert_eq!(ids, expected);
 }
 
+/// Rows have the columns that the manifest says, in its order and types, the key among them.
+fn is_as_described(format: &str, text: &str, manifest: &Value) {
+    let columns = manifest["schema"].as_array().unwrap();
+    let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
+    for key in manifest["key"].as_array().unwrap() {
+        let is_it = |column: &&Value| column["name"] == *key && column["nullable"] == false;
+        assert!(columns.iter().any(|column| is_it(&column)), "{key} of {columns:?}");
+    }
+    if format == "csv" {
+        assert_eq!(text.lines().next().unwrap(), names.join(","));
+        return;
+    }
+    for line in text.lines() {
+        let places: Vec<_> = names.iter().map(|name| line.find(&format!("\"{name}\":")).unwrap()).collect();
+        assert!(places.is_sorted(), "{line}");
+        let row: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(row.as_object().unwrap().len(), names.len(), "{line}");
+        for column in columns {
+            let value = &row[column["name"].as_str().unwrap()];
+            let fits = match column["type"].as_str().unwrap() {
+                "string" | "timestamp_rfc3339_utc" => value.is_string(),
+                "double" => value.is_number(),
+                "int64" => value.is_i64(),
+                "list<string>" => value.is_array(),
+                "json" => !value.is_null(),
+                other => panic!("{other}"),
+            };
+            assert!(fits || (value.is_null() && column["nullable"] == true), "{column}: {value}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn text_is_packed_as_asked_and_unpacks_to_the_rows() {
     let bench = filled(ANY_FILE).await;
@@ -151,6 +183,7 @@ async fn text_is_packed_as_asked_and_unpacks_to_the_rows() {
                 "openai" => assert!(text.lines().all(|line| line.starts_with("{\"messages\":[")), "{text}"),
                 _ => assert!(text.lines().all(|line| line.starts_with("{\"trace_id\":")), "{text}"),
             }
+            is_as_described(format, &text, &manifest);
         }
         let headers = if format == "csv" { 2 } else { 0 };
         assert_eq!((lines - headers, &manifest["rows"]), (40, &json!(40)), "{format}");

@@ -27,6 +27,8 @@ pub(crate) struct Model {
     pub(crate) breaks_after: Mutex<Option<usize>>,
     /// Whether the next stream ends a row early, as if that were all.
     pub(crate) loses_one: Mutex<bool>,
+    /// With what the next question is refused: at once, or in the stream.
+    pub(crate) refuses: Mutex<Option<(bool, Fault)>>,
 }
 
 impl Model {
@@ -81,6 +83,10 @@ pub(crate) fn is_wanted(request_has_filter: bool, span: &Span) -> bool {
 impl RowSource for Model {
     async fn rows(&self, caller: &Caller, request: RowsRequest) -> Result<Rows, Fault> {
         assert_eq!(request.of, RowsOf::Spans);
+        let refusal = self.refuses.lock().unwrap().take();
+        if let Some((false, fault)) = refusal {
+            return Err(fault);
+        }
         let has_filter = !request.filter.filter.is_empty();
         let fits =
             |version: &Version| is_wanted(has_filter, &version.span) && request.range.contains(version.span.start);
@@ -109,6 +115,9 @@ impl RowSource for Model {
         }
         if std::mem::take(&mut *self.loses_one.lock().unwrap()) {
             batches.pop();
+        }
+        if let Some((true, fault)) = refusal {
+            batches.push(Err(fault));
         }
         let through = self.through.lock().unwrap();
         let through =

@@ -13,7 +13,7 @@ use super::{Warehouse, files};
 const TABLE: &str = r#"CREATE TABLE spans (
     trace_id text, span_name text, type text, model text, latency_ms double precision, "timestamp" timestamptz, input text,
     output text, metadata jsonb, span_id text, parent_span_id text, kind text, status text, user_id text, session_id text, tags jsonb,
-    input_tokens bigint, output_tokens bigint, cost numeric, PRIMARY KEY (trace_id, span_id));"#;
+    input_tokens bigint, output_tokens bigint, cost numeric, app_id text, PRIMARY KEY (app_id, trace_id, span_id));"#;
 const COLUMNS: &str = r#"span_name, type, model, latency_ms, "timestamp", input, output, metadata, parent_span_id, kind, status, user_id,
     session_id, tags, input_tokens, output_tokens, cost"#;
 
@@ -64,9 +64,9 @@ impl Warehouse for Postgres {
             CREATE TEMP TABLE arrived (LIKE spans) ON COMMIT DROP;
 {}{}
             DELETE FROM spans USING gone
-             WHERE (gone.trace_id IS NULL OR gone.trace_id = spans.trace_id) AND (gone.span_id IS NULL OR gone.span_id = spans.span_id);
+             WHERE spans.app_id = gone.app_id AND (gone.trace_id IS NULL OR gone.trace_id = spans.trace_id) AND (gone.span_id IS NULL OR gone.span_id = spans.span_id);
             INSERT INTO spans SELECT * FROM arrived
-            ON CONFLICT (trace_id, span_id) DO UPDATE SET ({}) = ({});
+            ON CONFLICT (app_id, trace_id, span_id) DO UPDATE SET ({}) = ({});
             COMMIT;",
             copies("gone", folder, manifest, "deletes"),
             copies("arrived", folder, manifest, "rows"),
