@@ -12,7 +12,8 @@ use crate::turns;
 pub struct Config {
     /// How long a query may take, from its snapshot to its last row.
     pub deadline_ms: u64,
-    /// Data files one query may open; more is refused with the advice to narrow the range.
+    /// Data files one query may open; more is refused with the advice to narrow the range. An export may open any
+    /// number, one after another.
     pub files_max: usize,
     /// Memory one query may hold; at the bound it fails.
     pub query_memory_bytes: usize,

@@ -44,6 +44,7 @@ pub struct SnapshotRequest {
 struct Allowance<'a> {
     turns: &'a Arc<Turns>,
     within: Duration,
+    files_max: usize,
     read_bytes: u64,
 }
 
@@ -138,7 +139,7 @@ impl Engine {
         request: &SnapshotRequest,
         within: Duration,
     ) -> Result<TenantSession, Error> {
-        self.allowed(caller, request, Allowance { turns: &self.scans, within, read_bytes: u64::MAX }, false).await
+        self.allowed(caller, request, self.of_scan(within), false).await
     }
 
     /// As [`Self::snapshot_with_scores`], for exports.
@@ -151,11 +152,20 @@ impl Engine {
         request: &SnapshotRequest,
         within: Duration,
     ) -> Result<TenantSession, Error> {
-        self.allowed(caller, request, Allowance { turns: &self.scans, within, read_bytes: u64::MAX }, true).await
+        self.allowed(caller, request, self.of_scan(within), true).await
     }
 
     fn of_query(&self) -> Allowance<'_> {
-        Allowance { turns: &self.queries, within: self.config.deadline(), read_bytes: self.config.query_read_bytes }
+        Allowance {
+            turns: &self.queries,
+            within: self.config.deadline(),
+            files_max: self.config.files_max,
+            read_bytes: self.config.query_read_bytes,
+        }
+    }
+
+    fn of_scan(&self, within: Duration) -> Allowance<'_> {
+        Allowance { turns: &self.scans, within, files_max: usize::MAX, read_bytes: u64::MAX }
     }
 
     async fn allowed(
@@ -165,7 +175,7 @@ impl Engine {
         allowance: Allowance<'_>,
         with_scores: bool,
     ) -> Result<TenantSession, Error> {
-        let Allowance { turns, within, read_bytes } = allowance;
+        let Allowance { turns, within, files_max, read_bytes } = allowance;
         let tenant = caller.tenant();
         let deadline = Instant::now() + within;
         let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
@@ -173,9 +183,8 @@ impl Engine {
         let turn = timeout_at(deadline, turns.take(tenant)).await.map_err(|_| Error::Deadline { deadline_ms })?;
         let turn = Arc::new(turn.map_err(crowded)?);
         let now = self.clock.now();
-        let take = |request| async move {
-            snapshot::take(&*self.files, &*self.fresh, &self.config, tenant, &request, now).await
-        };
+        let take =
+            |request| async move { snapshot::take(&*self.files, &*self.fresh, files_max, tenant, &request, now).await };
         let scores = async {
             let scores = SnapshotRequest { table: Table::Scores, range: TimeRange::all(), after: request.after };
             if with_scores { take(scores).await.map(Some) } else { Ok(None) }

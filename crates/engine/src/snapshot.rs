@@ -10,7 +10,6 @@ use spanlake_model::{Erasure, Receipt, SpanKey, TenantId, TimeRange, Timestamp, 
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 use spanlake_store::schema;
 
-use crate::config::Config;
 use crate::engine::SnapshotRequest;
 use crate::error::Error;
 use crate::rivals;
@@ -38,15 +37,15 @@ pub(crate) struct Rows {
 pub(crate) async fn take(
     files: &dyn Files,
     source: &dyn FreshSource,
-    config: &Config,
+    files_max: usize,
     tenant: TenantId,
     request: &SnapshotRequest,
     now: Timestamp,
 ) -> Result<Rows, Error> {
     for _ in 0..ROUNDS {
         let snapshot = files.snapshot(tenant, request.table, request.range).await?;
-        if snapshot.files.len() > config.files_max {
-            return Err(Error::TooManyFiles { files: snapshot.files.len(), max: config.files_max });
+        if snapshot.files.len() > files_max {
+            return Err(Error::TooManyFiles { files: snapshot.files.len(), max: files_max });
         }
         let asked = snapshot.writers.iter().map(|writer| ask(source, writer, &snapshot, tenant, request));
         let answers: Option<Vec<FreshRows>> = try_join_all(asked).await?.into_iter().collect();

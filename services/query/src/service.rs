@@ -105,7 +105,7 @@ impl SpanSource for Service {
 impl RowSource for Service {
     #[tracing::instrument(name = "query.rows", skip_all, fields(tenant.id = %caller.tenant()))]
     async fn rows(&self, caller: &Caller, request: RowsRequest) -> Result<Rows, Fault> {
-        let (taken_at, within) = (self.now(), self.config.scan_deadline());
+        let (taken_at, within) = (self.now(), self.config.rows_deadline());
         // A row that has left the range since is a row of the window all the same.
         let range = if request.window.is_some() { TimeRange::all() } else { request.range };
         let spans = SnapshotRequest { table: Table::Spans, range, after: None };

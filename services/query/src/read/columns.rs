@@ -8,11 +8,20 @@ use spanlake_model::{Caller, TraceId};
 
 /// Rows the caller may see: of their app, and for an agent's key of that agent.
 pub(crate) fn own(caller: &Caller) -> Expr {
-    let of_app = col("app_id").eq(id(caller.app().as_bytes()));
-    match caller.agent() {
-        Some(agent) => of_app.and(col("agent_id").eq(id(agent.as_bytes()))),
-        None => of_app,
+    match of_agent(caller) {
+        Some(of_agent) => of_app(caller).and(of_agent),
+        None => of_app(caller),
     }
+}
+
+/// Rows of the caller's app, whichever agent's they are.
+pub(crate) fn of_app(caller: &Caller) -> Expr {
+    col("app_id").eq(id(caller.app().as_bytes()))
+}
+
+/// Rows of the caller's agent, for an agent's key.
+pub(crate) fn of_agent(caller: &Caller) -> Option<Expr> {
+    caller.agent().map(|agent| col("agent_id").eq(id(agent.as_bytes())))
 }
 
 /// An id of any length.

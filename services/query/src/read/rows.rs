@@ -1,7 +1,8 @@
 //! All rows of one snapshot, day by day, for files that a warehouse reads.
 //!
 //! A day is read by plans of its own over the same snapshot, so that whoever writes has one day's file open at a time, and no
-//! row is sorted. In a window each day has two: rows that fit, whole, and rows that do not, of which the key is enough.
+//! row is sorted. In a window each day has two: rows that fit, whole, and rows that do not, of which the key is enough. For an
+//! agent's key rows of the app's other agents do not fit: one may have been that agent's before.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, Day, Fault, Filter, Timestamp};
 use spanlake_proto::query::{FITS, Rows, RowsOf, RowsRequest, Window};
 
-use super::columns::{id, own};
+use super::columns::{id, of_agent, of_app, own};
 use super::filter::{matches, scored};
 use super::row::{count_rows, trace_ids};
 use super::spans::{Columns, in_schema};
@@ -96,6 +97,8 @@ impl Source {
             RowsOf::Scores => in_range,
             RowsOf::Spans | RowsOf::Traces => in_range.and(matches(&session, &request.filter)?),
         };
+        // What another agent's row has become is a row that the warehouse is to forget.
+        let fits = of_agent(caller).into_iter().fold(fits, Expr::and);
         let changed = match &request.window {
             None => lit(true),
             Some(window) if has_logs => with_records(&session, caller, window).await?,
@@ -121,10 +124,10 @@ impl Source {
         let fits = if part.fit { self.fits.clone() } else { not(coalesce(vec![self.fits.clone(), lit(false)])) };
         let like = starts_in(part.day.range()).and(self.changed.clone()).and(fits);
         match self.of {
-            RowsOf::Scores => scores::latest(&self.session, &self.caller, like),
+            RowsOf::Scores => scores::latest_of_app(&self.session, &self.caller, like),
             RowsOf::Spans | RowsOf::Traces => {
                 let frame = scored::spans(&self.session, &self.caller, self.session.frame()?, &self.filter)?;
-                Ok(frame.filter(own(&self.caller).and(like))?)
+                Ok(frame.filter(of_app(&self.caller).and(like))?)
             }
         }
     }

@@ -21,7 +21,7 @@ use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, Resource, Score, SpanId, TimeRange, Timestamp, TraceId};
 use spanlake_store::{rows, schema};
 
-use super::columns::{id, is_trace, own, text};
+use super::columns::{id, is_trace, of_agent, of_app, own, text};
 use super::row::{Row, trace_ids};
 use super::traces::is_one_of;
 use crate::error::Error;
@@ -104,19 +104,28 @@ fn is_about(resource: &str) -> Expr {
 /// # Errors
 /// When the session was made without scores.
 pub(crate) fn latest(session: &TenantSession, caller: &Caller, like: Expr) -> Result<DataFrame, Error> {
+    let last = latest_of_app(session, caller, like)?;
+    match of_agent(caller) {
+        Some(of_agent) => Ok(last.filter(of_agent)?),
+        None => Ok(last),
+    }
+}
+
+/// As [`latest`], whichever agent's they are.
+///
+/// # Errors
+/// As [`latest`].
+pub(crate) fn latest_of_app(session: &TenantSession, caller: &Caller, like: Expr) -> Result<DataFrame, Error> {
     const KEY: [&str; 2] = schema::key_columns(spanlake_model::Table::Scores);
     const WANTED: [&str; 2] = ["wanted_high", "wanted_low"];
-    let all = session.scores()?.filter(col("app_id").eq(id(caller.app().as_bytes())))?;
+    let all = session.scores()?.filter(of_app(caller))?;
     // All versions of those of which one is like this; then the last of each, if that is.
     let wanted = all.clone().filter(like.clone())?;
     let wanted = wanted.select([col(KEY[0]).alias(WANTED[0]), col(KEY[1]).alias(WANTED[1])])?.distinct()?;
     let versions = all.join(wanted, JoinType::LeftSemi, &KEY, &WANTED, None)?;
     let last_first = ["received_at", "writer_id", "sequence"].map(|key| col(key).sort(false, false)).to_vec();
     let place = row_number().partition_by(KEY.map(col).to_vec()).order_by(last_first).build()?.alias("place");
-    let mut last = versions.window(vec![place])?.filter(col("place").eq(lit(1_u64)))?.filter(like)?;
-    if let Some(agent) = caller.agent() {
-        last = last.filter(col("agent_id").eq(id(agent.as_bytes())))?;
-    }
+    let last = versions.window(vec![place])?.filter(col("place").eq(lit(1_u64)))?.filter(like)?;
     Ok(last.select(columns())?)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use arrow::array::{AsArray, RecordBatch};
 use futures::TryStreamExt;
-use spanlake_model::{Day, Receipt, Score, Span, SpanFilter, SpanId, TimeRange, WriterId};
+use spanlake_model::{AgentId, Caller, Day, Receipt, Score, Span, SpanFilter, SpanId, TimeRange, WriterId};
 use spanlake_proto::query::{FITS, RowSource, RowsOf, RowsRequest, Window};
 use spanlake_query::Config;
 use spanlake_store::rows::decode;
@@ -52,7 +52,11 @@ fn spoken(byte: u8, seconds: u64) -> Span {
 
 /// Spans that fit, whole; ids of those that do not; each in the order of ids.
 async fn rows(world: &std::sync::Arc<World>, request: RowsRequest) -> (Vec<Span>, Vec<SpanId>) {
-    let rows = service(world, Config::default()).rows(&caller(1, 1), request).await.unwrap();
+    rows_as(world, &caller(1, 1), request).await
+}
+
+async fn rows_as(world: &std::sync::Arc<World>, caller: &Caller, request: RowsRequest) -> (Vec<Span>, Vec<SpanId>) {
+    let rows = service(world, Config::default()).rows(caller, request).await.unwrap();
     assert_eq!(rows.through, [Receipt { writer: WRITER, sequence: 9 }]);
     assert_eq!(rows.taken_at, at(12 * 3_600));
     let batches: Vec<RecordBatch> = rows.batches.try_collect().await.unwrap();
@@ -119,6 +123,23 @@ async fn what_does_not_fit_any_more_is_told_by_its_key() {
     let absent = SpanFilter { model: Some("gpt".into()), ..SpanFilter::default() };
     let (spans, others) = rows(&world, RowsRequest { filter: absent, ..request(Some(after(2))) }).await;
     assert_eq!((spans, others), (vec![], of(&[7, 8])), "a condition on what is absent does not hold");
+}
+
+#[tokio::test]
+async fn what_has_left_an_agent_is_told_by_its_key() {
+    let world = World::new();
+    let owned = |agent: u8, byte| Span { agent_id: Some(AgentId::from_bytes([agent; 16])), ..span(1, byte, 0) };
+    world.file(tenant(1), 1, &[owned(7, 1), owned(7, 2), owned(8, 3)], &[]).await;
+    let moved = owned(8, 1);
+    world.file(tenant(1), 2, std::slice::from_ref(&moved), &[moved.key()]).await;
+    world.writer(2, vec![fresh(tenant(1), &[], &[])]);
+    let all = caller(1, 1);
+    let seventh = Some(AgentId::from_bytes([7; 16]));
+    let caller = Caller::verified(all.tenant(), all.app(), seventh, all.scopes(), all.principal());
+    let (spans, others) = rows_as(&world, &caller, request(None)).await;
+    assert_eq!((ids(&spans), others), (of(&[2]), vec![]), "without a window it is as if there were no others");
+    let (spans, others) = rows_as(&world, &caller, request(Some(after(1)))).await;
+    assert_eq!((ids(&spans), others), (vec![], of(&[1])));
 }
 
 #[tokio::test]
