@@ -8,3 +8,4 @@ mod desk;
 mod help;
 mod logins;
 mod serve;
+mod waiting;

@@ -76,10 +76,12 @@ fn given(mut object: Value) -> Value {
     object
 }
 
-/// Until the first run has written its manifest, or will not.
+/// Until the first run has written its manifest, has found nothing to write, or will not. What goes wrong meanwhile is told.
 async fn wait(client: &mut Client, mut job: Value, console: &mut Console) -> Result<Value, Error> {
     let path = format!("/v1/exports/{}", job["id"].as_str().unwrap_or_default());
+    let (first_run_at, mut told) = (job["next_run_at"].clone(), 0);
     loop {
+        let (failures, has_failed) = (job["run"]["attempts"].as_u64().unwrap_or(0), job["error"].is_object());
         match job["status"].as_str() {
             Some("failed" | "cancelled") => {
                 let why = job["error"]["message"].as_str().unwrap_or("it was called off");
@@ -87,8 +89,22 @@ async fn wait(client: &mut Client, mut job: Value, console: &mut Console) -> Res
             }
             Some("done") => return Ok(job),
             _ if job["last_manifest"].is_object() => return Ok(job),
-            _ => tokio::time::sleep(LOOK_EVERY).await,
+            Some("waiting") if has_failed && failures > told => {
+                let word = |pointer: &str| job.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+                console.tell(&format!(
+                    "attempt {failures} failed: {} The next is at {}.",
+                    word("/error/message"),
+                    word("/next_run_at")
+                ));
+                told = failures;
+            }
+            Some("waiting") if !has_failed && job["next_run_at"] != first_run_at => {
+                console.tell("the first run found nothing to write");
+                return Ok(job);
+            }
+            _ => {}
         }
+        tokio::time::sleep(LOOK_EVERY).await;
         client.renew(console).await?;
         job = client.data(client.authorized(Method::GET, &path)).await?;
     }
