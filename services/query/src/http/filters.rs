@@ -1,7 +1,8 @@
 //! The filter language in requests: as text, as parameters, as JSON. All three make one [`Filter`].
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 use spanlake_model::{CONDITIONS_MAX, Code, Condition, Fault, Field, Filter, FilterError, Operator, Part};
 use utoipa::ToSchema;
 
@@ -85,23 +86,29 @@ pub(super) struct Search {
     #[schema(value_type = Vec<Object>)]
     #[serde(default)]
     filter: Vec<Value>,
-    pub(super) limit: Option<usize>,
-    pub(super) cursor: Option<String>,
-    pub(super) start_date: Option<String>,
-    pub(super) end_date: Option<String>,
-    pub(super) sort_by: Option<String>,
-    pub(super) sort_order: Option<String>,
-    pub(super) after: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    start_date: Option<String>,
+    end_date: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<String>,
+    after: Option<String>,
 }
 
 impl Search {
-    /// The filter in the text language, so that the cursor of one form is good for the other; nothing when it is empty.
+    /// The parameters of the list that ask for the same, the filter in the text language: so the cursor of one form is good for the other.
     ///
     /// # Errors
     /// As [`from_json`].
-    pub(super) fn filter(&self) -> Result<Option<String>, Fault> {
-        let filter = from_json(&self.filter)?;
-        Ok((!filter.is_empty()).then(|| filter.to_string()))
+    pub(super) fn params<P: DeserializeOwned>(self) -> Result<P, Fault> {
+        let Self { filter, limit, cursor, start_date, end_date, sort_by, sort_order, after } = self;
+        let filter = from_json(&filter)?;
+        let filter = (!filter.is_empty()).then(|| filter.to_string());
+        let params = json!({
+            "filter": filter, "limit": limit, "cursor": cursor, "start_date": start_date, "end_date": end_date,
+            "sort_by": sort_by, "sort_order": sort_order, "after": after,
+        });
+        serde_json::from_value(params).map_err(|why| refused("body", why))
     }
 }
 
@@ -194,8 +201,6 @@ fn scalar(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

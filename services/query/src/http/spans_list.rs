@@ -115,11 +115,7 @@ pub(super) async fn search(
 ) -> Result<Page<SpanRow>, ErrorResponse> {
     let caller = face.reader(&parts).await?;
     let Body(body) = body?;
-    let filter = body.filter()?;
-    let Search { limit, cursor, start_date, end_date, sort_by, sort_order, after, .. } = body;
-    let params =
-        Params { filter, limit, cursor, start_date, end_date, sort_by, sort_order, after, ..Params::default() };
-    Ok(page(&face, &caller, params).await.map_err(Fault::from)?)
+    Ok(page(&face, &caller, body.params()?).await.map_err(Fault::from)?)
 }
 
 async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<SpanRow>, Error> {
