@@ -130,6 +130,8 @@ impl From<Error> for Fault {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a query could not read the catalog");
                 error.into()
             }
+            // About the caller's receipt.
+            Error::Writer(fault) if fault.code == Code::InvalidQueryParams => fault,
             Error::Writer(fault) => {
                 tracing::warn!(error = %fault, "a query could not reach a writer");
                 Self::unavailable("The newest rows cannot be read right now; try again.")

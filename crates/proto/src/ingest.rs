@@ -56,6 +56,6 @@ pub trait FreshSource: Send + Sync + 'static {
     ///
     /// # Errors
     /// `service_unavailable` when the writer cannot be reached, does not know itself by that id, cannot read the files up to
-    /// `known_version`, or does not reach `reach_sequence` within two seconds.
+    /// `known_version`; `invalid_query_params` when it has given no receipt of `reach_sequence` yet.
     async fn fresh(&self, address: &str, request: FreshRequest) -> Result<Fresh, Fault>;
 }

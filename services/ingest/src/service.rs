@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use spanlake_access::Gate;
 use spanlake_catalog::Files;
-use spanlake_model::{Caller, Clock, Entropy, Fault, WriterId};
+use spanlake_model::{Caller, Clock, Code, Entropy, Fault, WriterId};
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 use spanlake_store::disk::Disk;
 use spanlake_store::memtable::{Due, Memtables, Snapshot};
@@ -60,8 +60,6 @@ pub struct Service {
 
 /// More frames than a log that was lost can have held above the watermark.
 const LOST_SEQUENCES_MAX: u64 = 1 << 32;
-/// Longest wait of a read for a write it has a receipt of.
-const REACH_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Service {
     /// Takes the log's folder, replays it, and is ready to take more.
@@ -229,13 +227,14 @@ impl Service {
         if self.writer.is_stopped() { Err(Error::Stopped) } else { Ok(()) }
     }
 
-    async fn reach(&self, sequence: u64) -> Result<(), Fault> {
-        let mut through = self.writer.through.clone();
-        let reached = tokio::time::timeout(REACH_TIMEOUT, through.wait_for(|through| *through >= sequence)).await;
-        match reached {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(Fault::unavailable("The write named by `after` is not visible yet; try again.")),
+    /// A write is visible before its receipt is given, so that one which is not was never given.
+    fn check_given(&self, sequence: u64) -> Result<(), Fault> {
+        if *self.writer.through.borrow() >= sequence {
+            return Ok(());
         }
+        let message =
+            "The parameter 'after' is the receipt of no write; use one as it was given, from `X-Spanlake-Receipt`.";
+        Err(Fault::new(Code::InvalidQueryParams, message).detail("after", "is the receipt of no write"))
     }
 }
 
@@ -245,7 +244,7 @@ impl FreshSource for Service {
         if request.writer != self.writer.id() {
             return Err(Fault::unavailable("This process is not the writer that was asked for; try again."));
         }
-        self.reach(request.reach_sequence).await?;
+        self.check_given(request.reach_sequence)?;
         let (tenant, table) = (request.tenant, request.table);
         let caught_up = self.writer.keys.catch_up(tenant, table, request.known_version, &self.writer.memtables).await;
         caught_up.map_err(Fault::from)?;

@@ -8,4 +8,5 @@ mod clock;
 mod logs;
 mod machine;
 mod power_loss;
+mod receipts;
 mod scores;
