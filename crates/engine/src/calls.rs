@@ -14,14 +14,12 @@ mod aggregate;
 mod state;
 mod uncounted;
 
-use std::collections::HashSet;
-
 use spanlake_model::Kind;
 
 use crate::columns::SPENT;
 use crate::tree::{HashedMap, HashedSet, cuts};
 
-pub use aggregate::call_totals;
+pub(crate) use aggregate::call_totals;
 pub use uncounted::{Uncounted, reports};
 
 /// What a span is, as far as counting is concerned.
@@ -91,6 +89,16 @@ struct Forest {
 }
 
 impl Forest {
+    /// In bytes, beside itself.
+    fn held(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>() + self.reports.capacity() * size_of::<Report>()
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.nodes.extend(other.nodes);
+        self.reports.extend(other.reports);
+    }
+
     fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         self.counted(|report| totals.add(report));
@@ -119,7 +127,8 @@ impl Forest {
         let tree: HashedMap<&Node> = self.nodes.iter().map(|node| (node.id, node)).collect();
         let cuts = cuts(self.reports.iter().map(|report| report.node), |id| tree.get(&id)?.parent);
         let mut repeated = HashedSet::default();
-        let mut passed = HashSet::new();
+        // Without and with something that was asked for.
+        let mut passed = [HashedSet::default(), HashedSet::default()];
         for report in &self.reports {
             let mut at = tree.get(&report.node).copied();
             let mut is_asked_for = false;
@@ -127,7 +136,7 @@ impl Forest {
                 is_asked_for |= node.role == Role::AskedFor;
                 let parent = node.parent.filter(|_| !cuts.contains(&node.id));
                 let Some(above) = parent.and_then(|parent| tree.get(&parent).copied()) else { break };
-                if !passed.insert((above.id, is_asked_for)) {
+                if !passed[usize::from(is_asked_for)].insert(above.id) {
                     break;
                 }
                 if !(above.role == Role::Call && is_asked_for) {

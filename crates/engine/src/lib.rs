@@ -8,8 +8,9 @@
 //!          ▼
 //!   TenantSession ──► frame() ──► collect / stream        (deadline, memory share, tripwire)
 //!          ├ table `spans` = guard(Parquet scan) ∪ guard(fresh batches)
-//!          ├ priced(frame): costs of today's price book where the client sent none; call_totals: each call summed once
-//!          ├ uncounted(): which spans' usage repeats others', for sums in groups of any kind; quantiles, distinct: bounded, counted in the share
+//!          ├ priced(frame): costs of today's price book where the client sent none; call_totals(): each call summed once
+//!          ├ uncounted(): which spans' usage repeats others', for sums in groups of any kind; distinct: counted in the share
+//!          ├ fold(frame): each part of the rows into something of its own, where an aggregate would be slower
 //!          └ logs(): the log records that lie beside the spans, which frame() leaves out
 //! ```
 //!
@@ -24,7 +25,7 @@
 //!   erasure under way that costs nothing.
 //! - A replaced row is never seen: the guard hides the superseded keys, and costs nothing when there are none.
 //! - Every query has a time range, a deadline, a memory share and a budget of bytes to read, waits for its tenant's turn, and
-//!   dropping its stream stops its work.
+//!   dropping its stream stops its work; work that holds a thread asks whether it is still wanted.
 //!
 //! Deliberately absent: SQL from users, functions by name (the registry is empty), a shared catalog, file and URL tables.
 
@@ -37,6 +38,7 @@ mod distinct;
 mod engine;
 mod error;
 mod extent;
+mod fold;
 mod gathered;
 mod guard;
 mod hidden;
@@ -44,7 +46,6 @@ mod index;
 mod memory;
 mod metered;
 mod priced;
-mod quantiles;
 mod range;
 mod rivals;
 mod run;
@@ -53,14 +54,16 @@ mod snapshot;
 mod table;
 mod tree;
 mod turns;
+mod wanted;
 
-pub use calls::{Uncounted, call_totals, reports};
+pub use calls::{Uncounted, reports};
 pub use config::Config;
 pub use distinct::distinct;
 pub use engine::{Engine, SnapshotRequest, TenantStores};
 pub use error::Error;
-pub use quantiles::{QUANTILES, quantiles};
+pub use fold::Folded;
 pub use range::starts_in;
+pub use run::PLANS;
 pub use session::TenantSession;
 pub use tree::{LooseEnds, ParentStatus};
 

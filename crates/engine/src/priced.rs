@@ -21,7 +21,7 @@ use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
 use datafusion::prelude::{Expr, col};
 use spanlake_model::{Cost, CostSource, Money, Timestamp, Usage};
-use spanlake_prices::{Book, Spent};
+use spanlake_prices::{Book, Desk, Spent};
 
 use crate::columns::{SPENT, kind, signature};
 
@@ -97,9 +97,9 @@ impl ScalarUDFImpl for Price {
             args.args.into_iter().map(|value| value.into_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
         let rows =
             Rows::of(&arrays).ok_or_else(|| internal_datafusion_err!("price was given columns of other types"))?;
-        let mut settled = Settled::new();
+        let (mut settled, mut desk) = (Settled::new(), Desk::new(&self.book));
         for row in 0..args.number_rows {
-            settled.append(rows.settle(&self.book, row));
+            settled.append(if rows.says_something(row) { rows.settle(&mut desk, row) } else { None });
         }
         Ok(ColumnarValue::Array(Arc::new(settled.finish()?)))
     }
@@ -137,7 +137,12 @@ impl<'a> Rows<'a> {
         self.texts[place].is_valid(row).then(|| self.texts[place].value(row))
     }
 
-    fn settle(&self, book: &Book, row: usize) -> Option<(Cost, CostSource)> {
+    /// Most spans are no calls: neither tokens nor money.
+    fn says_something(&self, row: usize) -> bool {
+        self.counts.iter().any(|counts| counts.is_valid(row)) || self.money.iter().any(|money| money.is_valid(row))
+    }
+
+    fn settle(&self, desk: &mut Desk<'_, 'a>, row: usize) -> Option<(Cost, CostSource)> {
         let money = |place: usize| number(self.money[place], row).map(Money::from_pico);
         let sent = Cost { total: money(0), input: money(1), output: money(2) };
         let count = |place: usize| number(self.counts[place], row);
@@ -152,7 +157,7 @@ impl<'a> Rows<'a> {
         let [provider, request_model, model, usage_details, model_parameters] =
             std::array::from_fn(|place| self.text(place, row));
         let start = Timestamp::from_micros(self.start.value(row));
-        book.settle(&Spent { provider, request_model, model, start, usage, usage_details, model_parameters, sent })
+        desk.settle(&Spent { provider, request_model, model, start, usage, usage_details, model_parameters, sent })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, displayable, execute_stream};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::sync::mpsc;
@@ -16,6 +16,9 @@ use crate::error::Error;
 use crate::memory::QueryPool;
 use crate::metered::Metered;
 use crate::turns::Turn;
+
+/// The target of events that show plans: `RUST_LOG=spanlake::plans=trace`.
+pub const PLANS: &str = "spanlake::plans";
 
 /// Batches made ahead of the reader; at the bound the work waits.
 const AHEAD: usize = 2;
@@ -28,15 +31,14 @@ pub(crate) struct Bounds {
     pub(crate) pool: Arc<QueryPool>,
     pub(crate) meter: Arc<Metered>,
     /// Held by the session and its streams.
-    #[expect(dead_code, reason = "it is given back when it is dropped")]
     pub(crate) turn: Arc<Turn>,
 }
 
 impl Bounds {
-    fn late(&self) -> Error {
+    pub(crate) fn late(&self) -> Error {
         Error::Deadline { deadline_ms: self.deadline_ms }
     }
-    fn error(&self, error: DataFusionError) -> Error {
+    pub(crate) fn error(&self, error: DataFusionError) -> Error {
         // Asked first: of an error that Parquet passes on, only the text is left.
         self.meter.error().unwrap_or_else(|| Error::of(error, || self.pool.error()))
     }
@@ -49,17 +51,24 @@ pub(crate) async fn start(frame: DataFrame, bounds: Bounds) -> std::result::Resu
     let (batches, received) = mpsc::channel(AHEAD);
     let mut task = JoinSet::new();
     task.spawn(async move {
-        let plan = async {
+        let started = async {
             let context = Arc::new(frame.task_ctx());
-            execute_stream(frame.create_physical_plan().await?, context)
+            execute_stream(plan(frame).await?, context)
         };
-        match plan.await {
+        match started.await {
             Ok(stream) => forward(stream, &batches).await,
             // The reader is gone: nobody to tell.
             Err(error) => drop(batches.send(Err(error)).await),
         }
     });
     Ok(stream::unfold(Some(Running { received, task, bounds }), next).boxed())
+}
+
+/// The plan as it will be run, told to whoever listens at `trace`.
+pub(crate) async fn plan(frame: DataFrame) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = frame.create_physical_plan().await?;
+    tracing::trace!(target: PLANS, plan = %displayable(&*plan).indent(false), "a plan");
+    Ok(plan)
 }
 
 async fn forward(mut stream: SendableRecordBatchStream, batches: &mpsc::Sender<Result<RecordBatch>>) {

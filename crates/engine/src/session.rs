@@ -22,11 +22,13 @@ use spanlake_model::{Day, Receipt, Table, TimeRange, Timestamp, TraceId};
 use spanlake_prices::Book;
 use tokio::time::{Instant, timeout_at};
 
+use crate::calls::call_totals;
 use crate::config::Config;
 use crate::days::days_in;
 use crate::engine::SnapshotRequest;
 use crate::error::Error;
 use crate::extent::Extent;
+use crate::fold::{self, Folded};
 use crate::guard::Tripwire;
 use crate::hidden::Hidden;
 use crate::index::TraceIndex;
@@ -38,6 +40,7 @@ use crate::run::{self, Bounds};
 use crate::snapshot::Rows;
 use crate::table::SnapshotTable;
 use crate::turns::Turn;
+use crate::wanted::Wanted;
 
 /// Names the tenant's store inside one session, where no other is registered.
 const STORE: &str = "tenant://own";
@@ -177,14 +180,16 @@ impl TenantSession {
     /// The latest part of the range up to `end` that holds about so many rows, `end` excluded; the rest of the range
     /// when it holds fewer. `None` when nothing of the range is before `end`.
     pub fn part_before(&self, end: Timestamp, rows: u64) -> Option<TimeRange> {
-        let extent = self.extent.get_or_init(|| Extent::of(&self.provider.files, &self.provider.fresh));
-        extent.before(end.min(self.range.end()), self.range.start(), rows)
+        self.extent().before(end.min(self.range.end()), self.range.start(), rows)
     }
 
     /// As [`Self::part_before`], the earliest part of the range from `start` on.
     pub fn part_after(&self, start: Timestamp, rows: u64) -> Option<TimeRange> {
-        let extent = self.extent.get_or_init(|| Extent::of(&self.provider.files, &self.provider.fresh));
-        extent.after(start.max(self.range.start()), self.range.end(), rows)
+        self.extent().after(start.max(self.range.start()), self.range.end(), rows)
+    }
+
+    fn extent(&self) -> &Extent {
+        self.extent.get_or_init(|| Extent::of(&self.provider.files, &self.provider.fresh))
     }
 
     /// Of each writer that had rows of the tenant, the last write that this snapshot shows: it shows every one before it
@@ -278,6 +283,29 @@ impl TenantSession {
     /// [`Error::Deadline`], or why the plan could not be made.
     pub async fn stream(&self, frame: DataFrame) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
         run::start(frame, self.bounds.clone()).await
+    }
+
+    /// Plans and runs the frame, and feeds each part of its rows to something of its own: `add` takes a batch in and says by how many bytes
+    /// it grew, which count in the query's share of memory. For what aggregates say less simply or more slowly.
+    ///
+    /// # Errors
+    /// As [`Self::collect`], and those of `add`.
+    pub async fn fold<A, E>(
+        &self,
+        frame: DataFrame,
+        add: impl Fn(&mut A, &RecordBatch) -> Result<usize, E> + Send + Sync + 'static,
+    ) -> Result<Folded<A>, E>
+    where
+        A: Default + Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        fold::fold(frame, self.bounds.clone(), self.memory("folded rows"), add).await
+    }
+
+    /// An aggregate over all spans of a group, which are priced: a struct of `calls`, how many calls of a provider there are, and the sums
+    /// of the columns of tokens and money over them by their names; all integers, but money of 28 digits and the same places.
+    pub fn call_totals(&self) -> Expr {
+        call_totals(Wanted::new(Arc::downgrade(&self.bounds.turn), self.bounds.deadline))
     }
 
     /// In how many rounds the trees of all rows are held.

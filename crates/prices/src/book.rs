@@ -104,12 +104,21 @@ impl Book {
     /// What a call costs: at the tenant's own price for either of its models, else at the list price of the one that answered,
     /// else of the one asked for. None without a price or without tokens, which is not the same as free.
     pub fn cost(&self, call: &Call<'_>) -> Option<Priced<'_>> {
-        let models = || [call.model, call.request_model].into_iter().flatten();
-        let own = models().find_map(|model| self.own.find(call.provider, model, call.start));
-        if let Some(own) = own {
+        let mut models = [call.model, call.request_model].into_iter().flatten();
+        self.cost_at(call, || models.find_map(|model| self.find(call.provider, model)))
+    }
+
+    /// As [`Self::cost`], with `listed` to tell the list price.
+    pub(crate) fn cost_at<'a>(
+        &'a self,
+        call: &Call<'_>,
+        listed: impl FnOnce() -> Option<&'a Entry>,
+    ) -> Option<Priced<'a>> {
+        let mut models = [call.model, call.request_model].into_iter().flatten();
+        if let Some(own) = models.find_map(|model| self.own.find(call.provider, model, call.start)) {
             return self.priced(call, CostSource::Own, own.model(), OwnPrice::prices(own));
         }
-        let entry = models().find_map(|model| self.find(call.provider, model))?;
+        let entry = listed()?;
         let input_tokens = Tokens::of(&call.usage).input.unwrap_or(0);
         let situation = Situation { input_tokens, service_tier: call.service_tier, start: call.start };
         self.priced(call, CostSource::Standard, entry.id(), &entry.prices_for(&situation))

@@ -53,4 +53,4 @@ pub use cost::Extra;
 pub use entry::Entry;
 pub use own::{OwnError, OwnPrice, OwnPrices};
 pub use rate::{Rate, RateError};
-pub use settle::{Spent, settle};
+pub use settle::{Desk, Spent, settle};

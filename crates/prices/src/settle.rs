@@ -1,8 +1,11 @@
 //! A cost that was sent, against one that was computed.
 
+use std::collections::HashMap;
+
 use spanlake_model::{Cost, CostSource, Money, Timestamp, Usage};
 
 use crate::book::{Book, Call, Priced};
+use crate::entry::Entry;
 use crate::sent;
 
 /// A span, as far as its cost depends on it.
@@ -26,9 +29,28 @@ pub struct Spent<'a> {
     pub sent: Cost,
 }
 
+/// A book at work on many spans, of which few name a model that none did before: a list price is looked up once for each.
+#[derive(Debug)]
+pub struct Desk<'b, 's> {
+    book: &'b Book,
+    found: HashMap<(Option<&'s str>, &'s str), Option<&'b Entry>>,
+}
+
 impl Book {
-    /// What the span costs by what the client sent, else by this book, as [`settle`] has it.
+    /// What the span costs by what the client sent, else by this book, as [`settle`] has it. Of many spans, ask a [`Desk`].
     pub fn settle(&self, spent: &Spent<'_>) -> Option<(Cost, CostSource)> {
+        Desk::new(self).settle(spent)
+    }
+}
+
+impl<'b, 's> Desk<'b, 's> {
+    /// A desk with this book on it.
+    pub fn new(book: &'b Book) -> Self {
+        Self { book, found: HashMap::new() }
+    }
+
+    /// As [`Book::settle`].
+    pub fn settle(&mut self, spent: &Spent<'s>) -> Option<(Cost, CostSource)> {
         let Spent { provider, request_model, model, start, usage, usage_details, model_parameters, sent } = *spent;
         // Most spans are no calls, and have nothing that must be read.
         if model.or(request_model).is_none() || usage == Usage::default() {
@@ -39,7 +61,10 @@ impl Book {
         let service_tier = model_parameters.and_then(sent::service_tier);
         let service_tier = service_tier.as_deref();
         let call = Call { provider, request_model, model, start, usage, extra: &extra, service_tier };
-        settle(&sent, self.cost(&call).as_ref())
+        let (book, found) = (self.book, &mut self.found);
+        let find = |model| *found.entry((provider, model)).or_insert_with(|| book.find(provider, model));
+        let listed = || [model, request_model].into_iter().flatten().find_map(find);
+        settle(&sent, book.cost_at(&call, listed).as_ref())
     }
 }
 
@@ -91,6 +116,25 @@ mod tests {
         assert_eq!(settle(&total(5), Some(&priced(7))), Some((total(5), CostSource::Sent)));
         assert_eq!(settle(&Cost::default(), Some(&priced(7))), Some((total(7), CostSource::Standard)));
         assert_eq!(settle(&Cost::default(), None), None);
+    }
+
+    #[test]
+    fn a_desk_says_of_each_span_what_the_book_says() {
+        let book = Book::standard();
+        let usage = Usage { input: Some(1_000), output: Some(100), ..Usage::default() };
+        let spent = |provider, model| Spent { provider, model: Some(model), usage, ..Spent::default() };
+        let spans = [
+            spent(Some("openai"), "gpt-4o"),
+            spent(None, "gpt-4o"),
+            spent(Some("ollama"), "gpt-4o"),
+            spent(Some("openai"), "gpt-4o"),
+            spent(Some("openai"), "no such model"),
+            Spent { request_model: Some("gpt-4o"), ..spent(Some("openai"), "no such model") },
+        ];
+        let mut desk = Desk::new(book);
+        let said: Vec<_> = spans.iter().map(|span| desk.settle(span)).collect();
+        assert_eq!(said, spans.iter().map(|span| book.settle(span)).collect::<Vec<_>>());
+        assert!(said[0].is_some() && said[0] == said[3] && said[4].is_none() && said[5] == said[0], "{said:?}");
     }
 
     #[test]

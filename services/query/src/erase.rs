@@ -148,8 +148,8 @@ impl Service {
                 found.extend(scores::erasable(&session, about, ERASED_TRACES_MAX + 1).await?);
             }
             if !traces.as_slice().is_empty() {
-                let about =
-                    scores::of_traces(&session, caller, Some(traces.as_slice()))?.filter(col("trace_id").is_null())?;
+                let about = scores::of_traces(&session, caller, Some(traces.as_slice())).await?;
+                let about = about.filter(col("trace_id").is_null())?;
                 found.extend(scores::erasable(&session, about, ERASED_TRACES_MAX + 1).await?);
             }
         }

@@ -1,6 +1,6 @@
 //! The rule as an aggregate of DataFusion.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Fields, Int64Type};
@@ -13,6 +13,7 @@ use spanlake_model::Money;
 use super::{COUNTS, Forest, NUMBERS, Node, Report, Role, Totals};
 use crate::columns::{SPENT, signature};
 use crate::tree::{hash, span_hash};
+use crate::wanted::Wanted;
 
 /// The columns it reads beside [`SPENT`], which it sums.
 pub(super) const KEYS: [&str; 5] = ["trace_id", "span_id", "parent_span_id", "kind", "response_id"];
@@ -24,22 +25,22 @@ fn columns() -> impl Iterator<Item = &'static str> {
 /// Digits of a sum of money: ten more than of the column.
 const MONEY_SUM: DataType = DataType::Decimal128(28, Money::SCALE);
 
-/// The aggregate over all spans of a group: a struct of `calls`, how many of a provider, and the sums of the columns of tokens and
-/// money by their names; all integers, but money of 28 digits and the same places.
-pub fn call_totals() -> Expr {
-    static AGGREGATE: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| Arc::new(AggregateUDF::from(CallTotals::new())));
-    AGGREGATE.call(columns().map(col).collect())
+/// The aggregate of [`crate::TenantSession::call_totals`].
+pub(crate) fn call_totals(wanted: Wanted) -> Expr {
+    AggregateUDF::from(CallTotals { signature: signature(columns()), wanted }).call(columns().map(col).collect())
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct CallTotals {
     signature: Signature,
+    wanted: Wanted,
 }
 
-impl CallTotals {
-    fn new() -> Self {
-        Self { signature: signature(columns()) }
-    }
+/// The spans of one group. All groups are finished in one go, which for many spans takes long.
+#[derive(Debug)]
+struct Group {
+    forest: Forest,
+    wanted: Wanted,
 }
 
 fn fields() -> Fields {
@@ -59,7 +60,7 @@ impl AggregateUDFImpl for CallTotals {
         Ok(DataType::Struct(fields()))
     }
     fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::<Forest>::default())
+        Ok(Box::new(Group { forest: Forest::default(), wanted: self.wanted.clone() }))
     }
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         Ok(vec![Arc::new(Field::new(format!("{}[forest]", args.name), DataType::Binary, false))])
@@ -111,30 +112,32 @@ impl Columns<'_> {
     }
 }
 
-impl Accumulator for Forest {
+impl Accumulator for Group {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let columns = Columns(values);
         for row in 0..values[0].len() {
             let node = columns.node(row).ok_or_else(unreadable)?;
-            self.nodes.push(node);
-            self.reports.extend(columns.report(node.id, row));
+            self.forest.nodes.push(node);
+            self.forest.reports.extend(columns.report(node.id, row));
         }
         Ok(())
     }
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let totals = self.totals();
+        self.wanted.check()?;
+        let totals = self.forest.totals();
         let columns = values(&totals).iter().map(ScalarValue::to_array).collect::<Result<Vec<_>>>()?;
         Ok(ScalarValue::Struct(Arc::new(StructArray::try_new(fields(), columns, None)?)))
     }
     fn size(&self) -> usize {
-        size_of_val(self) + self.nodes.capacity() * size_of::<Node>() + self.reports.capacity() * size_of::<Report>()
+        size_of_val(self) + self.forest.held()
     }
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::Binary(Some(self.to_bytes()))])
+        self.wanted.check()?;
+        Ok(vec![ScalarValue::Binary(Some(self.forest.to_bytes()))])
     }
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let parts = states[0].as_binary_opt::<i32>().ok_or_else(unreadable)?;
-        parts.iter().flatten().try_for_each(|part| self.extend_from_bytes(part).ok_or_else(unreadable))
+        parts.iter().flatten().try_for_each(|part| self.forest.extend_from_bytes(part).ok_or_else(unreadable))
     }
 }
 

@@ -13,7 +13,6 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
 use datafusion::prelude::{Expr, col, lit};
 use datafusion::scalar::ScalarValue;
-use futures::TryStreamExt;
 
 use super::aggregate::{Columns, KEYS, unreadable};
 use super::{Forest, Node, Report};
@@ -38,7 +37,7 @@ pub fn reports() -> Expr {
     datafusion::functions::core::expr_fn::coalesce(vec![any, lit(false)])
 }
 
-/// Spans whose usage repeats that of others in their trace, by the rule of [`super::call_totals`].
+/// Spans whose usage repeats that of others in their trace, by the rule of [`TenantSession::call_totals`].
 pub struct Uncounted {
     spans: Arc<HashedSet>,
     _memory: MemoryReservation,
@@ -101,41 +100,36 @@ fn part(round: u64, rounds: u64) -> Expr {
 
 /// Of one round. Its trees are forgotten at the end.
 async fn round_of(session: &TenantSession, spans: DataFrame) -> Result<Vec<u64>, Error> {
-    let mut stream = session.stream(spans).await?;
-    let held = session.memory("trees of calls");
-    let mut forest = Forest::default();
-    while let Some(batch) = stream.try_next().await? {
-        let before = forest.reports.len();
-        add(&mut forest, &batch)?;
-        let reports = forest.reports.len() - before;
-        session.within(
-            held.try_grow(batch.num_rows() * (size_of::<Node>() + MAPS_BYTES) + reports * size_of::<Report>()),
-        )?;
-    }
-    let mut uncounted: HashedSet = forest.reports.iter().map(|report| report.node).collect();
-    forest.counted(|report| {
-        uncounted.remove(&report.node);
-    });
-    Ok(uncounted.into_iter().collect())
+    let trees = session.fold(spans, add).await?;
+    let uncounted = |parts: Vec<Forest>| {
+        let mut whole = Forest::default();
+        parts.into_iter().for_each(|part| whole.extend(part));
+        let mut uncounted: HashedSet = whole.reports.iter().map(|report| report.node).collect();
+        whole.counted(|report| {
+            uncounted.remove(&report.node);
+        });
+        uncounted.into_iter().collect()
+    };
+    trees.finish(uncounted).await
 }
 
-fn add(forest: &mut Forest, batch: &RecordBatch) -> Result<(), Error> {
+/// Adds the spans of a batch, and returns by how many bytes the trees grew.
+fn add(forest: &mut Forest, batch: &RecordBatch) -> Result<usize, Error> {
     let columns = Columns(batch.columns());
-    let nodes = (0..batch.num_rows()).map(|row| {
-        let node = columns.node(row)?;
+    let before = forest.reports.len();
+    for row in 0..batch.num_rows() {
+        let node = columns.node(row).ok_or_else(|| Error::Engine(unreadable()))?;
         let mut report = columns.report(node.id, row);
         if let Some(report) = report.as_mut().filter(|report| report.response != 0) {
             // One trace at a time: groups of any kind then sum up to the traces' own sums.
-            report.response = hash((columns.trace(row)?, report.response));
+            let trace = columns.trace(row).ok_or_else(|| Error::Engine(unreadable()))?;
+            report.response = hash((trace, report.response));
         }
-        Some((node, report))
-    });
-    for known in nodes {
-        let (node, report) = known.ok_or_else(|| Error::Engine(unreadable()))?;
         forest.nodes.push(node);
         forest.reports.extend(report);
     }
-    Ok(())
+    let reports = forest.reports.len() - before;
+    Ok(batch.num_rows() * (size_of::<Node>() + MAPS_BYTES) + reports * size_of::<Report>())
 }
 
 #[derive(Debug)]

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::prelude::{col, ident};
 use spanlake_engine::{Config, Error, SnapshotRequest, TenantSession};
 use spanlake_model::{Code, Fault, Span, Table, TimeRange};
 
-use crate::world::{World, caller, span, tenant};
+use crate::world::{World, caller, span, tenant, trace};
 
 fn all() -> SnapshotRequest {
     SnapshotRequest { table: Table::Spans, range: TimeRange::all(), after: None }
@@ -110,4 +112,68 @@ async fn a_file_that_cannot_be_read_is_no_fault_of_the_caller() {
     let error = session.collect(session.frame().unwrap().select(vec![col("name")]).unwrap()).await.unwrap_err();
     assert!(matches!(error, Error::Store(_)), "{error:?}");
     assert_eq!(Fault::from(error).code, Code::ServiceUnavailable);
+}
+
+/// Of each trace, as the sort of a list by cost asks.
+fn totals(session: &TenantSession) -> DataFrame {
+    let spans = session.priced(session.frame().unwrap()).unwrap();
+    spans.aggregate(vec![col("trace_id")], vec![session.call_totals()]).unwrap()
+}
+
+#[tokio::test]
+async fn a_step_that_holds_its_thread_stops_once_nobody_waits_for_it() {
+    let world = World::new();
+    world.file(tenant(1), 1, &[span(1, 1, 0), span(2, 1, 0)], &[]).await;
+    let session = session(&world, Config::default()).await;
+    let run = |frame: DataFrame| async move { frame.collect().await };
+    // Outside of a stream of ours, nothing but the step itself can stop it.
+    let (wanted, unwanted) = (totals(&session), totals(&session));
+    assert_eq!(run(wanted).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+    drop(session);
+    let error = run(unwanted).await.unwrap_err();
+    assert!(error.to_string().contains("nobody waits"), "{error}");
+}
+
+#[tokio::test]
+async fn a_fold_stops_at_the_deadline_and_counts_in_the_querys_memory() {
+    let world = World::new();
+    world.file(tenant(1), 1, &[span(1, 1, 0)], &[]).await;
+    let count = |rows: &mut usize, batch: &RecordBatch| {
+        *rows += batch.num_rows();
+        Ok::<_, Error>(1_000_000)
+    };
+    let late = session(&world, Config { deadline_ms: 0, ..Config::default() }).await;
+    let error = late.fold(late.frame().unwrap(), count).await.unwrap_err();
+    assert!(matches!(error, Error::Deadline { deadline_ms: 0 }), "{error:?}");
+    let poor = session(&world, Config { query_memory_bytes: 900_000, ..Config::default() }).await;
+    let error = poor.fold(poor.frame().unwrap(), count).await.unwrap_err();
+    assert!(matches!(error, Error::QueryMemory { bytes: 900_000 }), "{error:?}");
+    let rich = session(&world, Config::default()).await;
+    let folded = rich.fold(rich.frame().unwrap(), count).await.unwrap();
+    assert_eq!(folded.finish(|parts| parts.into_iter().sum::<usize>()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn planning_touches_no_data_file() {
+    let world = World::new();
+    world.file(tenant(1), 1, &[span(1, 1, 0)], &[]).await;
+    world.file(tenant(1), 2, &[span(2, 1, 0)], &[]).await;
+    let engine = world.engine(Config::default());
+    let ask = async || engine.snapshot(&caller(1, 1), &all()).await.unwrap();
+    let plan = async |session: &TenantSession| {
+        let near = session.near(&[trace(1)]).await?;
+        let newest = session.frame()?.sort(vec![col("start_time").sort(false, false)])?.limit(0, Some(1))?;
+        for frame in [newest, near.frame()?.filter(col("model").is_not_null())?, totals(session)] {
+            frame.create_physical_plan().await?;
+        }
+        Ok::<_, Error>(near)
+    };
+    plan(&ask().await).await.unwrap();
+    // Once it is warm, also not to find the files that hold a trace.
+    for number in 0..2 {
+        world.lose_file(number).await;
+    }
+    let near = plan(&ask().await).await.unwrap();
+    let error = near.collect(near.frame().unwrap()).await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "the files are gone: {error:?}");
 }

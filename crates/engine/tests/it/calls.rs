@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::sum;
 use spanlake_engine::datafusion::prelude::col;
-use spanlake_engine::{Config, Error, SnapshotRequest, TenantSession, Uncounted, distinct, quantiles, reports};
+use spanlake_engine::{Config, Error, SnapshotRequest, TenantSession, Uncounted, distinct, reports};
 use spanlake_model::{Code, Fault, Kind, Span, Table, TimeRange, TraceId, Usage};
 
 use crate::world::{World, caller, fresh, id, span, tenant};
@@ -76,27 +76,20 @@ async fn trees_that_need_more_than_the_querys_memory_are_refused_with_advice() {
 }
 
 #[tokio::test]
-async fn values_are_counted_and_ranked_over_files_and_memory_together() {
+async fn values_are_counted_over_files_and_memory_together() {
     let world = world().await;
     let session = session(&world, Config::default()).await;
-    let columns = vec![
-        distinct(col("trace_id")).alias("traces"),
-        distinct(col("model")),
-        quantiles(col("duration_ns")).alias("took"),
-    ];
+    let columns = vec![distinct(col("trace_id")).alias("traces"), distinct(col("model"))];
     // Of all, and of groups: two ways through the engine.
     for groups in [vec![], vec![col("kind")]] {
         let frame = session.frame().unwrap().aggregate(groups.clone(), columns.clone()).unwrap();
         for batch in session.collect(frame).await.unwrap() {
             let [traces, models] =
                 [0, 1].map(|place| batch.column(groups.len() + place).as_primitive::<Int64Type>().clone());
-            let took = batch.column(groups.len() + 2).as_struct();
             for row in 0..batch.num_rows() {
                 assert_eq!(traces.value(row), 40);
                 let is_agent = groups.len() == 1 && batch.column(0).as_string_view().value(row) == Kind::AGENT;
                 assert_eq!(models.value(row), if is_agent { 1 } else { 2 });
-                assert_eq!(took.column_by_name("p99").unwrap().as_primitive::<Int64Type>().value(row), 1_000_000_000);
-                assert!(took.is_valid(row));
             }
         }
     }

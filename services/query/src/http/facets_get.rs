@@ -87,7 +87,7 @@ async fn page(face: &Face, caller: &Caller, field: &str, params: Params) -> Resu
     let query = FacetQuery { field, prefix: params.q, after: after_value, limit };
     let session = face.service.session_for(caller, &filter, range, after).await?;
     let spans = session.frame()?.filter(starts_in(range))?;
-    let spans = filtered(&session, caller, spans, &SpanFilter { filter, ..SpanFilter::default() })?;
+    let spans = filtered(&session, caller, spans, &SpanFilter { filter, ..SpanFilter::default() }).await?;
     let (facets, has_more) = read(&session, spans, &query).await?;
     let next_cursor = facets.last().filter(|_| has_more).map(|last| cursor::seal(&binding, range, last));
     let data = facets.into_iter().map(|facet| FacetRow { value: facet.value, count: facet.count }).collect();

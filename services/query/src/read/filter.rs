@@ -44,13 +44,13 @@ pub(crate) fn conditions(filter: &SpanFilter) -> Vec<Expr> {
 ///
 /// # Errors
 /// The filter asks for scores and the session was made without them, or for what cannot be answered.
-pub(crate) fn filtered(
+pub(crate) async fn filtered(
     session: &TenantSession,
     caller: &Caller,
     frame: DataFrame,
     filter: &SpanFilter,
 ) -> Result<DataFrame, Error> {
-    let frame = scored::spans(session, caller, frame, &filter.filter)?;
+    let frame = scored::spans(session, caller, frame, &filter.filter).await?;
     Ok(frame.filter(own(caller).and(matches(session, filter)?))?)
 }
 

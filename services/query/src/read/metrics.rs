@@ -5,34 +5,36 @@
 //!     └─► of the range, attributed, filtered ──────────────────────────────────────────────┴─► all; each bucket
 //!            └─ with groups: top N by one aggregate ──► a number each, one for all others ──► each group; group × bucket
 //! ```
-//! Which usage counts is settled before anything is filtered or grouped, so that the sums of the groups are the whole.
+//! Which usage counts is settled before anything is filtered or grouped, so that the sums of the groups are the whole. Each span is
+//! counted in one cell of group and bucket; groups and the whole are put together from those.
 
 pub(crate) mod buckets;
 mod cell;
+mod counted;
 pub(crate) mod dimension;
 mod labels;
+mod rows;
+mod sketch;
+mod tally;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
-use spanlake_engine::datafusion::common::NullHandling;
-use spanlake_engine::datafusion::common::UnnestOptions;
+use spanlake_engine::datafusion::common::{NullHandling, UnnestOptions};
 use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::{count, sum};
-use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, grouping_set};
+use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::{TenantSession, Uncounted, reports, starts_in};
 use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange};
 
 use self::buckets::Buckets;
 pub(crate) use self::cell::{Cell, Durations};
-use self::cell::{IS_CALL, IS_REQUEST, measures};
+use self::counted::Counted;
 use self::dimension::{Dimension, shown};
 use self::labels::Labels;
+use self::rows::{BUCKET, GROUP, IS_CALL, IS_REQUEST, columns};
 use super::attribution::{Attributed, attributed};
 use super::columns::{own, text};
 use super::filter::{matches, scored};
-use super::row::Row;
 use crate::error::Error;
 
 /// What the groups are chosen by.
@@ -69,12 +71,6 @@ pub(crate) struct Series {
     pub(crate) buckets: Vec<Cell>,
 }
 
-impl Series {
-    fn empty(buckets: &Buckets) -> Self {
-        Self { whole: Cell::default(), buckets: vec![Cell::default(); buckets.len()] }
-    }
-}
-
 /// The answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Metrics {
@@ -85,30 +81,27 @@ pub(crate) struct Metrics {
     pub(crate) other: Option<Series>,
 }
 
-const BUCKET: &str = "bucket";
-const GROUP: &str = "group_number";
-const GROUPS: &str = "group_numbers";
-
 /// Measures.
 pub(crate) async fn measure(session: &TenantSession, caller: &Caller, query: &MetricsQuery) -> Result<Metrics, Error> {
     let spans = session.priced(session.frame()?.filter(own(caller))?)?;
     let uncounted = Uncounted::among(session, spans.clone()).await?;
-    let selected = selected(session, caller, query, spans, &uncounted)?;
-    let all = series(session, selected.clone(), query, 1);
-    if query.group_by.is_empty() {
-        let whole = all.await?.pop().ok_or(Error::Column(GROUP))?;
-        return Ok(Metrics { all: whole, groups: Vec::new(), other: None });
+    let mut selected = selected(session, caller, query, spans, &uncounted).await?;
+    let mut names = Vec::new();
+    let mut wanted: Vec<_> = columns().map(col).collect();
+    if !query.group_by.is_empty() {
+        let labels;
+        (labels, names) = top(session, &selected, query).await?;
+        selected =
+            selected.with_column(GROUP, labels.of_span(query.group_by.iter().map(Dimension::column).collect()))?;
+        wanted.push(col(GROUP));
     }
-    let (labels, names) = top(session, &selected, query).await?;
-    let grouped = grouped(selected, query, &labels)?;
-    let (mut all, mut groups) = futures::try_join!(all, series(session, grouped, query, labels.len() + 1))?;
-    let other = groups.pop().filter(|other| other.whole.spans > 0);
-    let all = all.pop().ok_or(Error::Column(GROUP))?;
-    Ok(Metrics { all, groups: names.into_iter().zip(groups).collect(), other })
+    let counted = session.fold(selected.select(wanted)?, Counted::add).await?;
+    let buckets = query.buckets.len();
+    Ok(counted.finish(move |parts| Counted::together(parts, names, buckets)).await?)
 }
 
-/// The spans, with what each of them is, and in group 0.
-fn selected(
+/// The spans, with what each of them is.
+async fn selected(
     session: &TenantSession,
     caller: &Caller,
     query: &MetricsQuery,
@@ -127,11 +120,11 @@ fn selected(
     wanted.into_iter().for_each(|one| once.extend((!once.contains(&one)).then_some(one)));
     let in_range = spans.filter(starts_in(query.range))?;
     let spans = attributed(session, caller, in_range, &once)?;
-    let spans = scored::spans(session, caller, spans, &query.filter.filter)?.filter(filter)?;
+    let spans = scored::spans(session, caller, spans, &query.filter.filter).await?.filter(filter)?;
     let generations = [Kind::LLM, Kind::EMBEDDING].map(text).to_vec();
     let is_request = col("kind").in_list(generations, false).and(uncounted.counts());
     let spans = spans.with_column(IS_CALL, reports().and(uncounted.counts()))?.with_column(IS_REQUEST, is_request)?;
-    Ok(spans.with_column(BUCKET, query.buckets.place())?.with_column(GROUP, lit(0_i32))?)
+    Ok(spans.with_column(BUCKET, query.buckets.place())?)
 }
 
 /// The top groups by number, and their values.
@@ -174,53 +167,4 @@ fn rank(by: RankBy) -> Result<Expr, Error> {
 /// Empty lists and missing ones are one null.
 fn expanding() -> UnnestOptions {
     UnnestOptions::new().with_null_handling(NullHandling::PreserveAndExpandEmpty)
-}
-
-/// The spans once for each group that they are in.
-fn grouped(selected: DataFrame, query: &MetricsQuery, labels: &Labels) -> Result<DataFrame, Error> {
-    let number = labels.clone().of_span(query.group_by.iter().map(Dimension::column).collect());
-    if !query.group_by.contains(&Dimension::Tag) {
-        return Ok(selected.with_column(GROUP, number)?);
-    }
-    let each = selected.with_column(GROUPS, number)?.unnest_columns_with_options(&[GROUPS], expanding())?;
-    Ok(each.with_column(GROUP, col(GROUPS))?)
-}
-
-/// Of each of so many groups.
-async fn series(
-    session: &TenantSession,
-    spans: DataFrame,
-    query: &MetricsQuery,
-    groups: usize,
-) -> Result<Vec<Series>, Error> {
-    let sets = vec![vec![col(GROUP)], vec![col(GROUP), col(BUCKET)]];
-    let cells = spans.aggregate(vec![grouping_set(sets)], measures()?)?;
-    let mut series = vec![Series::empty(&query.buckets); groups];
-    for batch in session.collect(cells).await? {
-        for (row, (group, bucket)) in Row::all(&batch).zip(places(&batch)?) {
-            let series = series.get_mut(group).ok_or(Error::Column(GROUP))?;
-            let cell = match bucket {
-                None => &mut series.whole,
-                Some(bucket) => series.buckets.get_mut(bucket).ok_or(Error::Column(BUCKET))?,
-            };
-            *cell = Cell::read(&row)?;
-        }
-    }
-    Ok(series)
-}
-
-/// The group of each row, and the bucket unless it is of all.
-fn places(batch: &RecordBatch) -> Result<Vec<(usize, Option<usize>)>, Error> {
-    let numbers = |name: &'static str| {
-        let column = batch.column_by_name(name).ok_or(Error::Column(name))?;
-        column.as_primitive_opt::<Int32Type>().ok_or(Error::Column(name))
-    };
-    let (groups, buckets) = (numbers(GROUP)?, numbers(BUCKET)?);
-    let place = |number: i32| usize::try_from(number).map_err(|_| Error::Column(GROUP));
-    (0..batch.num_rows())
-        .map(|row| {
-            let bucket = buckets.is_valid(row).then(|| place(buckets.value(row))).transpose()?;
-            Ok((place(groups.value(row))?, bucket))
-        })
-        .collect()
 }

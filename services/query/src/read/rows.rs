@@ -119,25 +119,25 @@ impl Source {
         days.into_iter().flat_map(|day| kinds.iter().map(move |fit| Part { day, fit: *fit })).collect()
     }
 
-    fn frame(&self, part: Part) -> Result<DataFrame, Error> {
+    async fn frame(&self, part: Part) -> Result<DataFrame, Error> {
         // What a condition cannot decide does not fit.
         let fits = if part.fit { self.fits.clone() } else { not(coalesce(vec![self.fits.clone(), lit(false)])) };
         let like = starts_in(part.day.range()).and(self.changed.clone()).and(fits);
         match self.of {
             RowsOf::Scores => scores::latest_of_app(&self.session, &self.caller, like),
             RowsOf::Spans | RowsOf::Traces => {
-                let frame = scored::spans(&self.session, &self.caller, self.session.frame()?, &self.filter)?;
+                let frame = scored::spans(&self.session, &self.caller, self.session.frame()?, &self.filter).await?;
                 Ok(frame.filter(of_app(&self.caller).and(like))?)
             }
         }
     }
 
     async fn count(&self, part: Part) -> Result<u64, Error> {
-        count_rows(&self.session, self.frame(part)?).await
+        count_rows(&self.session, self.frame(part).await?).await
     }
 
     async fn read(self: Arc<Self>, part: Part) -> Result<Batches, Error> {
-        let frame = self.frame(part)?;
+        let frame = self.frame(part).await?;
         let batches = match self.of {
             RowsOf::Scores => self.session.stream(frame).await?.map_err(Error::from).boxed(),
             RowsOf::Spans | RowsOf::Traces => {

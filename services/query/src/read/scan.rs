@@ -48,7 +48,7 @@ pub(crate) async fn start(
     let columns = if request.without_io { Columns::WithoutIo } else { Columns::All };
     let has_logs = !request.without_io && logs::are_there(&session, caller).await?;
     let rows = Arc::new(Rows { session, caller: *caller, has_logs, filter: request.filter, columns });
-    let total = count_rows(&rows.session, rows.frame()?).await?;
+    let total = count_rows(&rows.session, rows.frame().await?).await?;
     let (chunks, count) = rows.chunks(request.after, request.limit, chunk_rows.max(1)).await?;
     let last = chunks.last().map(|chunk| chunk.last);
     let batches = stream::iter(chunks)
@@ -63,8 +63,8 @@ pub(crate) async fn start(
 }
 
 impl Rows {
-    fn frame(&self) -> Result<DataFrame, Error> {
-        filtered(&self.session, &self.caller, self.session.frame()?, &self.filter)
+    async fn frame(&self) -> Result<DataFrame, Error> {
+        filtered(&self.session, &self.caller, self.session.frame()?, &self.filter).await
     }
 
     /// Sorts the keys alone and notes where each chunk begins and ends; and how many rows they have together.
@@ -78,8 +78,8 @@ impl Rows {
             return Ok((Vec::new(), 0));
         }
         let frame = match after {
-            Some(place) => self.frame()?.filter(ORDER.after(&place, Edge::Excluded))?,
-            None => self.frame()?,
+            Some(place) => self.frame().await?.filter(ORDER.after(&place, Edge::Excluded))?,
+            None => self.frame().await?,
         };
         let keys = ["start_time", "start_nanos", "trace_id", "span_id"].map(col);
         let frame = frame.select(keys)?.sort(ORDER.sort())?.limit(0, Some(limit))?;
@@ -101,7 +101,7 @@ impl Rows {
         let from_first = ORDER.after(&chunk.first, Edge::Included);
         let to_last = ORDER.opposite().after(&chunk.last, Edge::Included);
         let frame =
-            self.columns.of(&self.session, self.frame()?.filter(from_first.and(to_last))?.sort(ORDER.sort())?)?;
+            self.columns.of(&self.session, self.frame().await?.filter(from_first.and(to_last))?.sort(ORDER.sort())?)?;
         let stream = self.session.stream(frame).await?;
         let batches = stream.map(|batch| in_schema(&batch?));
         let whole = batches.and_then(move |mut batch| {

@@ -224,25 +224,48 @@ pub(crate) async fn summaries(
     Ok(summaries)
 }
 
+/// Spans of scores without their trace that are looked up by their ids; those of more are found by reading the ids of all.
+const LOOSE_MAX: usize = 1_000;
+
+/// The spans that scores without their trace are about, unless they are many.
+async fn loose_spans(session: &TenantSession, caller: &Caller, loose: Expr) -> Result<Option<Vec<Expr>>, Error> {
+    let scores = session.scores()?.filter(col("app_id").eq(id(caller.app().as_bytes())).and(loose))?;
+    let spans = scores.select(vec![col("span_id")])?.distinct()?.limit(0, Some(LOOSE_MAX + 1))?;
+    let mut loose = Vec::new();
+    for batch in session.collect(spans).await? {
+        for span in rows::ids(&batch, "span_id")?.iter().flatten() {
+            loose.push(id(SpanId::from_slice(span).map_err(|_| Error::Column("span_id"))?.as_bytes()));
+        }
+    }
+    Ok((loose.len() <= LOOSE_MAX).then_some(loose))
+}
+
 /// The scores of these traces, or of all, and of their spans, with all columns of scores and `of_trace`, the trace each belongs to. For a
 /// plan over many traces, by their mean or not: `of_traces(…)?.aggregate([of_trace, name], [avg(value)])`.
-pub(crate) fn of_traces(
+pub(crate) async fn of_traces(
     session: &TenantSession,
     caller: &Caller,
     traces: Option<&[TraceId]>,
 ) -> Result<DataFrame, Error> {
     const LOOSE: &str = "loose_span";
-    let loose = col("trace_id").is_null().and(col("span_id").is_not_null());
+    let is_loose = col("trace_id").is_null().and(col("span_id").is_not_null());
     let is_of = || traces.map_or(col("trace_id").is_not_null(), is_one_of);
-    let scores = latest(session, caller, is_of().or(loose))?;
+    let with_trace = |trace: Expr| columns().into_iter().chain([trace.alias("of_trace")]).collect::<Vec<_>>();
+    let wanted = match loose_spans(session, caller, is_loose.clone()).await? {
+        Some(loose) if loose.is_empty() => {
+            return Ok(latest(session, caller, is_of())?.select(with_trace(col("trace_id")))?);
+        }
+        Some(loose) => is_of().and(col("span_id").in_list(loose, false)),
+        None => is_of(),
+    };
+    let scores = latest(session, caller, is_of().or(is_loose))?;
     // A score that names its trace is of no other, whatever trace has a span of that id.
     let scores = scores.with_column(LOOSE, when(col("trace_id").is_null(), col("span_id")).end()?)?;
-    let spans = session.frame()?.filter(own(caller).and(is_of()))?;
+    let spans = session.frame()?.filter(own(caller).and(wanted))?;
     let spans = spans.select([col("trace_id").alias("span_trace"), col("span_id").alias("span_span")])?;
     let found = scores.join(spans, JoinType::Left, &[LOOSE], &["span_span"], None)?;
-    let mut columns = columns();
-    columns.push(coalesce(vec![col("trace_id"), col("span_trace")]).alias("of_trace"));
-    Ok(found.select(columns)?.filter(col("of_trace").is_not_null())?)
+    let found = found.select(with_trace(coalesce(vec![col("trace_id"), col("span_trace")])))?;
+    Ok(found.filter(col("of_trace").is_not_null())?)
 }
 
 /// The mean of the numbers of each name.
@@ -258,7 +281,7 @@ pub(crate) async fn means(
     if traces.is_empty() || !session.has_scores() {
         return Ok(means);
     }
-    let numbers = of_traces(session, caller, Some(traces))?.filter(col("value").is_not_null())?;
+    let numbers = of_traces(session, caller, Some(traces)).await?.filter(col("value").is_not_null())?;
     let frame = numbers.aggregate(vec![col("of_trace"), col("name")], vec![avg(col("value")).alias("mean")])?;
     for batch in session.collect(frame).await? {
         for row in Row::all(&batch) {
@@ -278,7 +301,7 @@ pub(crate) async fn means_of_spans(
     traces: &[TraceId],
 ) -> Result<HashMap<(TraceId, Option<SpanId>), Means>, Error> {
     let mut means: HashMap<(TraceId, Option<SpanId>), Means> = HashMap::new();
-    let numbers = of_traces(session, caller, Some(traces))?.filter(col("value").is_not_null())?;
+    let numbers = of_traces(session, caller, Some(traces)).await?.filter(col("value").is_not_null())?;
     let keys = ["of_trace", "span_id", "name"].map(col).to_vec();
     for batch in session.collect(numbers.aggregate(keys, vec![avg(col("value")).alias("mean")])?).await? {
         let spans = rows::ids(&batch, "span_id")?;
@@ -298,7 +321,7 @@ pub(crate) async fn of_trace(session: &TenantSession, caller: &Caller, trace: Tr
     if !session.has_scores() {
         return Ok(Vec::new());
     }
-    let frame = of_traces(session, caller, Some(&[trace]))?.select(columns())?;
+    let frame = of_traces(session, caller, Some(&[trace])).await?.select(columns())?;
     collect(session, newest_first(frame, SHOWN_MAX)?).await
 }
 

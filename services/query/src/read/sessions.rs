@@ -4,7 +4,7 @@
 //! - A session is listed when a span that names it began in the range, and shown whole: over all its traces, wherever they began.
 //! - It matches a filter when one of its spans does, and in the filter language each condition by one of them; latency, cost and tokens
 //!   are its own.
-//! - Tokens and cost are summed over calls of providers, each once, also where two traces report one call ([`call_totals`]).
+//! - Tokens and cost are summed over calls of providers, each once, also where two traces report one call ([`TenantSession::call_totals`]).
 
 mod row;
 
@@ -16,7 +16,7 @@ use spanlake_engine::datafusion::functions::core::expr_fn::{coalesce, get_field}
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_or, count, first_value, max, min};
 use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
-use spanlake_engine::{TenantSession, call_totals, distinct, starts_in};
+use spanlake_engine::{TenantSession, distinct, starts_in};
 use spanlake_model::{Caller, Field, SpanFilter, Status, TimeRange, Timestamp, TraceId};
 
 pub(crate) use self::row::Session;
@@ -118,18 +118,18 @@ async fn ranked(
     let matched = conditions(&query.with_span);
     let filter = &query.with_span.filter;
     let asked = Grouped::of(session, filter, |condition, columns| match &condition.field {
-        Field::Known(known) => Ok(sum_holds(known, &condition.test, columns)),
+        Field::Known(known) => Ok(sum_holds(session, known, &condition.test, columns)),
         _ => Ok(None),
     })?;
     let names_it = col("session_id").eq(col(SESSION)).and(starts_in(query.range));
-    let mut needed = sort_columns(query.sort_by);
+    let mut needed = sort_columns(session, query.sort_by);
     needed.push(bool_or(names_it).alias("is_in_range"));
     add_once(&mut needed, asked.columns);
     needed.extend(matched.iter().enumerate().map(|(place, like)| bool_or(like.clone()).alias(format!("like_{place}"))));
     let is_wanted =
         (0..matched.len()).fold(col("is_in_range"), |wanted, place| wanted.and(col(format!("like_{place}"))));
     let is_wanted = asked.wanted.into_iter().fold(is_wanted, Expr::and);
-    let spans = scored::spans(session, caller, members(session, caller, listed).await?, filter)?;
+    let spans = scored::spans(session, caller, members(session, caller, listed).await?, filter).await?;
     let sessions = spans.aggregate(vec![col(SESSION)], needed)?.filter(is_wanted)?;
     let keyed = sessions.select(vec![sort_key(query.sort_by).alias("key"), col(SESSION)])?;
     let keyed = match &query.after {
@@ -156,7 +156,7 @@ pub(crate) async fn describe(session: &TenantSession, caller: &Caller, ids: &[St
         distinct(col("trace_id")).alias("trace_count"),
         count(lit(1_i64)).alias("span_count"),
         count(lit(1_i64)).filter(failed).build()?.alias("error_count"),
-        call_totals().alias(TOTALS),
+        session.call_totals().alias(TOTALS),
         all_of("user_id")?.alias("user_ids"),
         all_of("model")?.alias("models"),
         all_of("environment")?.alias("environments"),
@@ -266,13 +266,13 @@ async fn few_traces(session: &TenantSession, traces: DataFrame) -> Result<Option
 }
 
 /// The aggregates that a sort needs.
-fn sort_columns(by: SortBy) -> Vec<Expr> {
+fn sort_columns(session: &TenantSession, by: SortBy) -> Vec<Expr> {
     let (start, end) = (min(start_ns()).alias("start_ns"), max(end_ns()).alias("end_ns"));
     match by {
         SortBy::Start => vec![start],
         SortBy::End => vec![end],
         SortBy::Latency => vec![start, end],
-        SortBy::Cost | SortBy::Tokens => vec![call_totals().alias(TOTALS)],
+        SortBy::Cost | SortBy::Tokens => vec![session.call_totals().alias(TOTALS)],
         SortBy::Traces => vec![distinct(col("trace_id")).alias("trace_count")],
     }
 }

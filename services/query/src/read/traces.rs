@@ -6,7 +6,7 @@
 //! - The root is the earliest span without a parent; while there is none (it is late, or lives elsewhere), the earliest span.
 //! - What belongs to the whole trace (name, user, session, environment) is the root's, else that of the earliest span
 //!   that has it.
-//! - Tokens and cost are summed over calls of providers, each once ([`call_totals`]).
+//! - Tokens and cost are summed over calls of providers, each once ([`TenantSession::call_totals`]).
 //! - A trace matches a filter when one of its spans does; `name` and `status` are held against the trace's own.
 
 mod by_start;
@@ -24,7 +24,7 @@ use spanlake_engine::datafusion::functions::core::expr_fn::{coalesce, get_field}
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_or, count, first_value, max, min};
 use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, SortExpr, cast, when};
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
-use spanlake_engine::{TenantSession, call_totals, starts_in};
+use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, Filter, Kind, SpanFilter, Status, TimeRange, Timestamp, TraceId};
 
 pub(crate) use self::row::Trace;
@@ -119,8 +119,8 @@ async fn find(
     of: Option<&[TraceId]>,
     limit: usize,
 ) -> Result<Vec<Found>, Error> {
-    let fitting = Fitting::of(session, query, sort_columns(query.sort_by)?)?;
-    let traces = fitting.traces(session, caller, of)?;
+    let fitting = Fitting::of(session, query, sort_columns(session, query.sort_by)?)?;
+    let traces = fitting.traces(session, caller, of).await?;
     let key = sort_key(query.sort_by)?.alias("key");
     let keyed = traces.select(vec![key, col("trace_id"), col("start_ns"), col("last_ns")])?;
     let keyed = match &query.after {
@@ -179,11 +179,16 @@ impl<'a> Fitting<'a> {
     }
 
     /// Of these traces, or of all.
-    fn traces(self, session: &TenantSession, caller: &Caller, of: Option<&[TraceId]>) -> Result<DataFrame, Error> {
+    async fn traces(
+        self,
+        session: &TenantSession,
+        caller: &Caller,
+        of: Option<&[TraceId]>,
+    ) -> Result<DataFrame, Error> {
         let spans = of.map_or_else(|| own(caller), |traces| own(caller).and(is_one_of(traces)));
         let spans = session.priced(session.frame()?.filter(spans)?)?;
         let traces = spans.aggregate(vec![col("trace_id")], self.columns)?;
-        Ok(scored::traces(session, caller, traces, self.filter, of)?.filter(self.wanted)?)
+        Ok(scored::traces(session, caller, traces, self.filter, of).await?.filter(self.wanted)?)
     }
 }
 
@@ -220,7 +225,7 @@ pub(crate) async fn describe(
     }
     let spans = session.priced(spans)?;
     let mut traces = Vec::new();
-    for batch in session.collect(described(spans)?).await? {
+    for batch in session.collect(described(session, spans)?).await? {
         traces.extend(row::read(&batch)?);
     }
     logs::fill_previews(session, caller, &mut traces).await?;
@@ -232,7 +237,7 @@ pub(crate) async fn describe(
     Ok(traces)
 }
 
-fn described(spans: DataFrame) -> Result<DataFrame, Error> {
+fn described(session: &TenantSession, spans: DataFrame) -> Result<DataFrame, Error> {
     let newest = || vec![col("start_time").sort(false, false), col("start_nanos").sort(false, false)];
     let oldest = || vec![col("start_time").sort(true, false), col("start_nanos").sort(true, false)];
     let of_llm = |column: &str, order: Vec<SortExpr>| {
@@ -243,7 +248,7 @@ fn described(spans: DataFrame) -> Result<DataFrame, Error> {
         min(start_ns()).alias("start_ns"),
         max(end_ns()).alias("end_ns"),
         count(lit(1_i64)).alias("span_count"),
-        call_totals().alias(TOTALS),
+        session.call_totals().alias(TOTALS),
         array_agg(col("model")).distinct().filter(col("model").is_not_null()).build()?.alias("models"),
         array_agg(col("tags")).distinct().build()?.alias("tags"),
         of_root(col("input_preview"))?.alias("root_input"),
@@ -315,11 +320,11 @@ fn rank(status: Status) -> i64 {
 }
 
 /// The aggregates that a sort needs beside the start.
-fn sort_columns(by: SortBy) -> Result<Vec<Expr>, Error> {
+fn sort_columns(session: &TenantSession, by: SortBy) -> Result<Vec<Expr>, Error> {
     Ok(match by {
         SortBy::Start => vec![],
         SortBy::Latency => vec![max(end_ns()).alias("end_ns")],
-        SortBy::Cost | SortBy::Tokens => vec![call_totals().alias(TOTALS)],
+        SortBy::Cost | SortBy::Tokens => vec![session.call_totals().alias(TOTALS)],
         SortBy::Name => names()?.to_vec(),
         SortBy::Status => statuses()?.to_vec(),
     })

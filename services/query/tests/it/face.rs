@@ -22,7 +22,7 @@ use crate::world::{World, app, at, tenant};
 
 /// Noon of the day all tests play on.
 #[derive(Debug)]
-struct Noon;
+pub struct Noon;
 
 impl Clock for Noon {
     fn now(&self) -> Timestamp {
@@ -39,14 +39,20 @@ pub fn service(world: &Arc<World>, config: Config) -> Service {
     Service::new(engine, world.clone(), Arc::new(Noon), Arc::new(SystemEntropy), config)
 }
 
+pub fn gate() -> Gate {
+    let limiter = Arc::new(MemoryLimiter::new(Arc::new(Noon), 10));
+    Gate::new(Arc::new(Keys), limiter, Arc::new(Noon), spanlake_access::gate::Config::default())
+}
+
+/// A key of (tenant, app, agent or 0).
+pub fn key_of(holder: [u8; 3]) -> String {
+    let mut id = [0; 16];
+    id[..3].copy_from_slice(&holder);
+    key::generate(key::Kind::Workspace, KeyId::from_bytes(id), &SystemEntropy)
+}
+
 pub fn face(world: &Arc<World>) -> Face {
-    let gate = Gate::new(
-        Arc::new(Keys),
-        Arc::new(MemoryLimiter::new(Arc::new(Noon), 10)),
-        Arc::new(Noon),
-        spanlake_access::gate::Config::default(),
-    );
-    let (router, _) = routes(Arc::new(service(world, Config::default())), gate).split();
+    let (router, _) = routes(Arc::new(service(world, Config::default())), gate()).split();
     Face { router }
 }
 
@@ -75,9 +81,7 @@ impl Face {
 
     /// As well.
     pub async fn send_as(&self, holder: [u8; 3], request: Builder, body: Body) -> (StatusCode, Value) {
-        let mut id = [0; 16];
-        id[..3].copy_from_slice(&holder);
-        let key = key::generate(key::Kind::Workspace, KeyId::from_bytes(id), &SystemEntropy);
+        let key = key_of(holder);
         self.send(request.header("authorization", format!("Bearer {key}")).body(body).unwrap()).await
     }
 

@@ -53,7 +53,7 @@ fn children() -> Vec<Span> {
 }
 
 /// About traces, about spans, and about spans without their trace; one about a span of another trace than the one it names.
-fn scores() -> Vec<Score> {
+pub fn scores() -> Vec<Score> {
     let given = |name: &str, value: Option<f64>, trace_of: Option<u8>, span_of: Option<u8>| Score {
         trace_id: trace_of.map(trace),
         span_id: span_of.map(id),

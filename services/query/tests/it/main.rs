@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, dead_code, clippy::unwrap_used, reason = "a test binary: no public face, and it may panic")]
 
 mod costs;
+mod disconnected;
 mod erasing;
 mod face;
 mod facets;
@@ -12,6 +13,7 @@ mod logs;
 mod metrics;
 mod newest;
 mod pages;
+mod plans;
 mod rows;
 mod scan;
 mod sessions;

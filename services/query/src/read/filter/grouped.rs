@@ -4,11 +4,11 @@
 //! condition by itself; and its opposite when it holds for none of them.
 
 use arrow::datatypes::DataType;
+use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::functions::core::expr_fn::get_field;
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::{bool_or, max, min};
 use spanlake_engine::datafusion::logical_expr::cast;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
-use spanlake_engine::{TenantSession, call_totals};
 use spanlake_model::{Condition, Filter, Known, Test};
 
 use super::condition::{holds, number_holds, turned};
@@ -56,14 +56,14 @@ impl Grouped {
 }
 
 /// On how long a group took, on its cost and its tokens; `None` of any other field.
-pub(crate) fn sum_holds(known: &Known, test: &Test, columns: &mut Vec<Expr>) -> Option<Expr> {
+pub(crate) fn sum_holds(session: &TenantSession, known: &Known, test: &Test, columns: &mut Vec<Expr>) -> Option<Expr> {
     match known.name {
         "latency_ms" => {
             columns.extend([min(start_ns()).alias("start_ns"), max(end_ns()).alias("end_ns")]);
             Some(number_holds(&(cast(col("end_ns") - col("start_ns"), DataType::Float64) / lit(1e6)), test))
         }
         "cost" | "input_tokens" | "output_tokens" | "total_tokens" => {
-            columns.push(call_totals().alias(TOTALS));
+            columns.push(session.call_totals().alias(TOTALS));
             Some(number_holds(&cast(get_field(col(TOTALS), known.name), DataType::Float64), test))
         }
         _ => None,

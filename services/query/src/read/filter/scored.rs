@@ -115,14 +115,16 @@ pub(super) fn holds(condition: &Condition) -> Option<Expr> {
 ///
 /// # Errors
 /// When there is such a thing and the session was made without scores.
-pub(in crate::read) fn spans(
+pub(in crate::read) async fn spans(
     session: &TenantSession,
     caller: &Caller,
     mut frame: DataFrame,
     filter: &Filter,
 ) -> Result<DataFrame, Error> {
-    for (place, (column, wanted)) in Wanted::all(filter).into_iter().enumerate() {
-        let Some(scores) = numbers(session, caller, None)? else {
+    let all = Wanted::all(filter);
+    let numbers = if all.is_empty() { None } else { numbers(session, caller, None).await? };
+    for (place, (column, wanted)) in all.into_iter().enumerate() {
+        let Some(scores) = numbers.clone() else {
             frame = frame.with_column(&column, wanted.nothing())?;
             continue;
         };
@@ -168,15 +170,17 @@ fn hidden(own: &DataFrame, of_trace: &DataFrame, test: &Test, prefix: &str) -> R
 ///
 /// # Errors
 /// As [`spans`].
-pub(in crate::read) fn traces(
+pub(in crate::read) async fn traces(
     session: &TenantSession,
     caller: &Caller,
     mut frame: DataFrame,
     filter: &Filter,
     of: Option<&[TraceId]>,
 ) -> Result<DataFrame, Error> {
-    for (place, (column, wanted)) in Wanted::all(filter).into_iter().enumerate() {
-        let Some(scores) = numbers(session, caller, of)? else {
+    let all = Wanted::all(filter);
+    let numbers = if all.is_empty() { None } else { numbers(session, caller, of).await? };
+    for (place, (column, wanted)) in all.into_iter().enumerate() {
+        let Some(scores) = numbers.clone() else {
             frame = frame.with_column(&column, wanted.nothing())?;
             continue;
         };
@@ -188,10 +192,10 @@ pub(in crate::read) fn traces(
 }
 
 /// The scores with a number; `None` when there is no score at all.
-fn numbers(session: &TenantSession, caller: &Caller, of: Option<&[TraceId]>) -> Result<Option<DataFrame>, Error> {
+async fn numbers(session: &TenantSession, caller: &Caller, of: Option<&[TraceId]>) -> Result<Option<DataFrame>, Error> {
     session.scores()?;
     if !session.has_scores() {
         return Ok(None);
     }
-    Ok(Some(of_traces(session, caller, of)?.filter(col("value").is_not_null())?))
+    Ok(Some(of_traces(session, caller, of).await?.filter(col("value").is_not_null())?))
 }

@@ -64,7 +64,7 @@ async fn some(
     if let Some(part) = part {
         frame = frame.filter(starts_in(part))?;
     }
-    frame = filtered(session, caller, frame, list.filter)?;
+    frame = filtered(session, caller, frame, list.filter).await?;
     if let Some(key) = list.by.key(session) {
         frame = frame.with_column(KEY, key)?;
     }

@@ -35,6 +35,6 @@ fn of_trace(session: &TenantSession, condition: &Condition, columns: &mut Vec<Ex
                 _ => lit(true),
             }
         }
-        name => sum_holds(known, test, columns).unwrap_or_else(|| col(name).is_not_null()),
+        name => sum_holds(session, known, test, columns).unwrap_or_else(|| col(name).is_not_null()),
     })
 }

@@ -1,6 +1,6 @@
 //! The traces with the most cost or tokens, without counting the calls of all of them.
 //!
-//! Counting each call once takes a trace's whole tree ([`spanlake_engine::call_totals`]). The plain sum over its spans takes a number, and
+//! Counting each call once takes a trace's whole tree ([`TenantSession::call_totals`]). The plain sum over its spans takes a number, and
 //! is never less: so the traces are looked at in the order of that sum, and the page is full once its last trace has more, counted
 //! exactly, than the next one has at most.
 
@@ -59,8 +59,8 @@ impl Place {
 async fn candidates(session: &TenantSession, caller: &Caller, query: &TraceQuery) -> Result<Vec<Candidate>, Error> {
     let column = if query.sort_by == SortBy::Cost { "cost" } else { "total_tokens" };
     let bound = sum(col(column)).filter(col(column).gt(lit(0_i64))).build()?.alias("bound");
-    let traces =
-        Fitting::of(session, query, vec![bound])?.traces(session, caller, None)?.filter(col("bound").is_not_null())?;
+    let traces = Fitting::of(session, query, vec![bound])?.traces(session, caller, None).await?;
+    let traces = traces.filter(col("bound").is_not_null())?;
     let order = ["bound", "trace_id"].map(|key| col(key).sort(false, false)).to_vec();
     let most = traces.select(vec![col("bound"), col("trace_id")])?.sort(order)?.limit(0, Some(COUNTED_MAX))?;
     let mut candidates = Vec::new();
