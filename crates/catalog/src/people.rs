@@ -48,7 +48,8 @@ pub enum MemberChange {
 pub trait People: Send + Sync + 'static {
     /// The tenant's members, oldest first.
     async fn members(&self, tenant: TenantId) -> Result<Vec<Member>, Error>;
-    /// Gives a member another role, if theirs is still `from`, and withdraws the invitations they made: all or nothing.
+    /// Gives a member another role, if theirs is still `from`, and withdraws the invitations and reset links they made, and a link for them:
+    /// all or nothing.
     /// [`Error::Exists`] when that would make them owner of a second tenant.
     async fn change_role(
         &self,
@@ -57,8 +58,8 @@ pub trait People: Send + Sync + 'static {
         from: Role,
         to: Role,
     ) -> Result<MemberChange, Error>;
-    /// Removes a member, if their role is still `role`, ends their sessions and withdraws the invitations they made: all or
-    /// nothing.
+    /// Removes a member, if their role is still `role`, ends their sessions and withdraws the invitations and reset links they made: all
+    /// or nothing.
     async fn remove_member(&self, tenant: TenantId, member: MemberId, role: Role) -> Result<MemberChange, Error>;
 
     /// Stores an invitation; an open one of the same address goes, and so do those that have run out by its `created_at`.

@@ -1,7 +1,7 @@
 //! What keeps a person in, and what lets them in again: refresh tokens, passwords, links to reset one.
 
 use async_trait::async_trait;
-use spanlake_model::{MemberId, TenantId, Timestamp};
+use spanlake_model::{MemberId, Principal, Role, TenantId, Timestamp};
 
 use crate::accounts::{Member, RefreshToken};
 use crate::error::Error;
@@ -24,6 +24,10 @@ pub struct PasswordReset {
     pub tenant: TenantId,
     /// Who.
     pub member: MemberId,
+    /// What they were when it was made: it opens nothing once they are something else.
+    pub role: Role,
+    /// Who made it, as they were then; `None`: whoever runs the installation.
+    pub made_by: Option<Principal>,
     /// SHA-256 of the token.
     pub token_hash: Vec<u8>,
     /// When it stops working.
@@ -46,9 +50,10 @@ pub trait Sessions: Send + Sync + 'static {
     ) -> Result<Exchange, Error>;
     /// Sets a member's password, if it still is `from`, and ends their sessions and links: all or nothing. `false` when it is not.
     async fn change_password(&self, tenant: TenantId, member: MemberId, from: &str, to: &str) -> Result<bool, Error>;
-    /// Stores a link; one that the member had before goes.
+    /// Stores a link; one that the member had before goes. [`Error::Changed`] when the member or the maker is not any more what the
+    /// link says.
     async fn add_password_reset(&self, reset: PasswordReset) -> Result<(), Error>;
-    /// The member whose link has this token, whoever's tenant: who resets a password has no credential.
+    /// The member whose link has this token and whose role is what it was then, whoever's tenant: who resets a password has no credential.
     async fn password_reset(&self, token_hash: &[u8], now: Timestamp) -> Result<Option<Member>, Error>;
     /// Uses a link up: sets the password of its member and ends their sessions, all or nothing. `None` when it is not open at `at`.
     async fn reset_password(&self, token_hash: &[u8], password: &str, at: Timestamp) -> Result<Option<Member>, Error>;

@@ -9,9 +9,11 @@ use sqlx::{Any, AnyConnection, Executor, query};
 
 use super::audit::Note;
 use super::changes::announce;
+use super::people::withdraw_all_of;
 use super::row::{Columns as _, maybe_stored, refused, stored};
 use super::{Catalog, prices, retention};
 use crate::accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
+use crate::audit::Actor;
 use crate::error::Error;
 
 // Named one by one and never `*`: a column that a later version adds must not change what a prepared statement answers.
@@ -324,6 +326,7 @@ impl Accounts for Catalog {
         ));
         let revoked = revoked.bind(at.as_nanos()).bind(tenant.to_string()).bind(key.to_string());
         let Some(revoked) = one(revoked, &mut *transaction, read_api_key).await? else { return Ok(false) };
+        withdraw_all_of(&mut transaction, tenant, Actor::Key(key)).await?;
         announce(&mut transaction, tenant, &[Changed::Key(key)]).await?;
         self.note(&mut transaction, tenant, Note::new("api_key.revoked", key).before(shown(&revoked))).await?;
         transaction.commit().await?;

@@ -2,17 +2,18 @@
 
 use async_trait::async_trait;
 use serde_json::json;
-use spanlake_model::{Changed, InviteId, MemberId, Role, TenantId, Timestamp};
+use spanlake_model::{Changed, InviteId, MemberId, Principal, Role, TenantId, Timestamp};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Transaction, query};
+use sqlx::{AnyConnection, query};
 
 use super::Catalog;
 use super::accounts::{all, insert_member, member_columns, one, read_member};
 use super::audit::Note;
 use super::changes::announce;
 use super::row::{Columns as _, refused, stored};
-use super::sessions::end_sessions;
+use super::sessions::{end_links, end_sessions};
 use crate::accounts::Member;
+use crate::audit::Actor;
 use crate::error::Error;
 use crate::people::{Invite, MemberChange, OPEN_INVITES_MAX, People};
 
@@ -55,7 +56,8 @@ impl People for Catalog {
             .execute(&mut *transaction)
             .await
             .map_err(refused("a tenant that this person owns"))?;
-        withdraw_all_of(&mut transaction, tenant, member).await?;
+        withdraw_all_of(&mut transaction, tenant, Actor::Member(member)).await?;
+        end_links(&mut transaction, tenant, member).await?;
         announce(&mut transaction, tenant, &[Changed::Member(tenant, member)]).await?;
         let role = |role: Role| json!({"email": found.email, "role": role.as_str()});
         let note = Note::new("member.role_changed", member).before(role(from)).after(role(to));
@@ -73,9 +75,8 @@ impl People for Catalog {
         if is_last_owner(&mut transaction, &found).await? {
             return Ok(MemberChange::LastOwner);
         }
-        withdraw_all_of(&mut transaction, tenant, member).await?;
+        withdraw_all_of(&mut transaction, tenant, Actor::Member(member)).await?;
         end_sessions(&mut transaction, tenant, member).await?;
-        // A session that began at this very moment is the race that refuses the delete.
         let deleted = query("DELETE FROM members WHERE tenant_id = $1 AND id = $2");
         let deleted = deleted.bind(tenant.to_string()).bind(member.to_string());
         deleted.execute(&mut *transaction).await.map_err(refused("the member"))?;
@@ -184,43 +185,82 @@ impl People for Catalog {
 }
 
 /// Holds the tenant's row: who counts its owners or invitations sees no other do so meanwhile.
-async fn lock(transaction: &mut Transaction<'static, Any>, tenant: TenantId) -> Result<(), Error> {
-    query("UPDATE tenants SET name = name WHERE id = $1").bind(tenant.to_string()).execute(&mut **transaction).await?;
+pub(super) async fn lock(connection: &mut AnyConnection, tenant: TenantId) -> Result<(), Error> {
+    query("UPDATE tenants SET name = name WHERE id = $1").bind(tenant.to_string()).execute(connection).await?;
     Ok(())
 }
 
-/// The member, with their tenant held; the refusal when they are not there in this role.
+/// The member, whose row is held: whoever changes, removes or lets in the same one waits. Hold it before their tokens and links.
+pub(super) async fn hold_member(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    member: MemberId,
+) -> Result<Option<Member>, Error> {
+    let held = query(concat!(
+        "UPDATE members SET created_at = created_at WHERE tenant_id = $1 AND id = $2 RETURNING ",
+        member_columns!()
+    ));
+    one(held.bind(tenant.to_string()).bind(member.to_string()), connection, read_member).await
+}
+
+/// Holds whoever makes something with their rights; refuses when they are not any more who they were when they asked.
+pub(super) async fn hold_maker(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    maker: Principal,
+) -> Result<(), Error> {
+    let stands = match maker {
+        Principal::Member(member, role) => {
+            hold_member(connection, tenant, member).await?.is_some_and(|found| found.role == role)
+        }
+        Principal::Key(key) => {
+            let held = query(
+                "UPDATE api_keys SET created_at = created_at WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL",
+            );
+            held.bind(tenant.to_string()).bind(key.to_string()).execute(connection).await?.rows_affected() > 0
+        }
+    };
+    if stands { Ok(()) } else { Err(Error::Changed("whoever asked")) }
+}
+
+/// The member, held with their tenant; the refusal when they are not there in this role.
 async fn locked(
-    transaction: &mut Transaction<'static, Any>,
+    connection: &mut AnyConnection,
     tenant: TenantId,
     member: MemberId,
     role: Role,
 ) -> Result<Result<Member, MemberChange>, Error> {
-    lock(transaction, tenant).await?;
-    let found = query(concat!("SELECT ", member_columns!(), " FROM members WHERE tenant_id = $1 AND id = $2"));
-    let found = one(found.bind(tenant.to_string()).bind(member.to_string()), &mut **transaction, read_member).await?;
+    lock(connection, tenant).await?;
+    let found = hold_member(connection, tenant, member).await?;
     Ok(found.filter(|found| found.role == role).ok_or(MemberChange::NoSuchMember))
 }
 
-async fn is_last_owner(transaction: &mut Transaction<'static, Any>, member: &Member) -> Result<bool, Error> {
+async fn is_last_owner(connection: &mut AnyConnection, member: &Member) -> Result<bool, Error> {
     if member.role != Role::Owner {
         return Ok(false);
     }
     let owners = query("SELECT COUNT(*) AS owners FROM members WHERE tenant_id = $1 AND role = 'owner'");
-    let owners = owners.bind(member.tenant.to_string()).fetch_one(&mut **transaction).await?;
+    let owners = owners.bind(member.tenant.to_string()).fetch_one(connection).await?;
     Ok(owners.integer("owners")? <= 1)
 }
 
-/// What somebody invited others to with rights they no longer have.
-async fn withdraw_all_of(
-    transaction: &mut Transaction<'static, Any>,
+/// The ways in that somebody made for others with rights they no longer have.
+pub(super) async fn withdraw_all_of(
+    connection: &mut AnyConnection,
     tenant: TenantId,
-    member: MemberId,
+    maker: Actor,
 ) -> Result<(), Error> {
-    query("DELETE FROM invites WHERE tenant_id = $1 AND invited_by = $2 AND accepted_at IS NULL")
+    if let Actor::Member(member) = maker {
+        query("DELETE FROM invites WHERE tenant_id = $1 AND invited_by = $2 AND accepted_at IS NULL")
+            .bind(tenant.to_string())
+            .bind(member.to_string())
+            .execute(&mut *connection)
+            .await?;
+    }
+    query("DELETE FROM password_resets WHERE tenant_id = $1 AND made_by = $2")
         .bind(tenant.to_string())
-        .bind(member.to_string())
-        .execute(&mut **transaction)
+        .bind(maker.to_string())
+        .execute(connection)
         .await?;
     Ok(())
 }

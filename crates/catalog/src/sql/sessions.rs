@@ -9,10 +9,26 @@ use super::accounts::{
     insert_refresh_token, member_columns, one, read_member, read_refresh_token, refresh_token_columns,
 };
 use super::audit::Note;
+use super::people::{hold_maker, hold_member, lock};
 use super::row::{Columns as _, refused};
 use crate::accounts::{Member, RefreshToken};
+use crate::audit::Actor;
 use crate::error::Error;
 use crate::sessions::{Exchange, PasswordReset, Sessions};
+
+/// Holds for the member of an open link with this hash who is still what they were when it was made.
+macro_rules! open_link {
+    ($hash:literal, $now:literal) => {
+        concat!(
+            "(members.tenant_id, members.id, members.role) IN \
+             (SELECT tenant_id, member_id, role FROM password_resets WHERE token_hash = ",
+            $hash,
+            " AND expires_at > ",
+            $now,
+            ")"
+        )
+    };
+}
 
 #[async_trait]
 impl Sessions for Catalog {
@@ -72,14 +88,25 @@ impl Sessions for Catalog {
 
     async fn add_password_reset(&self, reset: PasswordReset) -> Result<(), Error> {
         let mut transaction = self.begin_write().await?;
+        lock(&mut transaction, reset.tenant).await?;
+        let member = hold_member(&mut transaction, reset.tenant, reset.member).await?;
+        if member.is_none_or(|member| member.role != reset.role) {
+            return Err(Error::Changed("the member"));
+        }
+        if let Some(maker) = reset.made_by {
+            hold_maker(&mut transaction, reset.tenant, maker).await?;
+        }
         query(
-            "INSERT INTO password_resets (tenant_id, member_id, token_hash, expires_at) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (tenant_id, member_id) DO UPDATE SET token_hash = excluded.token_hash, expires_at = excluded.expires_at",
+            "INSERT INTO password_resets (tenant_id, member_id, token_hash, expires_at, made_by, role) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id, member_id) DO UPDATE SET token_hash = excluded.token_hash, \
+             expires_at = excluded.expires_at, made_by = excluded.made_by, role = excluded.role",
         )
         .bind(reset.tenant.to_string())
         .bind(reset.member.to_string())
         .bind(hex::encode(reset.token_hash))
         .bind(reset.expires_at.as_nanos())
+        .bind(reset.made_by.map(|maker| Actor::from(maker).to_string()))
+        .bind(reset.role.as_str())
         .execute(&mut *transaction)
         .await
         .map_err(refused("this link"))?;
@@ -89,29 +116,26 @@ impl Sessions for Catalog {
     }
 
     async fn password_reset(&self, token_hash: &[u8], now: Timestamp) -> Result<Option<Member>, Error> {
-        let found = query(concat!(
-            "SELECT ",
-            member_columns!(),
-            " FROM members JOIN password_resets ON password_resets.tenant_id = members.tenant_id \
-             AND password_resets.member_id = members.id WHERE token_hash = $1 AND expires_at > $2"
-        ));
+        let found = query(concat!("SELECT ", member_columns!(), " FROM members WHERE ", open_link!("$1", "$2")));
         one(found.bind(hex::encode(token_hash)).bind(now.as_nanos()), &self.read, read_member).await
     }
 
     async fn reset_password(&self, token_hash: &[u8], password: &str, at: Timestamp) -> Result<Option<Member>, Error> {
+        let token_hash = hex::encode(token_hash);
         let mut transaction = self.begin_write().await?;
-        // Of two who race, one deletes it.
-        let used = query(
-            "DELETE FROM password_resets WHERE token_hash = $1 AND expires_at > $2 RETURNING tenant_id, member_id",
-        );
-        let used = used.bind(hex::encode(token_hash)).bind(at.as_nanos()).fetch_optional(&mut *transaction).await?;
-        let Some(used) = used else { return Ok(None) };
         let set = query(concat!(
-            "UPDATE members SET password_hash = $1 WHERE tenant_id = $2 AND id = $3 RETURNING ",
+            "UPDATE members SET password_hash = $1 WHERE ",
+            open_link!("$2", "$3"),
+            " RETURNING ",
             member_columns!()
         ));
-        let set = set.bind(password).bind(used.text("tenant_id")?).bind(used.text("member_id")?);
+        let set = set.bind(password).bind(&token_hash).bind(at.as_nanos());
         let Some(member) = one(set, &mut *transaction, read_member).await? else { return Ok(None) };
+        // Of two who race, or race a change of role, the second finds it gone, and its password is not kept.
+        let used = query("DELETE FROM password_resets WHERE token_hash = $1").bind(&token_hash);
+        if used.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Ok(None);
+        }
         end_sessions(&mut transaction, member.tenant, member.id).await?;
         self.note(&mut transaction, member.tenant, Note::new("password.reset", member.id)).await?;
         transaction.commit().await?;
@@ -125,11 +149,20 @@ pub(super) async fn end_sessions(
     tenant: TenantId,
     member: MemberId,
 ) -> Result<(), Error> {
-    for delete in [
-        "DELETE FROM refresh_tokens WHERE tenant_id = $1 AND member_id = $2",
-        "DELETE FROM password_resets WHERE tenant_id = $1 AND member_id = $2",
-    ] {
-        query(delete).bind(tenant.to_string()).bind(member.to_string()).execute(&mut *connection).await?;
-    }
+    query("DELETE FROM refresh_tokens WHERE tenant_id = $1 AND member_id = $2")
+        .bind(tenant.to_string())
+        .bind(member.to_string())
+        .execute(&mut *connection)
+        .await?;
+    end_links(connection, tenant, member).await
+}
+
+/// What was made to let them set a password.
+pub(super) async fn end_links(connection: &mut AnyConnection, tenant: TenantId, member: MemberId) -> Result<(), Error> {
+    query("DELETE FROM password_resets WHERE tenant_id = $1 AND member_id = $2")
+        .bind(tenant.to_string())
+        .bind(member.to_string())
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -147,6 +147,9 @@ guarantees! {
         of_racing_exchanges_one_successor_lives,
         a_changed_password_ends_sessions_and_links,
         a_reset_link_works_once_and_in_time_and_the_newest_counts,
+        a_reset_link_ends_with_the_role_of_its_member_and_of_its_maker,
+        a_link_that_a_revoked_key_made_opens_nothing,
+        of_a_reset_and_a_change_of_role_that_race_only_the_first_lets_in,
     }
     tenancy {
         limits_are_set_and_read_back,

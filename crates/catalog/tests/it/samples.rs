@@ -1,8 +1,8 @@
 //! Rows to put in.
 
 use spanlake_catalog::{
-    Agent, ApiKey, App, Catalog, Commit, DataFile, Error, Files as _, Member, NewAccount, RefreshToken, Replacement,
-    Tenant, WriterLease,
+    Agent, ApiKey, App, Catalog, Commit, DataFile, Error, Files as _, Member, NewAccount, PasswordReset, RefreshToken,
+    Replacement, Tenant, WriterLease,
 };
 use spanlake_model::{
     AgentId, AppId, Day, Entropy as _, FileId, KeyId, Limits, MemberId, Role, Scope, SystemEntropy, Table, TenantId,
@@ -75,6 +75,17 @@ pub(crate) fn refresh_token(owner: &Member, family: &str) -> RefreshToken {
         member: owner.id,
         expires_at: at(1_000),
         used_at: None,
+    }
+}
+
+pub(crate) fn reset_link(member: &Member, number: u8) -> PasswordReset {
+    PasswordReset {
+        tenant: member.tenant,
+        member: member.id,
+        role: member.role,
+        made_by: None,
+        token_hash: vec![number],
+        expires_at: at(100),
     }
 }
 

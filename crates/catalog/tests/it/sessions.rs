@@ -1,12 +1,15 @@
 //! Refresh tokens that are exchanged, passwords that change.
 
 use spanlake_catalog::{
-    Accounts as _, Catalog, Exchange, Member, NewAccount, PasswordReset, RefreshToken, Sessions as _,
+    Accounts as _, Catalog, Error, Exchange, Member, NewAccount, PasswordReset, People as _, RefreshToken,
+    Sessions as _,
 };
+use spanlake_model::{Principal, Role};
 
 use crate::database::Database;
+use crate::people::joined;
 use crate::races::at_once;
-use crate::samples::{OTHER, TENANT, account, at, refresh_token};
+use crate::samples::{OTHER, TENANT, account, at, key, refresh_token, reset_link};
 
 async fn signed_up(catalog: &Catalog) -> NewAccount {
     let account = account(TENANT, "ann@example.com");
@@ -78,7 +81,7 @@ pub(crate) async fn a_changed_password_ends_sessions_and_links(database: &Databa
     let catalog = database.open().await;
     let ann = signed_up(&catalog).await.owner;
     let token = session(&catalog, &ann).await;
-    catalog.add_password_reset(reset(&ann, 1)).await.unwrap();
+    catalog.add_password_reset(reset_link(&ann, 1)).await.unwrap();
     let change = async |from: &str| catalog.change_password(TENANT, ann.id, from, "new").await.unwrap();
     assert!(!change("not the one").await);
     assert!(catalog.refresh_token(&token.hash).await.unwrap().is_some());
@@ -89,16 +92,12 @@ pub(crate) async fn a_changed_password_ends_sessions_and_links(database: &Databa
     assert_eq!(catalog.member(TENANT, ann.id).await.unwrap().unwrap().password_hash, "new");
 }
 
-fn reset(member: &Member, number: u8) -> PasswordReset {
-    PasswordReset { tenant: member.tenant, member: member.id, token_hash: vec![number], expires_at: at(100) }
-}
-
 pub(crate) async fn a_reset_link_works_once_and_in_time_and_the_newest_counts(database: &Database) {
     let catalog = database.open().await;
     let ann = signed_up(&catalog).await.owner;
     let token = session(&catalog, &ann).await;
-    catalog.add_password_reset(reset(&ann, 1)).await.unwrap();
-    catalog.add_password_reset(reset(&ann, 2)).await.unwrap();
+    catalog.add_password_reset(reset_link(&ann, 1)).await.unwrap();
+    catalog.add_password_reset(reset_link(&ann, 2)).await.unwrap();
     assert_eq!(catalog.password_reset(&[1], at(1)).await.unwrap(), None, "replaced");
     assert_eq!(catalog.password_reset(&[2], at(99)).await.unwrap(), Some(ann.clone()));
     assert_eq!(catalog.password_reset(&[2], at(100)).await.unwrap(), None);
@@ -112,4 +111,70 @@ pub(crate) async fn a_reset_link_works_once_and_in_time_and_the_newest_counts(da
     assert_eq!(set.len(), 1);
     assert_eq!(catalog.member(TENANT, ann.id).await.unwrap().as_ref(), set.first());
     assert_eq!(catalog.refresh_token(&token.hash).await.unwrap(), None);
+}
+
+pub(crate) async fn a_reset_link_ends_with_the_role_of_its_member_and_of_its_maker(database: &Database) {
+    let catalog = database.open().await;
+    signed_up(&catalog).await;
+    let [eve, bob] = [("eve@example.com", Role::Member), ("bob@example.com", Role::Admin)]
+        .map(|(email, role)| joined(&catalog, email, role));
+    let (eve, bob) = (eve.await, bob.await);
+    let by_bob =
+        |number| PasswordReset { made_by: Some(Principal::Member(bob.id, Role::Admin)), ..reset_link(&eve, number) };
+    let opens = async |number: u8| {
+        let seen = catalog.password_reset(&[number], at(1)).await.unwrap().is_some();
+        assert_eq!(catalog.reset_password(&[number], "new", at(1)).await.unwrap().is_some(), seen);
+        seen
+    };
+    let change = async |member: &Member, from, to| {
+        catalog.change_role(TENANT, member.id, from, to).await.unwrap();
+    };
+    catalog.add_password_reset(by_bob(1)).await.unwrap();
+    change(&eve, Role::Member, Role::Owner).await;
+    change(&eve, Role::Owner, Role::Member).await;
+    assert!(!opens(1).await, "its member was something else meanwhile");
+    catalog.add_password_reset(by_bob(2)).await.unwrap();
+    change(&bob, Role::Admin, Role::Viewer).await;
+    assert!(!opens(2).await, "its maker may not make it any more");
+    let too_late = catalog.add_password_reset(by_bob(3)).await;
+    assert!(matches!(too_late, Err(Error::Changed(_))), "{too_late:?}");
+    change(&bob, Role::Viewer, Role::Admin).await;
+    catalog.add_password_reset(by_bob(4)).await.unwrap();
+    catalog.remove_member(TENANT, bob.id, Role::Admin).await.unwrap();
+    assert!(!opens(4).await, "its maker has gone");
+    let of_another_role = PasswordReset { role: Role::Viewer, ..reset_link(&eve, 5) };
+    assert!(matches!(catalog.add_password_reset(of_another_role).await, Err(Error::Changed(_))));
+    catalog.add_password_reset(reset_link(&eve, 6)).await.unwrap();
+    assert!(opens(6).await);
+}
+
+pub(crate) async fn a_link_that_a_revoked_key_made_opens_nothing(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog).await.owner;
+    let key = key(TENANT);
+    catalog.add_key(key.clone()).await.unwrap();
+    let link = PasswordReset { made_by: Some(Principal::Key(key.id)), ..reset_link(&ann, 1) };
+    catalog.add_password_reset(link.clone()).await.unwrap();
+    assert!(catalog.password_reset(&[1], at(1)).await.unwrap().is_some());
+    catalog.revoke_key(TENANT, key.id, at(1)).await.unwrap();
+    assert_eq!(catalog.password_reset(&[1], at(1)).await.unwrap(), None);
+    assert!(matches!(catalog.add_password_reset(link).await, Err(Error::Changed(_))));
+}
+
+pub(crate) async fn of_a_reset_and_a_change_of_role_that_race_only_the_first_lets_in(database: &Database) {
+    let catalog = database.open().await;
+    signed_up(&catalog).await;
+    for round in 1..=8 {
+        let eve = joined(&catalog, &format!("{round}@example.com"), Role::Member).await;
+        catalog.add_password_reset(reset_link(&eve, round)).await.unwrap();
+        let token = [round];
+        let (set, _) = tokio::join!(
+            catalog.reset_password(&token, "new", at(1)),
+            catalog.change_role(TENANT, eve.id, Role::Member, Role::Admin),
+        );
+        let set = set.unwrap();
+        let found = catalog.member(TENANT, eve.id).await.unwrap().unwrap();
+        assert_eq!((found.role, found.password_hash == "new"), (Role::Admin, set.is_some()));
+        assert!(set.is_none_or(|member| member.role == Role::Member));
+    }
 }

@@ -12,7 +12,7 @@ use crate::database::Database;
 use crate::files::snapshot;
 use crate::races::at_once;
 use crate::samples::{
-    OTHER, TENANT, WRITER, account, agent, app, at, commit, file, key, refresh_token, replacement, take_in,
+    OTHER, TENANT, WRITER, account, agent, app, at, commit, file, key, refresh_token, replacement, reset_link, take_in,
 };
 
 pub(crate) async fn limits_are_set_and_read_back(database: &Database) {
@@ -135,7 +135,7 @@ async fn furnished(catalog: &Catalog) -> DataFile {
     by_ann.keep_days(TENANT, Table::Spans, Some(30)).await.unwrap();
     by_ann.set_own_prices(TENANT, "[]").await.unwrap();
     by_ann.add_refresh_token(refresh_token(&ann.owner, "family")).await.unwrap();
-    let reset = PasswordReset { tenant: TENANT, member: ann.owner.id, token_hash: vec![1], expires_at: at(100) };
+    let reset = reset_link(&ann.owner, 1);
     by_ann.add_password_reset(reset).await.unwrap();
     let lease = catalog.register_writer(WRITER, "", at(0)).await.unwrap();
     let file = file(TENANT, at(0));
@@ -191,7 +191,7 @@ pub(crate) async fn whoever_is_removed_takes_their_reset_link_along(database: &D
     let catalog = database.open().await;
     catalog.sign_up(account(TENANT, "ann@example.com")).await.unwrap();
     let eve = crate::people::joined(&catalog, "eve@example.com", Role::Viewer).await;
-    let reset = PasswordReset { tenant: TENANT, member: eve.id, token_hash: vec![7], expires_at: at(100) };
+    let reset = reset_link(&eve, 7);
     catalog.add_password_reset(reset.clone()).await.unwrap();
     catalog.remove_member(TENANT, eve.id, Role::Viewer).await.unwrap();
     assert_eq!(catalog.password_reset(&[7], at(1)).await.unwrap(), None);

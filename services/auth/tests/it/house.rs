@@ -129,6 +129,12 @@ impl House {
     pub(crate) async fn refresh(&self, token: &Value) -> Answer {
         self.call("POST", "/v1/token/refresh", None, Some(json!({"refresh_token": token}))).await
     }
+    /// A workspace key that may do everything its maker may.
+    pub(crate) async fn admin_key(&self, maker: &str) -> String {
+        let scopes = ["ingest", "read", "export", "score", "admin"];
+        let key = json!({"name": "all", "kind": "workspace", "scopes": scopes});
+        text(&self.post("/v1/api-keys", maker, key).await.data()["key"])
+    }
     /// Who this credential makes one.
     pub(crate) async fn caller(&self, credential: &str) -> spanlake_model::Caller {
         let request = Request::get("/").header("authorization", credential).body(()).unwrap();

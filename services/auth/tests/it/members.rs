@@ -15,15 +15,15 @@ impl House {
         self.call("POST", "/v1/invites/accept", None, Some(body)).await
     }
     /// Invites somebody, and answers what accepting made.
-    async fn join(&self, credential: &str, email: &str, role: &str) -> Value {
+    pub(crate) async fn join(&self, credential: &str, email: &str, role: &str) -> Value {
         let invite = self.invite(credential, email, role).await.data();
         self.accept(&invite["token"]).await.data()
     }
-    async fn set_role(&self, credential: &str, member: &Value, role: &str) -> Answer {
+    pub(crate) async fn set_role(&self, credential: &str, member: &Value, role: &str) -> Answer {
         let path = format!("/v1/members/{}", text(&member["member"]["id"]));
         self.call("PATCH", &path, Some(credential), Some(json!({"role": role}))).await
     }
-    async fn remove(&self, credential: &str, member: &Value) -> Answer {
+    pub(crate) async fn remove(&self, credential: &str, member: &Value) -> Answer {
         self.call("DELETE", &format!("/v1/members/{}", text(&member["member"]["id"])), Some(credential), None).await
     }
 }

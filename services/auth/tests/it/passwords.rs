@@ -53,56 +53,100 @@ async fn whoever_changes_a_password_knows_the_old_one_and_is_a_person() {
     assert_eq!(change(&house, &owner, PASSWORD, NEW).await.refusal(), (429, "rate_limited"));
 }
 
+fn link_path(member: &Value) -> String {
+    format!("/v1/members/{}/password-reset", text(&member["id"]))
+}
+
 #[tokio::test]
 async fn a_reset_link_works_once_and_shows_its_maker_no_password() {
     let house = House::new().await;
-    let made = house.sign_up("ann@example.com").await;
-    let path = format!("/v1/members/{}/password-reset", text(&made["member"]["id"]));
-    let answer = house.post(&path, &text(&made["access_token"]), json!({})).await;
+    let owner = house.owner().await;
+    let bob = house.join(&owner, "bob@example.com", "member").await;
+    let answer = house.post(&link_path(&bob["member"]), &owner, json!({})).await;
     assert_eq!(answer.headers["cache-control"], "no-store");
     let link = answer.data();
     assert_eq!(reset(&house, &link["token"], "short").await.refusal(), (400, "invalid_request_body"));
     let session = reset(&house, &link["token"], NEW).await.data();
-    assert_eq!(house.get("/v1/me", &text(&session["access_token"])).await.data()["member"]["email"], "ann@example.com");
+    assert_eq!(house.get("/v1/me", &text(&session["access_token"])).await.data()["member"]["email"], "bob@example.com");
     assert_eq!(reset(&house, &link["token"], "another one").await.refusal(), (404, "not_found"));
-    assert_eq!(house.refresh(&made["refresh_token"]).await.status, 401);
-    assert_eq!(house.log_in("ann@example.com", NEW).await.status, 200);
-    assert_eq!(house.log_in("ann@example.com", PASSWORD).await.status, 401);
+    assert_eq!(house.refresh(&bob["refresh_token"]).await.status, 401);
+    assert_eq!(house.log_in("bob@example.com", NEW).await.status, 200);
+    assert_eq!(house.log_in("bob@example.com", PASSWORD).await.status, 401);
 }
 
 #[tokio::test]
 async fn a_reset_link_ends_after_a_day_and_with_the_next_one() {
     let house = House::new().await;
-    let made = house.sign_up("ann@example.com").await;
-    let path = format!("/v1/members/{}/password-reset", text(&made["member"]["id"]));
-    let owner = text(&made["access_token"]);
+    let owner = house.owner().await;
+    let path = link_path(&house.join(&owner, "bob@example.com", "member").await["member"]);
     let [first, second] =
         [house.post(&path, &owner, json!({})).await.data(), house.post(&path, &owner, json!({})).await.data()];
     assert_eq!(reset(&house, &first["token"], NEW).await.status, 404);
     house.clock.advance(Duration::from_secs(86_400));
     assert_eq!(reset(&house, &second["token"], NEW).await.status, 404);
     assert_eq!(reset(&house, &json!("made up"), NEW).await.status, 404);
-    assert_eq!(house.log_in("ann@example.com", PASSWORD).await.status, 200);
+    assert_eq!(house.log_in("bob@example.com", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
-async fn nobody_makes_a_link_for_somebody_above_them_or_of_another_tenant() {
+async fn a_link_is_for_somebody_below_its_maker_and_owners_help_each_other() {
     let house = House::new().await;
     let made = house.sign_up("ann@example.com").await;
     let owner = text(&made["access_token"]);
-    let invite = json!({"email": "eve@example.com", "role": "admin"});
-    let token = house.post("/v1/members/invites", &owner, invite).await.data()["token"].clone();
-    let body = json!({"token": token, "password": PASSWORD});
-    let admin = house.call("POST", "/v1/invites/accept", None, Some(body)).await.data();
-    let key = json!({"name": "all", "kind": "workspace", "scopes": ["ingest", "read", "export", "score", "admin"]});
-    let key = text(&house.post("/v1/api-keys", &owner, key).await.data()["key"]);
-    let bob = house.sign_up("bob@example.com").await;
-    let path = |member: &Value| format!("/v1/members/{}/password-reset", text(&member["id"]));
+    let other_owner = house.join(&owner, "olga@example.com", "owner").await;
+    let admin = house.join(&owner, "eve@example.com", "admin").await;
+    let second_admin = house.join(&owner, "dan@example.com", "admin").await;
+    let member = house.join(&owner, "bob@example.com", "member").await;
+    let stranger = house.sign_up("zoe@example.com").await;
+    let key = house.admin_key(&owner).await;
+    let link = async |credential: &str, of: &Value| {
+        house.post(&link_path(&of["member"]), credential, json!({})).await.status.as_u16()
+    };
     for credential in [&text(&admin["access_token"]), &key] {
-        assert_eq!(house.post(&path(&made["member"]), credential, json!({})).await.refusal(), (403, "forbidden"));
-        assert_eq!(house.post(&path(&admin["member"]), credential, json!({})).await.status, 201);
-        assert_eq!(house.post(&path(&bob["member"]), credential, json!({})).await.refusal(), (404, "not_found"));
+        for (of, status) in
+            [(&made, 403), (&other_owner, 403), (&admin, 403), (&second_admin, 403), (&member, 201), (&stranger, 404)]
+        {
+            assert_eq!(link(credential, of).await, status, "{of}");
+        }
     }
+    for (of, status) in [(&made, 403), (&other_owner, 201), (&admin, 201), (&member, 201), (&stranger, 404)] {
+        assert_eq!(link(&owner, of).await, status, "{of}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_makes_links_while_whoever_made_it_may() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let admin = house.join(&owner, "eve@example.com", "admin").await;
+    let [member, viewer] =
+        [house.join(&owner, "bob@example.com", "member").await, house.join(&owner, "vic@example.com", "viewer").await];
+    let key = house.admin_key(&text(&admin["access_token"])).await;
+    let of_the_key = house.admin_key(&key).await;
+    let link = async |of: &Value| {
+        let path = link_path(&of["member"]);
+        let [one, two] = [&key, &of_the_key].map(|key| house.post(&path, key, json!({})));
+        let (one, two) = (one.await.status.as_u16(), two.await.status.as_u16());
+        assert_eq!(one, two, "a key of a key is no different");
+        one
+    };
+    assert_eq!((link(&member).await, link(&viewer).await), (201, 201));
+    house.set_role(&owner, &admin, "member").await.data();
+    assert_eq!((link(&member).await, link(&viewer).await), (403, 201), "its maker is a member now");
+    assert_eq!(house.remove(&owner, &admin).await.status, 204);
+    assert_eq!((link(&member).await, link(&viewer).await), (403, 403), "its maker has gone");
+}
+
+#[tokio::test]
+async fn a_link_does_not_outlive_a_change_of_role() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let admin = house.join(&owner, "eve@example.com", "admin").await;
+    let bob = house.join(&owner, "bob@example.com", "member").await;
+    let link = house.post(&link_path(&bob["member"]), &text(&admin["access_token"]), json!({})).await.data();
+    house.set_role(&owner, &bob, "owner").await.data();
+    assert_eq!(reset(&house, &link["token"], NEW).await.refusal(), (404, "not_found"));
+    assert_eq!(house.log_in("bob@example.com", PASSWORD).await.status, 200);
 }
 
 async fn log_in_from(house: &House, address: &str, email: &str, password: &str) -> Answer {

@@ -23,8 +23,8 @@ pub(in crate::api) struct PasswordResetLink {
     expires_at: String,
 }
 
-/// Let a member set a new password: make a token that works once, within a day, in place of any before. For members who are not above
-/// you. Needs `admin`.
+/// Let a member set a new password: make a token that works once, within a day, in place of any before. For members in a role below
+/// yours, or owners as an owner; never for yourself. Of a key, whoever made it counts. A change of role ends the link. Needs `admin`.
 #[utoipa::path(
     post, path = "/v1/members/{id}/password-reset", tag = "auth", operation_id = "createPasswordReset",
     params(("id" = String, Path, description = "The member's id.")),
