@@ -211,10 +211,11 @@ pub trait Accounts: People + Sessions + Tenancy + Audit + Changes {
     /// Notes that a key was used, if `at` is later than what is noted.
     async fn touch_key(&self, key: KeyId, at: Timestamp) -> Result<(), Error>;
 
-    /// Stores a refresh token.
-    async fn add_refresh_token(&self, token: RefreshToken) -> Result<(), Error>;
+    /// Begins a session: stores its first refresh token, if the member's password is still the one behind `password_hash`. `false` when it is
+    /// not, or there is no such member: a login that was under way does not outlive the change that ended all others.
+    async fn add_refresh_token(&self, token: RefreshToken, password_hash: &str) -> Result<bool, Error>;
     /// Marks a token used at `at` and returns it as it was before; `None` when unknown. Two callers racing see the mark once unset.
     async fn use_refresh_token(&self, hash: &[u8], at: Timestamp) -> Result<Option<RefreshToken>, Error>;
-    /// Deletes every token of a family.
+    /// Deletes every token of a family, also one that is being stored just then.
     async fn drop_family(&self, family: &str) -> Result<(), Error>;
 }

@@ -40,7 +40,8 @@ pub trait Sessions: Send + Sync + 'static {
     /// The refresh token with this hash.
     async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshToken>, Error>;
     /// Marks the token `hash` used at `at` and stores its successor, of the same family. One that was used, but not before `grace_from`,
-    /// is exchanged once more if its successor has not been used: the answer was lost, and that successor goes.
+    /// is exchanged once more if its successor has not been used: the answer was lost. That successor counts as used long ago, so that it is
+    /// [`Exchange::Reused`] if it comes after all: then the answer had not been lost, and two have the token.
     async fn exchange_refresh_token(
         &self,
         hash: &[u8],

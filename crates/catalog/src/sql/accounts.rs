@@ -9,7 +9,7 @@ use sqlx::{Any, AnyConnection, Executor, query};
 
 use super::audit::Note;
 use super::changes::announce;
-use super::people::withdraw_all_of;
+use super::people::{hold_member, withdraw_all_of};
 use super::row::{Columns as _, maybe_stored, refused, stored};
 use super::{Catalog, prices, retention};
 use crate::accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
@@ -371,13 +371,17 @@ impl Accounts for Catalog {
         Ok(())
     }
 
-    async fn add_refresh_token(&self, token: RefreshToken) -> Result<(), Error> {
+    async fn add_refresh_token(&self, token: RefreshToken, password_hash: &str) -> Result<bool, Error> {
         let (tenant, member) = (token.tenant, token.member);
         let mut transaction = self.begin_write().await?;
+        let held = hold_member(&mut transaction, tenant, member).await?;
+        if held.is_none_or(|held| held.password_hash != password_hash) {
+            return Ok(false);
+        }
         insert_refresh_token(token, None).execute(&mut *transaction).await.map_err(refused("this refresh token"))?;
         self.note(&mut transaction, tenant, Note::new("session.began", member)).await?;
         transaction.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn use_refresh_token(&self, hash: &[u8], at: Timestamp) -> Result<Option<RefreshToken>, Error> {
@@ -397,7 +401,16 @@ impl Accounts for Catalog {
     }
 
     async fn drop_family(&self, family: &str) -> Result<(), Error> {
-        query("DELETE FROM refresh_tokens WHERE family = $1").bind(family).execute(&self.write).await?;
+        let mut transaction = self.begin_write().await?;
+        // Held as by whoever exchanges one: what they store is there before the delete looks.
+        query(
+            "UPDATE members SET created_at = created_at WHERE id IN (SELECT member_id FROM refresh_tokens WHERE family = $1)",
+        )
+        .bind(family)
+        .execute(&mut *transaction)
+        .await?;
+        query("DELETE FROM refresh_tokens WHERE family = $1").bind(family).execute(&mut *transaction).await?;
+        transaction.commit().await?;
         Ok(())
     }
 }

@@ -16,6 +16,9 @@ use crate::audit::Actor;
 use crate::error::Error;
 use crate::sessions::{Exchange, PasswordReset, Sessions};
 
+/// When a successor that was lost counts as used: before any time of grace.
+const LONG_AGO: Timestamp = Timestamp::from_nanos(0);
+
 /// Holds for the member of an open link with this hash who is still what they were when it was made.
 macro_rules! open_link {
     ($hash:literal, $now:literal) => {
@@ -46,6 +49,8 @@ impl Sessions for Catalog {
     ) -> Result<Exchange, Error> {
         let hash = hex::encode(hash);
         let mut transaction = self.begin_write().await?;
+        // Whoever ends the member's sessions meanwhile waits, and then ends this one's successor as well.
+        hold_member(&mut transaction, successor.tenant, successor.member).await?;
         // The update changes nothing and holds the row, so those who race come one after the other.
         let held =
             query("UPDATE refresh_tokens SET used_at = used_at WHERE hash = $1 AND family = $2 RETURNING used_at");
@@ -57,8 +62,8 @@ impl Sessions for Catalog {
                 used.bind(at.as_nanos()).bind(&hash).execute(&mut *transaction).await?;
             }
             Some(used_at) if used_at >= grace_from => {
-                let lost = query("DELETE FROM refresh_tokens WHERE replaces = $1 AND used_at IS NULL");
-                if lost.bind(&hash).execute(&mut *transaction).await?.rows_affected() == 0 {
+                let lost = query("UPDATE refresh_tokens SET used_at = $1 WHERE replaces = $2 AND used_at IS NULL");
+                if lost.bind(LONG_AGO.as_nanos()).bind(&hash).execute(&mut *transaction).await?.rows_affected() == 0 {
                     return Ok(Exchange::Reused);
                 }
             }

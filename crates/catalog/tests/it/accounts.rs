@@ -109,7 +109,7 @@ pub(crate) async fn nothing_hangs_on_another_tenants_rows(database: &Database) {
     assert!(is_refused(catalog.add_key(NewKey { app: Some(ann.app.id), ..key(OTHER) }).await));
     assert!(is_refused(catalog.add_key(NewKey { agent: Some(clerk.id), ..key(OTHER) }).await));
     let forged = Member { tenant: OTHER, ..ann.owner };
-    assert!(is_refused(catalog.add_refresh_token(refresh_token(&forged, "f")).await));
+    assert!(!catalog.add_refresh_token(refresh_token(&forged, "f"), &forged.password_hash).await.unwrap());
     assert!(is_refused(catalog.add_app(app(TenantId::from_bytes([9; 16]), "ghost")).await));
     assert_eq!(catalog.agents(OTHER).await.unwrap(), []);
     assert_eq!(catalog.keys(OTHER).await.unwrap(), []);
@@ -171,8 +171,8 @@ pub(crate) async fn a_refresh_token_used_twice_is_seen_as_used(database: &Databa
     let catalog = database.open().await;
     let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
     let token = refresh_token(&ann.owner, "family");
-    catalog.add_refresh_token(token.clone()).await.unwrap();
-    assert!(is_taken(catalog.add_refresh_token(token.clone()).await));
+    catalog.add_refresh_token(token.clone(), &ann.owner.password_hash).await.unwrap();
+    assert!(is_taken(catalog.add_refresh_token(token.clone(), &ann.owner.password_hash).await));
     assert_eq!(catalog.use_refresh_token(&token.hash, at(1)).await.unwrap(), Some(token.clone()));
     for later in [2, 3] {
         let again = catalog.use_refresh_token(&token.hash, at(later)).await.unwrap().unwrap();
@@ -186,7 +186,7 @@ pub(crate) async fn a_family_is_dropped_whole(database: &Database) {
     let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
     let tokens = ["one", "one", "two"].map(|family| refresh_token(&ann.owner, family));
     for token in &tokens {
-        catalog.add_refresh_token(token.clone()).await.unwrap();
+        catalog.add_refresh_token(token.clone(), &ann.owner.password_hash).await.unwrap();
     }
     catalog.drop_family("one").await.unwrap();
     for (token, remains) in tokens.iter().zip([false, false, true]) {

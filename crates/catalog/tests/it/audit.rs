@@ -96,7 +96,7 @@ pub(crate) async fn every_kind_of_change_is_on_record_once(database: &Database) 
     let eve = MemberId::from_bytes([6; 16]);
     acting.accept_invite(invite(2).id, eve, "$argon2id$", at(20)).await.unwrap().unwrap();
     acting.change_role(TENANT, eve, Role::Viewer, Role::Member).await.unwrap();
-    acting.add_refresh_token(refresh_token(&ann.owner, "family")).await.unwrap();
+    acting.add_refresh_token(refresh_token(&ann.owner, "family"), &ann.owner.password_hash).await.unwrap();
     acting.change_password(TENANT, ann.owner.id, &ann.owner.password_hash, "new").await.unwrap();
     acting.remove_member(TENANT, eve, Role::Member).await.unwrap();
     let actions: Vec<_> = log(&catalog, TENANT).await.into_iter().map(|entry| entry.action).collect();

@@ -146,6 +146,8 @@ guarantees! {
         a_token_whose_successor_is_in_use_is_not_exchanged_again,
         of_racing_exchanges_one_successor_lives,
         a_changed_password_ends_sessions_and_links,
+        a_login_under_way_does_not_outlive_the_password,
+        no_session_that_begins_or_goes_on_meanwhile_outlives_its_end,
         a_reset_link_works_once_and_in_time_and_the_newest_counts,
         a_reset_link_ends_with_the_role_of_its_member_and_of_its_maker,
         a_link_that_a_revoked_key_made_opens_nothing,

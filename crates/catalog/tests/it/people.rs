@@ -89,7 +89,7 @@ pub(crate) async fn a_member_who_goes_takes_sessions_and_invitations_along(datab
     let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
     let bob = joined(&catalog, "bob@example.com", Role::Admin).await;
     let token = refresh_token(&bob, "family");
-    catalog.add_refresh_token(token.clone()).await.unwrap();
+    catalog.add_refresh_token(token.clone(), &bob.password_hash).await.unwrap();
     let by_bob = Invite { invited_by: Some(bob.id), ..invite(TENANT, "eve@example.com", Role::Admin) };
     let by_ann = Invite { invited_by: Some(ann.owner.id), ..invite(TENANT, "dan@example.com", Role::Admin) };
     for invite in [&by_bob, &by_ann] {

@@ -54,7 +54,7 @@ pub(crate) async fn racing_users_see_a_refresh_token_unused_once(database: &Data
     let account = account(TENANT, "ann@example.com");
     catalog.sign_up(account.clone()).await.unwrap();
     let token = refresh_token(&account.owner, "family");
-    catalog.add_refresh_token(token.clone()).await.unwrap();
+    catalog.add_refresh_token(token.clone(), &account.owner.password_hash).await.unwrap();
     let answers = at_once(8, |index| {
         let (catalog, hash) = (catalog.clone(), token.hash.clone());
         async move { catalog.use_refresh_token(&hash, at(i64::from(index))).await.unwrap().unwrap() }

@@ -19,7 +19,7 @@ async fn signed_up(catalog: &Catalog) -> NewAccount {
 
 async fn session(catalog: &Catalog, member: &Member) -> RefreshToken {
     let token = refresh_token(member, "family");
-    catalog.add_refresh_token(token.clone()).await.unwrap();
+    assert!(catalog.add_refresh_token(token.clone(), &member.password_hash).await.unwrap());
     token
 }
 
@@ -33,13 +33,18 @@ pub(crate) async fn a_lost_answer_is_given_again_while_its_token_was_not_used(da
     };
     assert_eq!(exchange(&first, &lost, 100).await, Exchange::Done);
     assert_eq!(exchange(&first, &second, 130).await, Exchange::Done, "the answer was lost");
-    assert_eq!(catalog.refresh_token(&lost.hash).await.unwrap(), None, "one successor lives");
     assert_eq!(exchange(&first, &late, 131).await, Exchange::Reused, "thirty seconds are over");
     assert_eq!(exchange(&second, &third, 132).await, Exchange::Done);
     assert_eq!(exchange(&second, &late, 133).await, Exchange::Done, "again lost");
     let used = catalog.refresh_token(&second.hash).await.unwrap().unwrap();
     assert_eq!(used.used_at, Some(at(132)), "grace counts from the first use");
-    assert_eq!(exchange(&lost, &third, 134).await, Exchange::Unknown);
+    for (lost, seconds) in [(&lost, 134), (&third, 135)] {
+        assert_eq!(
+            exchange(lost, &late, seconds).await,
+            Exchange::Reused,
+            "whoever has what was lost shows that two have it"
+        );
+    }
     let foreign = refresh_token(&ann, "another family");
     assert_eq!(exchange(&late, &foreign, 134).await, Exchange::Unknown);
 }
@@ -72,7 +77,8 @@ pub(crate) async fn of_racing_exchanges_one_successor_lives(database: &Database)
     .await;
     let mut living = 0;
     for hash in successors {
-        living += usize::from(catalog.refresh_token(&hash).await.unwrap().is_some());
+        let stored = catalog.refresh_token(&hash).await.unwrap();
+        living += usize::from(stored.is_some_and(|token| token.used_at.is_none()));
     }
     assert_eq!(living, 1);
 }
@@ -90,6 +96,44 @@ pub(crate) async fn a_changed_password_ends_sessions_and_links(database: &Databa
     assert_eq!(catalog.refresh_token(&token.hash).await.unwrap(), None);
     assert_eq!(catalog.password_reset(&[1], at(1)).await.unwrap(), None);
     assert_eq!(catalog.member(TENANT, ann.id).await.unwrap().unwrap().password_hash, "new");
+}
+
+pub(crate) async fn a_login_under_way_does_not_outlive_the_password(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog).await.owner;
+    assert!(catalog.change_password(TENANT, ann.id, &ann.password_hash, "new").await.unwrap());
+    let late = refresh_token(&ann, "late");
+    assert!(!catalog.add_refresh_token(late.clone(), &ann.password_hash).await.unwrap());
+    assert_eq!(catalog.refresh_token(&late.hash).await.unwrap(), None);
+    assert!(!catalog.add_refresh_token(RefreshToken { tenant: OTHER, ..late.clone() }, "new").await.unwrap());
+    assert!(catalog.add_refresh_token(late, "new").await.unwrap());
+}
+
+pub(crate) async fn no_session_that_begins_or_goes_on_meanwhile_outlives_its_end(database: &Database) {
+    let catalog = database.open().await;
+    let mut ann = signed_up(&catalog).await.owner;
+    for round in 0..16 {
+        let token = session(&catalog, &ann).await;
+        let [successor, begun] = [(); 2].map(|()| refresh_token(&ann, "family"));
+        let end = async {
+            match round % 2 {
+                0 => assert!(catalog.change_password(TENANT, ann.id, &ann.password_hash, "new").await.unwrap()),
+                _ => catalog.drop_family("family").await.unwrap(),
+            }
+        };
+        let exchange = catalog.exchange_refresh_token(&token.hash, successor.clone(), at(100), at(70));
+        let begin =
+            async { round % 2 == 0 && catalog.add_refresh_token(begun.clone(), &ann.password_hash).await.unwrap() };
+        let ((), exchanged, _) = tokio::join!(end, exchange, begin);
+        assert!(matches!(exchanged.unwrap(), Exchange::Done | Exchange::Unknown));
+        for token in [token, successor, begun] {
+            assert_eq!(catalog.refresh_token(&token.hash).await.unwrap(), None, "round {round}");
+        }
+        ann = catalog.member(TENANT, ann.id).await.unwrap().unwrap();
+        let old = catalog.change_password(TENANT, ann.id, &ann.password_hash, &format!("round {round}")).await.unwrap();
+        assert!(old);
+        ann = catalog.member(TENANT, ann.id).await.unwrap().unwrap();
+    }
 }
 
 pub(crate) async fn a_reset_link_works_once_and_in_time_and_the_newest_counts(database: &Database) {

@@ -134,7 +134,7 @@ async fn furnished(catalog: &Catalog) -> DataFile {
     by_ann.add_key(key(TENANT)).await.unwrap();
     by_ann.keep_days(TENANT, Table::Spans, Some(30)).await.unwrap();
     by_ann.set_own_prices(TENANT, "[]").await.unwrap();
-    by_ann.add_refresh_token(refresh_token(&ann.owner, "family")).await.unwrap();
+    by_ann.add_refresh_token(refresh_token(&ann.owner, "family"), &ann.owner.password_hash).await.unwrap();
     let reset = reset_link(&ann.owner, 1);
     by_ann.add_password_reset(reset).await.unwrap();
     let lease = catalog.register_writer(WRITER, "", at(0)).await.unwrap();

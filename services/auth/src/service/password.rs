@@ -45,7 +45,7 @@ impl Service {
         if !self.accounts.change_password(member.tenant, id, &member.password_hash, &hash).await? {
             return Err(wrong().into());
         }
-        self.begin_session(&member).await
+        self.begin_session(&Member { password_hash: hash, ..member }).await
     }
 
     /// Makes a link with which a member of the caller's tenant can set a new password. Whoever makes it never knows that password; but

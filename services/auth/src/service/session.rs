@@ -2,7 +2,8 @@
 //!
 //! Each refresh token works once and is replaced. One that is used again is in two hands, and nobody can tell which of
 //! the two is the thief's: the whole family of tokens ends (RFC 9700, 4.14.2). But an answer may get lost on its way: for half a
-//! minute, while its successor was not used, a token is exchanged again, and that successor is none any more.
+//! minute, while its successor was not used, a token is exchanged again. Whoever then comes with that successor shows that the answer was not lost:
+//! the family ends as well.
 
 use std::time::Duration;
 
@@ -27,12 +28,16 @@ pub(crate) struct Tokens {
 }
 
 impl Service {
-    /// The one place where a session begins. Whoever calls it has proved who they are.
+    /// The one place where a session begins. Whoever calls it has proved who they are, by the password that `member` has or was just given.
     pub(super) async fn begin_session(&self, member: &Member) -> Result<Tokens, Error> {
         let family = Family { began_at: self.clock.now(), id: self.random_text::<16>() };
         let (tokens, refresh) = self.tokens(member, &family)?;
-        self.acting(Actor::Member(member.id)).accounts.add_refresh_token(refresh).await?;
-        Ok(tokens)
+        let acting = self.acting(Actor::Member(member.id));
+        if acting.accounts.add_refresh_token(refresh, &member.password_hash).await? {
+            return Ok(tokens);
+        }
+        let message = "The password was changed just now; log in with the new one.";
+        Err(Fault::new(Code::Unauthenticated, message).into())
     }
 
     /// Tokens for a member, and what is stored of the one that brings the next.
