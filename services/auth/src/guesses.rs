@@ -56,12 +56,15 @@ struct Tries {
     last: Timestamp,
 }
 
-/// A guess that may be made, and is counted as wrong until it is known to be right.
+/// A guess that may be made. It counts as wrong until something else is known: also when whoever made it goes away.
 #[must_use]
 pub(crate) struct Guess<'a> {
     guesses: &'a Guesses,
     person: [u8; 32],
     place: Option<IpAddr>,
+    at: Timestamp,
+    /// When the last guesses before this one were, of the person and of the place.
+    before: (Timestamp, Timestamp),
 }
 
 impl Guesses {
@@ -85,19 +88,40 @@ impl Guesses {
         if !wait.is_zero() {
             return Err(too_many(wait));
         }
-        count(&mut counted.people, person, now);
-        count(&mut counted.places, place, now);
-        Ok(Guess { guesses: self, person, place })
+        let before = (count(&mut counted.people, person, now), count(&mut counted.places, place, now));
+        Ok(Guess { guesses: self, person, place, at: now, before })
     }
 }
 
 impl Guess<'_> {
-    /// It was right: the person's count begins anew, and the place has one less.
-    pub(crate) fn was_right(self) {
+    /// Counts what came of it: something was opened, nothing was, or we failed.
+    pub(crate) fn outcome<T, E>(self, outcome: Result<Option<T>, E>) -> Result<Option<T>, E> {
+        match &outcome {
+            Ok(Some(_)) => self.was_right(),
+            Ok(None) => {}
+            Err(_) => self.was_not_looked_at(),
+        }
+        outcome
+    }
+
+    /// The person's count begins anew, and the place has one less.
+    fn was_right(self) {
         let mut counted = self.guesses.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.people.remove(&self.person);
         if let Some(tries) = counted.places.get_mut(&self.place) {
             tries.count = tries.count.saturating_sub(1);
+        }
+    }
+
+    /// Nobody has found out whether it was right, and that was our fault: it is not counted.
+    fn was_not_looked_at(self) {
+        let mut counted = self.guesses.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = &mut *counted;
+        let (person, place) = (counted.people.get_mut(&self.person), counted.places.get_mut(&self.place));
+        for (tries, before) in [(person, self.before.0), (place, self.before.1)] {
+            if let Some(tries) = tries {
+                tries.take_back(self.at, before);
+            }
         }
     }
 }
@@ -113,9 +137,18 @@ impl Tries {
     fn is_forgotten(self, now: Timestamp) -> bool {
         self.last.plus(FORGOTTEN_AFTER) <= now
     }
+
+    /// As if the try at `at` had not been; nothing has to wait for it, unless there was another since.
+    fn take_back(&mut self, at: Timestamp, before: Timestamp) {
+        self.count = self.count.saturating_sub(1);
+        if self.last == at {
+            self.last = before;
+        }
+    }
 }
 
-fn count<K: Hash + Eq + Copy>(counted: &mut HashMap<K, Tries>, key: K, now: Timestamp) {
+/// Counts a try, and answers when the one before it was.
+fn count<K: Hash + Eq + Copy>(counted: &mut HashMap<K, Tries>, key: K, now: Timestamp) -> Timestamp {
     if counted.len() >= COUNTED_MAX && !counted.contains_key(&key) {
         make_room(counted, now);
     }
@@ -123,7 +156,9 @@ fn count<K: Hash + Eq + Copy>(counted: &mut HashMap<K, Tries>, key: K, now: Time
     if tries.is_forgotten(now) {
         tries.count = 0;
     }
+    let before = tries.last;
     *tries = Tries { count: tries.count.saturating_add(1), last: now };
+    before
 }
 
 /// What is forgotten anyway goes, and if that is not enough, the older half.
@@ -215,6 +250,24 @@ mod tests {
         clock.0.fetch_add(3_600, Ordering::SeqCst);
         let _ = guesses.take("ann", place(1)).unwrap();
         let _ = guesses.take("ann", place(1)).unwrap();
+    }
+
+    #[test]
+    fn a_guess_that_was_not_looked_at_costs_nothing_and_one_that_was_given_up_counts() {
+        let (clock, guesses) = fixture();
+        for _ in 0..1_000 {
+            guesses.take("ann", place(1)).unwrap().was_not_looked_at();
+        }
+        for _ in 0..10 {
+            let _ = guesses.take("ann", place(1)).unwrap();
+        }
+        assert!(guesses.take("ann", place(1)).is_err());
+        clock.0.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..3 {
+            guesses.take("ann", place(1)).expect("nobody waits for what failed").was_not_looked_at();
+        }
+        drop(guesses.take("ann", place(1)).unwrap());
+        assert!(guesses.take("ann", place(1)).is_err());
     }
 
     #[test]

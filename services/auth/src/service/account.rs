@@ -61,16 +61,23 @@ impl Service {
         tenant: Option<TenantId>,
     ) -> Result<Tokens, Error> {
         let guess = self.guesses.take(&email.trim().to_lowercase(), self.address)?;
+        match guess.outcome(self.with_password(email, password, tenant).await)? {
+            Some(account) => self.begin_session(&account.member).await,
+            None => Err(wrong_password().into()),
+        }
+    }
+
+    /// The account that this email and password open.
+    async fn with_password(
+        &self,
+        email: &str,
+        password: String,
+        tenant: Option<TenantId>,
+    ) -> Result<Option<Account>, Error> {
         let account = self.find_account(email, tenant).await?;
         let stored = account.as_ref().map(|account| account.member.password_hash.clone());
         let is_right = self.passwords.matches(password, stored).await?;
-        match account.filter(|_| is_right) {
-            Some(account) => {
-                guess.was_right();
-                self.begin_session(&account.member).await
-            }
-            None => Err(wrong_password().into()),
-        }
+        Ok(account.filter(|_| is_right))
     }
 
     async fn find_account(&self, email: &str, tenant: Option<TenantId>) -> Result<Option<Account>, Error> {

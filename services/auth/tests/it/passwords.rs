@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use http::Request;
 use serde_json::{Value, json};
+use spanlake_catalog::{Accounts as _, Sessions as _};
 use spanlake_transport::peer::Peer;
 
 use crate::house::{Answer, House, PASSWORD, text};
@@ -170,6 +171,23 @@ async fn guessing_is_slowed_for_the_one_who_guesses_and_for_nobody_else() {
     assert_eq!(log_in_from(&house, "203.0.113.7", "ann@example.com", PASSWORD).await.status, 429);
     assert_eq!(log_in_from(&house, "198.51.100.1", "ann@example.com", PASSWORD).await.status, 200);
     house.clock.advance(Duration::from_secs(1));
+    assert_eq!(log_in_from(&house, "203.0.113.7", "ann@example.com", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_we_could_not_look_at_is_no_wrong_password() {
+    let house = House::new().await;
+    house.sign_up("ann@example.com").await;
+    let ann = house.catalog.accounts_of("ann@example.com").await.unwrap().remove(0).member;
+    let set = async |from: &str, to: &str| {
+        assert!(house.catalog.change_password(ann.tenant, ann.id, from, to).await.unwrap());
+    };
+    set(&ann.password_hash, "no hash at all").await;
+    for _ in 0..30 {
+        let failed = log_in_from(&house, "203.0.113.7", "ann@example.com", PASSWORD).await;
+        assert_eq!(failed.refusal(), (500, "internal_error"));
+    }
+    set("no hash at all", &ann.password_hash).await;
     assert_eq!(log_in_from(&house, "203.0.113.7", "ann@example.com", PASSWORD).await.status, 200);
 }
 
