@@ -498,6 +498,32 @@ async fn a_withdrawn_signing_key_ends_within_a_minute() {
 }
 
 #[tokio::test]
+async fn while_auth_does_not_answer_one_request_waits_for_its_keys_and_known_members_go_on() {
+    let it = Fixture::new();
+    let tokens = Tokens::new(Arc::clone(&it.auth) as _, Arc::clone(&it.clock) as _);
+    let token = it.token(1, Role::Owner);
+    tokens.verify(&token).await.unwrap();
+    it.clock.advance(60);
+    it.away(true);
+    let closed = it.auth.door.acquire_many(1_000).await.unwrap();
+    it.calls();
+    let others = async {
+        for _ in 0..20 {
+            tokens.verify(&token).await.unwrap();
+        }
+        it.clock.advance(5);
+        drop(closed);
+    };
+    let (waited, ()) = tokio::join!(tokens.verify(&token), others);
+    waited.unwrap();
+    tokens.verify(&token).await.unwrap();
+    assert_eq!(it.calls(), 1, "a call that took five seconds is not made again at once");
+    it.clock.advance(1);
+    tokens.verify(&token).await.unwrap();
+    assert_eq!(it.calls(), 1);
+}
+
+#[tokio::test]
 async fn a_token_of_a_tenant_that_is_gone_is_unauthenticated() {
     let it = Fixture::new();
     let gone = TenantId::from_bytes([8; 16]);

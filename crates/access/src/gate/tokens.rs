@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spanlake_model::{Clock, Code, Fault, Timestamp};
 use spanlake_proto::auth::Auth;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::token::{TokenError, Verified, Verifier};
 
@@ -19,7 +19,7 @@ pub(super) struct Tokens {
     auth: Arc<dyn Auth>,
     clock: Arc<dyn Clock>,
     current: RwLock<Option<Loaded>>,
-    /// Held while asking, so that many requests make one call; inside, when it last began.
+    /// Held while asking, so that many requests make one call; inside, when the last one ended.
     asking: Mutex<Option<Timestamp>>,
 }
 
@@ -42,7 +42,8 @@ impl Tokens {
         let verifier = self.up_to_date().await?;
         match verifier.verify(token, self.clock.now()) {
             Err(TokenError::UnknownKey) => {
-                let newer = self.load(self.loaded()).await?;
+                let known = self.loaded();
+                let newer = self.load(self.asking.lock().await, known).await?;
                 newer.verify(token, self.clock.now()).map_err(refused)
             }
             outcome => outcome.map_err(refused),
@@ -53,13 +54,21 @@ impl Tokens {
         let now = self.clock.now();
         match self.loaded() {
             Some(loaded) if loaded.at <= now && now < loaded.at.plus(GOOD_FOR) => Ok(loaded.verifier),
-            stale => self.load(stale).await,
+            None => self.load(self.asking.lock().await, None).await,
+            Some(stale) => match self.asking.try_lock() {
+                Ok(asking) => self.load(asking, Some(stale)).await,
+                // Somebody is asking, and perhaps auth does not answer: whoever is known does not wait for that.
+                Err(_) => Ok(stale.verifier),
+            },
         }
     }
 
     /// Asks auth, unless that was done a moment ago; then, or when auth is away, `known` has to do.
-    async fn load(&self, known: Option<Loaded>) -> Result<Arc<Verifier>, Fault> {
-        let mut last_asked = self.asking.lock().await;
+    async fn load(
+        &self,
+        mut last_asked: MutexGuard<'_, Option<Timestamp>>,
+        known: Option<Loaded>,
+    ) -> Result<Arc<Verifier>, Fault> {
         let now = self.clock.now();
         let newer = self.loaded().filter(|newer| known.as_ref().is_none_or(|known| newer.at > known.at));
         if let Some(newer) = newer {
@@ -68,8 +77,9 @@ impl Tokens {
         if last_asked.is_some_and(|last| last <= now && now < last.plus(ASK_AGAIN_AFTER)) {
             return known.map(|known| known.verifier).ok_or_else(unavailable);
         }
-        *last_asked = Some(now);
-        match self.ask().await {
+        let answer = self.ask().await;
+        *last_asked = Some(self.clock.now());
+        match answer {
             Ok(verifier) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) =
                     Some(Loaded { verifier: Arc::clone(&verifier), at: now });
