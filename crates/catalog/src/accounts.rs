@@ -152,7 +152,7 @@ pub trait Accounts: People + Sessions + Tenancy + Audit + Changes {
     /// Makes a tenant, its default app and its owner, or nothing.
     ///
     /// # Errors
-    /// [`Error::Exists`] when the email already owns a tenant: one person signs up once.
+    /// [`Error::Exists`] when the email has signed up before and still owns that tenant.
     async fn sign_up(&self, account: NewAccount) -> Result<(), Error>;
     /// The tenant.
     async fn tenant(&self, tenant: TenantId) -> Result<Option<Tenant>, Error>;
@@ -164,8 +164,11 @@ pub trait Accounts: People + Sessions + Tenancy + Audit + Changes {
     async fn own_prices(&self, tenant: TenantId) -> Result<Option<String>, Error>;
     /// Sets them all. Every later read is priced by them, of whatever time its spans are.
     async fn set_own_prices(&self, tenant: TenantId, prices: &str) -> Result<(), Error>;
-    /// Every tenant this person is a member of, the one they joined first first. The one read across tenants: login has no tenant yet.
-    async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error>;
+    /// The tenants that this address is a member of, at most `most`: the one it signed up, then as they were joined. Whoever runs a
+    /// tenant can make any address a member there. The one read across tenants: login has no tenant yet.
+    async fn accounts_of(&self, email: &str, most: u32) -> Result<Vec<Account>, Error>;
+    /// Where this address is a member of this tenant.
+    async fn account_in(&self, email: &str, tenant: TenantId) -> Result<Option<Account>, Error>;
     /// A member of the tenant.
     async fn member(&self, tenant: TenantId, member: MemberId) -> Result<Option<Member>, Error>;
 

@@ -50,7 +50,6 @@ pub trait People: Send + Sync + 'static {
     async fn members(&self, tenant: TenantId) -> Result<Vec<Member>, Error>;
     /// Gives a member another role, if theirs is still `from`, and withdraws the invitations and reset links they made, and a link for them:
     /// all or nothing.
-    /// [`Error::Exists`] when that would make them owner of a second tenant.
     async fn change_role(
         &self,
         tenant: TenantId,

@@ -70,12 +70,30 @@ impl Passwords {
         self.run(move || hash(&argon2, password.as_bytes(), salt)).await
     }
 
-    /// Whether `password` is the one behind `stored`; never when there is none, at the same cost.
-    pub(crate) async fn matches(&self, password: String, stored: Option<String>) -> Result<bool, Error> {
-        let (argon2, is_known) = (self.argon2.clone(), stored.is_some());
-        let stored = stored.unwrap_or_else(|| self.decoy.clone());
-        let is_equal = self.run(move || compare(&argon2, password.as_bytes(), &stored)).await?;
-        Ok(is_equal && is_known)
+    /// Whether `password` is the one behind `stored`.
+    pub(crate) async fn matches(&self, password: String, stored: String) -> Result<bool, Error> {
+        Ok(self.first_match(password, vec![stored], 1).await?.is_some())
+    }
+
+    /// Which of the `stored` is the first that `password` is behind. When it is behind none, that costs `compared` comparisons, however
+    /// many are stored: at least one, and more of them are not looked at.
+    pub(crate) async fn first_match(
+        &self,
+        password: String,
+        stored: Vec<String>,
+        compared: u32,
+    ) -> Result<Option<usize>, Error> {
+        let (argon2, decoy) = (self.argon2.clone(), self.decoy.clone());
+        self.run(move || {
+            for index in 0..compared as usize {
+                let hash = stored.get(index);
+                if compare(&argon2, password.as_bytes(), hash.unwrap_or(&decoy))? && hash.is_some() {
+                    return Ok(Some(index));
+                }
+            }
+            Ok(None)
+        })
+        .await
     }
 
     /// The permits move into the thread: one whose caller has left still counts until it is done.
@@ -131,10 +149,21 @@ mod tests {
         let passwords = passwords(1);
         let stored = passwords.hash("hunter22".to_owned()).await.unwrap();
         assert!(stored.starts_with("$argon2id$"));
-        assert!(passwords.matches("hunter22".to_owned(), Some(stored.clone())).await.unwrap());
-        assert!(!passwords.matches("hunter23".to_owned(), Some(stored.clone())).await.unwrap());
-        assert!(!passwords.matches("hunter22".to_owned(), None).await.unwrap());
+        assert!(passwords.matches("hunter22".to_owned(), stored.clone()).await.unwrap());
+        assert!(!passwords.matches("hunter23".to_owned(), stored.clone()).await.unwrap());
         assert_ne!(stored, passwords.hash("hunter22".to_owned()).await.unwrap(), "salted");
+    }
+
+    #[tokio::test]
+    async fn the_first_hash_that_fits_is_found_and_none_where_none_is() {
+        let passwords = passwords(1);
+        let (one, two) = ("hunter22".to_owned(), "hunter23".to_owned());
+        let stored = vec![passwords.hash(one.clone()).await.unwrap(), passwords.hash(two.clone()).await.unwrap()];
+        for (password, compared, found) in [(&one, 4, Some(0)), (&two, 4, Some(1)), (&two, 1, None)] {
+            let first = passwords.first_match(password.clone(), stored.clone(), compared).await.unwrap();
+            assert_eq!(first, found, "{password} {compared}");
+        }
+        assert_eq!(passwords.first_match(one, Vec::new(), 4).await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -32,6 +32,17 @@ macro_rules! member_columns {
     };
 }
 pub(super) use member_columns;
+macro_rules! account_select {
+    () => {
+        concat!(
+            "SELECT ",
+            member_columns!(),
+            ", ",
+            tenant_columns!(),
+            " FROM members JOIN tenants ON tenants.id = members.tenant_id"
+        )
+    };
+}
 macro_rules! app_columns {
     () => {
         "id, tenant_id, name, created_at"
@@ -69,7 +80,10 @@ impl Accounts for Catalog {
         let taken = "an account with this email";
         insert_tenant(&account.tenant)?.execute(&mut *transaction).await.map_err(refused(taken))?;
         insert_app(&account.app).execute(&mut *transaction).await.map_err(refused(taken))?;
-        insert_member(&account.owner).execute(&mut *transaction).await.map_err(refused(taken))?;
+        insert_member(&account.owner, Some(&account.owner.email))
+            .execute(&mut *transaction)
+            .await
+            .map_err(refused(taken))?;
         let after = json!({"name": account.tenant.name, "owner": account.owner.email});
         let tenant = account.tenant.id;
         self.note(&mut transaction, tenant, Note::new("tenant.created", tenant).after(after)).await?;
@@ -111,17 +125,18 @@ impl Accounts for Catalog {
         Ok(())
     }
 
-    async fn accounts_of(&self, email: &str) -> Result<Vec<Account>, Error> {
+    async fn accounts_of(&self, email: &str, most: u32) -> Result<Vec<Account>, Error> {
         let found = query(concat!(
-            "SELECT ",
-            member_columns!(),
-            ", ",
-            tenant_columns!(),
-            " FROM members JOIN tenants ON tenants.id = members.tenant_id WHERE members.email = $1 \
-             ORDER BY members.created_at, tenants.created_at, tenants.id"
+            account_select!(),
+            " WHERE members.email = $1 ORDER BY CASE WHEN members.signed_up_as IS NULL THEN 1 ELSE 0 END, \
+             members.created_at, tenants.created_at, tenants.id LIMIT $2"
         ));
-        let read_account = |row: &AnyRow| Ok(Account { member: read_member(row)?, tenant: read_tenant(row)? });
-        all(found.bind(email), &self.read, read_account).await
+        all(found.bind(email).bind(i64::from(most)), &self.read, read_account).await
+    }
+
+    async fn account_in(&self, email: &str, tenant: TenantId) -> Result<Option<Account>, Error> {
+        let found = query(concat!(account_select!(), " WHERE members.tenant_id = $1 AND members.email = $2"));
+        one(found.bind(tenant.to_string()).bind(email), &self.read, read_account).await
     }
 
     async fn member(&self, tenant: TenantId, member: MemberId) -> Result<Option<Member>, Error> {
@@ -524,14 +539,19 @@ async fn name_of(
     Ok(json!({"name": name}))
 }
 
-pub(super) fn insert_member(member: &Member) -> Statement<'static> {
-    query("INSERT INTO members (id, tenant_id, email, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
+pub(super) fn insert_member(member: &Member, signed_up_as: Option<&str>) -> Statement<'static> {
+    let insert = query(
+        "INSERT INTO members (id, tenant_id, email, password_hash, role, created_at, signed_up_as) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    );
+    insert
         .bind(member.id.to_string())
         .bind(member.tenant.to_string())
         .bind(member.email.clone())
         .bind(member.password_hash.clone())
         .bind(member.role.as_str())
         .bind(member.created_at.as_nanos())
+        .bind(signed_up_as.map(str::to_owned))
 }
 
 pub(super) fn read_tenant(row: &AnyRow) -> Result<Tenant, Error> {
@@ -559,6 +579,10 @@ pub(super) fn read_member(row: &AnyRow) -> Result<Member, Error> {
         role: row.word("role", Role::parse)?,
         created_at: row.time("member_created_at")?,
     })
+}
+
+fn read_account(row: &AnyRow) -> Result<Account, Error> {
+    Ok(Account { member: read_member(row)?, tenant: read_tenant(row)? })
 }
 
 fn read_app(row: &AnyRow) -> Result<App, Error> {

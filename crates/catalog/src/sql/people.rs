@@ -49,13 +49,16 @@ impl People for Catalog {
         if to != Role::Owner && is_last_owner(&mut transaction, &found).await? {
             return Ok(MemberChange::LastOwner);
         }
-        query("UPDATE members SET role = $1 WHERE tenant_id = $2 AND id = $3")
-            .bind(to.as_str())
-            .bind(tenant.to_string())
-            .bind(member.to_string())
-            .execute(&mut *transaction)
-            .await
-            .map_err(refused("a tenant that this person owns"))?;
+        // Whoever is no owner any more may sign up anew.
+        query(
+            "UPDATE members SET role = $1, signed_up_as = CASE WHEN role = 'owner' THEN NULL ELSE signed_up_as END \
+             WHERE tenant_id = $2 AND id = $3",
+        )
+        .bind(to.as_str())
+        .bind(tenant.to_string())
+        .bind(member.to_string())
+        .execute(&mut *transaction)
+        .await?;
         withdraw_all_of(&mut transaction, tenant, Actor::Member(member)).await?;
         end_links(&mut transaction, tenant, member).await?;
         announce(&mut transaction, tenant, &[Changed::Member(tenant, member)]).await?;
@@ -176,7 +179,7 @@ impl People for Catalog {
             role: invite.role,
             created_at: at,
         };
-        insert_member(&member).execute(&mut *transaction).await.map_err(refused("a member with this email"))?;
+        insert_member(&member, None).execute(&mut *transaction).await.map_err(refused("a member with this email"))?;
         let after = json!({"email": member.email, "role": member.role.as_str(), "invite": id.to_string()});
         self.note(&mut transaction, member.tenant, Note::new("member.joined", member.id).after(after)).await?;
         transaction.commit().await?;

@@ -1,10 +1,11 @@
 //! Tenants, people, apps, agents, keys, refresh tokens.
 
-use spanlake_catalog::{Account, Accounts as _, Catalog, Error, Member, NewAccount, NewKey};
+use spanlake_catalog::{Account, Accounts as _, Catalog, Error, Member, NewAccount, NewKey, People as _};
 use spanlake_model::{KeyId, Role, TenantId};
 
 use crate::database::Database;
 use crate::files::snapshot;
+use crate::people::joined;
 use crate::samples::{OTHER, TENANT, account, agent, app, at, key, refresh_token};
 
 async fn signed_up(catalog: &Catalog, tenant: TenantId, email: &str) -> NewAccount {
@@ -24,8 +25,8 @@ pub(crate) async fn what_signs_up_is_read_back(database: &Database) {
     assert_eq!(catalog.member(TENANT, owner.id).await.unwrap(), Some(owner.clone()));
     assert_eq!(catalog.app(TENANT, app.id).await.unwrap(), Some(app.clone()));
     assert_eq!(catalog.apps(TENANT).await.unwrap(), [app]);
-    assert_eq!(catalog.accounts_of("ann@example.com").await.unwrap(), [Account { member: owner, tenant }]);
-    assert_eq!(catalog.accounts_of("bob@example.com").await.unwrap(), []);
+    assert_eq!(catalog.accounts_of("ann@example.com", 9).await.unwrap(), [Account { member: owner, tenant }]);
+    assert_eq!(catalog.accounts_of("bob@example.com", 9).await.unwrap(), []);
     assert_eq!(catalog.tenant(OTHER).await.unwrap(), None);
 }
 
@@ -39,30 +40,47 @@ pub(crate) async fn sign_up_makes_all_or_nothing(database: &Database) {
     assert_eq!(catalog.tenant(OTHER).await.unwrap(), None);
     assert_eq!(catalog.apps(OTHER).await.unwrap(), []);
     assert_eq!(catalog.app(OTHER, clash.app.id).await.unwrap(), None);
-    assert_eq!(catalog.accounts_of("bob@example.com").await.unwrap(), []);
+    assert_eq!(catalog.accounts_of("bob@example.com", 9).await.unwrap(), []);
     assert_eq!(catalog.member(TENANT, ann.owner.id).await.unwrap(), Some(ann.owner));
 }
 
-pub(crate) async fn an_email_owns_one_tenant(database: &Database) {
+pub(crate) async fn an_email_signs_up_once_while_it_owns_that_tenant(database: &Database) {
     let catalog = database.open().await;
-    signed_up(&catalog, TENANT, "ann@example.com").await;
+    let ann = signed_up(&catalog, TENANT, "ann@example.com").await.owner;
     assert!(is_taken(catalog.sign_up(account(OTHER, "ann@example.com")).await));
     assert_eq!(catalog.tenant(OTHER).await.unwrap(), None);
-    signed_up(&catalog, OTHER, "bob@example.com").await;
+    joined(&catalog, "eve@example.com", Role::Owner).await;
+    catalog.change_role(TENANT, ann.id, Role::Owner, Role::Viewer).await.unwrap();
+    signed_up(&catalog, OTHER, "ann@example.com").await;
 }
 
-pub(crate) async fn a_person_finds_every_tenant_they_are_in(database: &Database) {
+pub(crate) async fn whoever_was_made_an_owner_elsewhere_signs_up_all_the_same(database: &Database) {
     let catalog = database.open().await;
-    let ann = signed_up(&catalog, TENANT, "ann@example.com").await;
-    // A viewer in a younger tenant, as an invitation would make them.
-    let mut younger = account(OTHER, "ann@example.com");
-    younger.tenant.created_at = at(60);
-    younger.owner = Member { role: Role::Viewer, ..younger.owner };
-    catalog.sign_up(younger.clone()).await.unwrap();
-    let both = catalog.accounts_of("ann@example.com").await.unwrap();
-    assert_eq!(both.iter().map(|account| account.tenant.id).collect::<Vec<_>>(), [TENANT, OTHER]);
-    assert_eq!(both[0].member, ann.owner);
-    assert_eq!(both[1].member, younger.owner);
+    signed_up(&catalog, TENANT, "ann@example.com").await;
+    joined(&catalog, "eve@example.com", Role::Owner).await;
+    let own = signed_up(&catalog, OTHER, "eve@example.com").await;
+    let third = TenantId::from_bytes([3; 16]);
+    assert!(is_taken(catalog.sign_up(account(third, "eve@example.com")).await));
+    let found = catalog.accounts_of("eve@example.com", 9).await.unwrap();
+    assert_eq!(found.iter().map(|account| account.member.role).collect::<Vec<_>>(), [Role::Owner; 2]);
+    assert_eq!(found[0].member, own.owner);
+}
+
+pub(crate) async fn a_person_finds_the_tenants_they_are_in_their_own_first(database: &Database) {
+    let catalog = database.open().await;
+    let bob = signed_up(&catalog, TENANT, "bob@example.com").await;
+    let guest = joined(&catalog, "ann@example.com", Role::Viewer).await;
+    let mut own = account(OTHER, "ann@example.com");
+    own.owner.created_at = at(60);
+    catalog.sign_up(own.clone()).await.unwrap();
+    let both = [Account { member: own.owner, tenant: own.tenant }, Account { member: guest, tenant: bob.tenant }];
+    assert_eq!(catalog.accounts_of("ann@example.com", 9).await.unwrap(), both);
+    assert_eq!(catalog.accounts_of("ann@example.com", 1).await.unwrap(), both[..1]);
+    for account in both {
+        let found = catalog.account_in("ann@example.com", account.tenant.id).await.unwrap();
+        assert_eq!(found, Some(account));
+    }
+    assert_eq!(catalog.account_in("bob@example.com", OTHER).await.unwrap(), None);
 }
 
 pub(crate) async fn a_name_is_taken_once(database: &Database) {

@@ -49,8 +49,9 @@ guarantees! {
         what_signs_up_is_read_back,
         a_tenants_own_prices_are_in_its_snapshots,
         sign_up_makes_all_or_nothing,
-        an_email_owns_one_tenant,
-        a_person_finds_every_tenant_they_are_in,
+        an_email_signs_up_once_while_it_owns_that_tenant,
+        whoever_was_made_an_owner_elsewhere_signs_up_all_the_same,
+        a_person_finds_the_tenants_they_are_in_their_own_first,
         a_name_is_taken_once,
         what_another_tenant_owns_is_not_found,
         nothing_hangs_on_another_tenants_rows,
@@ -132,7 +133,6 @@ guarantees! {
         a_newer_invitation_replaces_the_older_and_only_its_tenant_withdraws_it,
         a_member_who_goes_takes_sessions_and_invitations_along,
         the_last_owner_stays,
-        an_owner_of_one_tenant_is_not_made_owner_of_another,
     }
     audit {
         what_is_changed_by_somebody_is_on_record_with_what_was_before,

@@ -125,13 +125,3 @@ pub(crate) async fn the_last_owner_stays(database: &Database) {
     let members = catalog.members(TENANT).await.unwrap();
     assert_eq!(members.iter().filter(|member| member.role == Role::Owner).count(), 1);
 }
-
-pub(crate) async fn an_owner_of_one_tenant_is_not_made_owner_of_another(database: &Database) {
-    let catalog = database.open().await;
-    signed_up(&catalog, TENANT, "ann@example.com").await;
-    signed_up(&catalog, OTHER, "bob@example.com").await;
-    let bob = joined(&catalog, "bob@example.com", Role::Admin).await;
-    let taken = catalog.change_role(TENANT, bob.id, Role::Admin, Role::Owner).await;
-    assert!(matches!(taken, Err(Error::Exists { .. })), "{taken:?}");
-    assert_eq!(catalog.member(TENANT, bob.id).await.unwrap(), Some(bob));
-}

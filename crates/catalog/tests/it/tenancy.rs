@@ -153,7 +153,7 @@ pub(crate) async fn a_closed_tenant_is_gone_at_once_and_its_files_expire(databas
     assert_eq!(closed, keys.iter().map(|key| key.id).collect::<Vec<_>>());
     assert_eq!(catalog.close_tenant(TENANT, b"again", at(11)).await.unwrap(), None);
     assert_eq!(catalog.tenant(TENANT).await.unwrap(), None);
-    assert_eq!(catalog.accounts_of("ann@example.com").await.unwrap(), []);
+    assert_eq!(catalog.accounts_of("ann@example.com", 9).await.unwrap(), []);
     assert_eq!(catalog.key(keys[0].id).await.unwrap(), None);
     assert_eq!(catalog.audit_log(TENANT, u64::MAX, 10).await.unwrap(), []);
     assert_eq!(catalog.apps(OTHER).await.unwrap().len(), 1);

@@ -21,7 +21,8 @@ pub(super) struct LogIn {
     email: String,
     #[schema(format = Password)]
     password: String,
-    /// For members of several tenants; without it, the one they joined first.
+    /// For members of several tenants. Without it, the first that the password opens: the one they signed up, then as they joined them; of
+    /// many, four are tried.
     tenant_id: Option<String>,
 }
 

@@ -10,6 +10,10 @@ use crate::input;
 /// The app that every tenant begins with.
 const FIRST_APP: &str = "default";
 
+/// Accounts of one address that a login without a tenant is compared with. A stranger can make any address a member of their own tenants,
+/// so the first account is not always its person's; and whoever guesses pays for so many whether they are there or not.
+const ACCOUNTS_COMPARED: u32 = 4;
+
 /// What signing up made.
 pub(crate) struct SignedUp {
     pub(crate) account: NewAccount,
@@ -53,7 +57,8 @@ impl Service {
         }
     }
 
-    /// Begins a session for whoever has this email and password; in `tenant`, or else in the tenant they joined first.
+    /// Begins a session for whoever has this email and password; in `tenant`, or else in the
+    /// first of theirs that it opens: the one they signed up, then as they joined them.
     pub(crate) async fn log_in(
         &self,
         email: &str,
@@ -74,16 +79,15 @@ impl Service {
         password: String,
         tenant: Option<TenantId>,
     ) -> Result<Option<Account>, Error> {
-        let account = self.find_account(email, tenant).await?;
-        let stored = account.as_ref().map(|account| account.member.password_hash.clone());
-        let is_right = self.passwords.matches(password, stored).await?;
-        Ok(account.filter(|_| is_right))
-    }
-
-    async fn find_account(&self, email: &str, tenant: Option<TenantId>) -> Result<Option<Account>, Error> {
-        let Ok(email) = input::email(email) else { return Ok(None) };
-        let accounts = self.accounts.accounts_of(&email).await?;
-        Ok(accounts.into_iter().find(|account| tenant.is_none_or(|tenant| account.tenant.id == tenant)))
+        let compared = if tenant.is_some() { 1 } else { ACCOUNTS_COMPARED };
+        let mut accounts = match (input::email(email), tenant) {
+            (Err(_), _) => Vec::new(),
+            (Ok(email), Some(tenant)) => self.accounts.account_in(&email, tenant).await?.into_iter().collect(),
+            (Ok(email), None) => self.accounts.accounts_of(&email, compared).await?,
+        };
+        let stored = accounts.iter().map(|account| account.member.password_hash.clone()).collect();
+        let opened = self.passwords.first_match(password, stored, compared).await?;
+        Ok(opened.map(|index| accounts.swap_remove(index)))
     }
 
     /// Who the caller is, in names.

@@ -37,7 +37,7 @@ impl Service {
         input::new_password("new_password", &new)?;
         let member = self.accounts.member(caller.tenant(), id).await?.ok_or_else(wrong)?;
         let guess = self.guesses.take(&member.email, self.address)?;
-        let is_right = self.passwords.matches(old, Some(member.password_hash.clone())).await;
+        let is_right = self.passwords.matches(old, member.password_hash.clone()).await;
         guess.outcome(is_right.map(|is_right| is_right.then_some(())))?.ok_or_else(wrong)?;
         let hash = self.passwords.hash(new).await?;
         if !self.accounts.change_password(member.tenant, id, &member.password_hash, &hash).await? {

@@ -52,13 +52,7 @@ impl Service {
         }
         may_set(caller, found.role)?;
         may_set(caller, role)?;
-        match self.accounts.change_role(caller.tenant(), member, found.role, role).await {
-            Err(catalog::Error::Exists { .. }) => {
-                let message = "This person owns another tenant, and one person owns one; make them an admin instead.";
-                Err(Fault::new(Code::Conflict, message).into())
-            }
-            outcome => changed(outcome?),
-        }
+        changed(self.accounts.change_role(caller.tenant(), member, found.role, role).await?)
     }
 
     /// Removes a member from the caller's tenant.
@@ -116,9 +110,7 @@ impl Service {
         let accounts = self.acting(Actor::Member(id)).accounts;
         let member = match accounts.accept_invite(invite.id, id, &password_hash, self.clock.now()).await {
             Err(catalog::Error::Exists { .. }) => {
-                let message =
-                    "You are a member already, or, invited as an owner, you own another tenant; log in instead.";
-                return Err(Fault::new(Code::Conflict, message).into());
+                return Err(Fault::new(Code::Conflict, "You are a member already; log in instead.").into());
             }
             outcome => outcome?.ok_or_else(over)?,
         };

@@ -178,7 +178,7 @@ async fn guessing_is_slowed_for_the_one_who_guesses_and_for_nobody_else() {
 async fn what_we_could_not_look_at_is_no_wrong_password() {
     let house = House::new().await;
     house.sign_up("ann@example.com").await;
-    let ann = house.catalog.accounts_of("ann@example.com").await.unwrap().remove(0).member;
+    let ann = house.catalog.accounts_of("ann@example.com", 9).await.unwrap().remove(0).member;
     let set = async |from: &str, to: &str| {
         assert!(house.catalog.change_password(ann.tenant, ann.id, from, to).await.unwrap());
     };

@@ -83,10 +83,42 @@ async fn a_login_may_name_its_tenant_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_stranger_with_somebodys_address_keeps_them_out_of_nothing() {
+    let house = House::new().await;
+    for (number, role) in ["owner", "admin", "member", "viewer", "viewer"].into_iter().enumerate() {
+        let stranger = house.sign_up(&format!("{number}@example.com")).await;
+        let invite = json!({"email": "ann@example.com", "role": role});
+        let invite = house.post("/v1/members/invites", &text(&stranger["access_token"]), invite).await.data();
+        let body = json!({"token": invite["token"], "password": "what the stranger chose"});
+        assert_eq!(house.call("POST", "/v1/invites/accept", None, Some(body)).await.status, 201);
+    }
+    let ann = house.sign_up("ann@example.com").await;
+    let session = house.log_in("ann@example.com", PASSWORD).await.data();
+    assert_eq!(house.get("/v1/me", &text(&session["access_token"])).await.data()["tenant"], ann["tenant"]);
+    assert_eq!(house.log_in("ann@example.com", "nobody's password").await.refusal(), (401, "unauthenticated"));
+}
+
+#[tokio::test]
+async fn somebody_invited_twice_logs_in_where_their_password_opens() {
+    let house = House::new().await;
+    let (stranger, friend) = (house.sign_up("zoe@example.com").await, house.sign_up("bob@example.com").await);
+    let first = house.join(&text(&stranger["access_token"]), "ann@example.com", "viewer").await;
+    let invite = json!({"email": "ann@example.com", "role": "member"});
+    let invite = house.post("/v1/members/invites", &text(&friend["access_token"]), invite).await.data();
+    let body = json!({"token": invite["token"], "password": "her own choice"});
+    let second = house.call("POST", "/v1/invites/accept", None, Some(body)).await.data();
+    for (password, joined) in [(PASSWORD, first), ("her own choice", second)] {
+        let session = house.log_in("ann@example.com", password).await.data();
+        let me = house.get("/v1/me", &text(&session["access_token"])).await.data();
+        assert_eq!(me["tenant"], joined["tenant"]);
+    }
+}
+
+#[tokio::test]
 async fn no_password_is_stored_as_it_is() {
     let house = House::new().await;
     house.sign_up("ann@example.com").await;
-    let accounts = spanlake_catalog::Accounts::accounts_of(&house.catalog, "ann@example.com").await.unwrap();
+    let accounts = spanlake_catalog::Accounts::accounts_of(&house.catalog, "ann@example.com", 9).await.unwrap();
     let stored = &accounts[0].member.password_hash;
     assert!(stored.starts_with("$argon2id$v=19$") && !stored.contains(PASSWORD));
 }
