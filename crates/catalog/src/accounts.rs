@@ -205,7 +205,7 @@ pub trait Accounts: People + Sessions + Tenancy + Audit + Changes {
     /// The key with this id, whoever's: the verifier has no tenant yet. `None` also when its app or agent was deleted, so that
     /// a key made while that happened opens nothing.
     async fn key(&self, key: KeyId) -> Result<Option<ApiKey>, Error>;
-    /// Revokes a key of the tenant, and the reset links it made. `false` when the tenant has no such key; revoking twice keeps the first
+    /// Revokes a key of the tenant, and withdraws the invitations and reset links it made. `false` when the tenant has no such key; revoking twice keeps the first
     /// time.
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, at: Timestamp) -> Result<bool, Error>;
     /// Stores `successor` and lets the key `old` of its tenant end at `end`, or when it would have ended if that is sooner: both

@@ -1,9 +1,10 @@
 //! Who is in a tenant: members, and invitations to become one.
 
 use async_trait::async_trait;
-use spanlake_model::{InviteId, MemberId, Role, TenantId, Timestamp};
+use spanlake_model::{InviteId, MemberId, Principal, Role, TenantId, Timestamp};
 
 use crate::accounts::Member;
+use crate::audit::Actor;
 use crate::error::Error;
 
 /// Invitations of one tenant that may be open at once.
@@ -22,8 +23,8 @@ pub struct Invite {
     pub role: Role,
     /// SHA-256 of the token that accepts it.
     pub token_hash: Vec<u8>,
-    /// Who made it; `None`: a key.
-    pub invited_by: Option<MemberId>,
+    /// Who made it; `None` for those that keys made before that was noted.
+    pub invited_by: Option<Actor>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops working.
@@ -62,8 +63,9 @@ pub trait People: Send + Sync + 'static {
     async fn remove_member(&self, tenant: TenantId, member: MemberId, role: Role) -> Result<MemberChange, Error>;
 
     /// Stores an invitation; an open one of the same address goes, and so do those that have run out by its `created_at`.
-    /// [`Error::Crowded`] when [`OPEN_INVITES_MAX`] are open.
-    async fn invite(&self, invite: Invite) -> Result<(), Error>;
+    /// `maker` is who made it, as they were when they asked. [`Error::Changed`] when they are not that any more, [`Error::Crowded`] when
+    /// [`OPEN_INVITES_MAX`] are open.
+    async fn invite(&self, invite: Invite, maker: Option<Principal>) -> Result<(), Error>;
     /// The tenant's invitations that are open at `now`, oldest first.
     async fn invites(&self, tenant: TenantId, now: Timestamp) -> Result<Vec<Invite>, Error>;
     /// Withdraws an open invitation of the tenant. `false` when there is none.

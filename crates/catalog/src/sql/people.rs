@@ -19,7 +19,7 @@ use crate::people::{Invite, MemberChange, OPEN_INVITES_MAX, People};
 
 macro_rules! invite_columns {
     () => {
-        "id, tenant_id, email, role, token_hash, invited_by, created_at, expires_at"
+        "id, tenant_id, email, role, token_hash, invited_by, invited_by_key, created_at, expires_at"
     };
 }
 
@@ -90,9 +90,12 @@ impl People for Catalog {
         Ok(MemberChange::Done(found))
     }
 
-    async fn invite(&self, invite: Invite) -> Result<(), Error> {
+    async fn invite(&self, invite: Invite, maker: Option<Principal>) -> Result<(), Error> {
         let mut transaction = self.begin_write().await?;
         lock(&mut transaction, invite.tenant).await?;
+        if let Some(maker) = maker {
+            hold_maker(&mut transaction, invite.tenant, maker).await?;
+        }
         query("DELETE FROM invites WHERE tenant_id = $1 AND accepted_at IS NULL AND (email = $2 OR expires_at <= $3)")
             .bind(invite.tenant.to_string())
             .bind(&invite.email)
@@ -104,15 +107,21 @@ impl People for Catalog {
         if open.integer("open")? >= stored(OPEN_INVITES_MAX)? {
             return Err(Error::Crowded { what: "invitations", max: OPEN_INVITES_MAX });
         }
+        let (by_member, by_key) = match invite.invited_by {
+            Some(Actor::Member(member)) => (Some(member.to_string()), None),
+            Some(Actor::Key(key)) => (None, Some(key.to_string())),
+            None => (None, None),
+        };
         let after = json!({"email": invite.email, "role": invite.role.as_str()});
         let (tenant, note) = (invite.tenant, Note::new("invite.created", invite.id).after(after));
-        query(concat!("INSERT INTO invites (", invite_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"))
+        query(concat!("INSERT INTO invites (", invite_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"))
             .bind(invite.id.to_string())
             .bind(invite.tenant.to_string())
             .bind(invite.email)
             .bind(invite.role.as_str())
             .bind(hex::encode(invite.token_hash))
-            .bind(invite.invited_by.map(|member| member.to_string()))
+            .bind(by_member)
+            .bind(by_key)
             .bind(invite.created_at.as_nanos())
             .bind(invite.expires_at.as_nanos())
             .execute(&mut *transaction)
@@ -253,13 +262,16 @@ pub(super) async fn withdraw_all_of(
     tenant: TenantId,
     maker: Actor,
 ) -> Result<(), Error> {
-    if let Actor::Member(member) = maker {
-        query("DELETE FROM invites WHERE tenant_id = $1 AND invited_by = $2 AND accepted_at IS NULL")
-            .bind(tenant.to_string())
-            .bind(member.to_string())
-            .execute(&mut *connection)
-            .await?;
-    }
+    let (invites, id) = match maker {
+        Actor::Member(member) => {
+            ("DELETE FROM invites WHERE tenant_id = $1 AND invited_by = $2 AND accepted_at IS NULL", member.to_string())
+        }
+        Actor::Key(key) => (
+            "DELETE FROM invites WHERE tenant_id = $1 AND invited_by_key = $2 AND accepted_at IS NULL",
+            key.to_string(),
+        ),
+    };
+    query(invites).bind(tenant.to_string()).bind(id).execute(&mut *connection).await?;
     query("DELETE FROM password_resets WHERE tenant_id = $1 AND made_by = $2")
         .bind(tenant.to_string())
         .bind(maker.to_string())
@@ -275,7 +287,10 @@ fn read_invite(row: &AnyRow) -> Result<Invite, Error> {
         email: row.text("email")?,
         role: row.word("role", Role::parse)?,
         token_hash: row.bytes("token_hash")?,
-        invited_by: row.maybe_parsed("invited_by")?,
+        invited_by: match (row.maybe_parsed("invited_by")?, row.maybe_parsed("invited_by_key")?) {
+            (Some(member), _) => Some(Actor::Member(member)),
+            (None, key) => key.map(Actor::Key),
+        },
         created_at: row.time("created_at")?,
         expires_at: row.time("expires_at")?,
     })

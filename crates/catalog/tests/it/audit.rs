@@ -90,8 +90,8 @@ pub(crate) async fn every_kind_of_change_is_on_record_once(database: &Database) 
         created_at: at(1),
         expires_at: at(100),
     };
-    acting.invite(invite(1)).await.unwrap();
-    acting.invite(invite(2)).await.unwrap();
+    acting.invite(invite(1), None).await.unwrap();
+    acting.invite(invite(2), None).await.unwrap();
     acting.withdraw_invite(TENANT, invite(1).id).await.unwrap();
     let eve = MemberId::from_bytes([6; 16]);
     acting.accept_invite(invite(2).id, eve, "$argon2id$", at(20)).await.unwrap().unwrap();

@@ -133,6 +133,7 @@ guarantees! {
         a_newer_invitation_replaces_the_older_and_only_its_tenant_withdraws_it,
         a_member_who_goes_takes_sessions_and_invitations_along,
         the_last_owner_stays,
+        an_invitation_is_made_with_rights_that_its_maker_still_has,
     }
     audit {
         what_is_changed_by_somebody_is_on_record_with_what_was_before,

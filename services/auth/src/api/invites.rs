@@ -6,6 +6,7 @@ pub(super) mod list;
 pub(super) mod withdraw;
 
 use serde::Serialize;
+use spanlake_catalog::Actor;
 use utoipa::ToSchema;
 
 /// An invitation to become a member, without its token.
@@ -28,7 +29,10 @@ impl From<spanlake_catalog::Invite> for Invite {
             id: invite.id.to_string(),
             email: invite.email,
             role: invite.role.as_str(),
-            invited_by: invite.invited_by.map(|member| member.to_string()),
+            invited_by: match invite.invited_by {
+                Some(Actor::Member(member)) => Some(member.to_string()),
+                Some(Actor::Key(_)) | None => None,
+            },
             created_at: invite.created_at.to_string(),
             expires_at: invite.expires_at.to_string(),
         }

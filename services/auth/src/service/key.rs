@@ -6,7 +6,7 @@ use spanlake_access::gate::refused_key;
 use spanlake_access::key::{self, Kind};
 use spanlake_access::secret::PEPPER_VERSION;
 use spanlake_catalog::{Actor, ApiKey};
-use spanlake_model::{AgentId, AppId, Caller, Code, Fault, KeyId, Scope, ScopeSet, Timestamp};
+use spanlake_model::{AgentId, AppId, Caller, Code, Fault, KeyId, Principal, Scope, ScopeSet, Timestamp};
 use spanlake_proto::auth::{KeyIdentity, PresentedKey};
 
 use super::Service;
@@ -48,6 +48,7 @@ impl Service {
         }
         let app = self.pin(caller, &request).await?;
         let scopes = allowed_scopes(caller, &request, app.is_some())?;
+        let expires_at = self.end_of_key(caller, request.expires_at, request.expires_at).await?;
         let id = KeyId::generate(&*self.clock, &*self.entropy);
         let text = key::generate(request.kind, id, &*self.entropy);
         let key = ApiKey {
@@ -61,13 +62,30 @@ impl Service {
             last4: key::last4(&text).to_owned(),
             scopes,
             created_at: now,
-            expires_at: request.expires_at,
+            expires_at,
             revoked_at: None,
             last_used_at: None,
             created_by: Some(caller.principal().into()),
         };
         self.accounts.add_key(key.clone()).await?;
         Ok(NewKey { key, text })
+    }
+
+    /// When a key that the caller makes ends: as `asked`, or else as is `usual`. One that a key makes ends with that key at the latest, so
+    /// that whoever finds a key has no more time than it had left.
+    pub(super) async fn end_of_key(
+        &self,
+        caller: &Caller,
+        asked: Option<Timestamp>,
+        usual: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, Error> {
+        let Principal::Key(maker) = caller.principal() else { return Ok(asked.or(usual)) };
+        let maker = self.accounts.key(maker).await?.ok_or_else(refused_key)?;
+        let Some(end) = maker.expires_at else { return Ok(asked.or(usual)) };
+        if asked.is_some_and(|asked| asked > end) {
+            return Err(invalid("expires_at", "must not be later than the end of the key that makes it").into());
+        }
+        Ok(Some(asked.or(usual).map_or(end, |wanted| wanted.min(end))))
     }
 
     /// The app the key will be pinned to: an agent key to its agent's, a workspace key to the one asked for, if any.

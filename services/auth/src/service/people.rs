@@ -77,14 +77,11 @@ impl Service {
             email,
             role,
             token_hash: hash(&token),
-            invited_by: match caller.principal() {
-                Principal::Member(member, _) => Some(member),
-                Principal::Key(_) => None,
-            },
+            invited_by: Some(caller.principal().into()),
             created_at,
             expires_at: created_at.plus(INVITE_LASTS),
         };
-        self.accounts.invite(invite.clone()).await?;
+        self.accounts.invite(invite.clone(), Some(caller.principal())).await?;
         Ok(NewInvite { invite, token })
     }
 

@@ -20,7 +20,7 @@ const OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub(crate) struct Rotation {
     /// How long the old key still works; a day unless said, nothing ends it now.
     pub(crate) overlap: Option<Duration>,
-    /// When the new key ends; unless said, it lasts as long as the old one was made to last.
+    /// When the new key ends; unless said, it lasts as long as the old one was made to last, or as the key that rotates it.
     pub(crate) expires_at: Option<Timestamp>,
 }
 
@@ -50,7 +50,9 @@ impl Service {
             return Err(Fault::new(Code::Forbidden, message).into());
         }
         let old_ends_at = old.expires_at.map_or(now.plus(overlap), |end| end.min(now.plus(overlap)));
-        let new = self.successor(caller, &old, now, rotation.expires_at);
+        let usual = old.expires_at.map(|end| now.plus(end.since(old.created_at)));
+        let new_ends_at = self.end_of_key(caller, rotation.expires_at, usual).await?;
+        let new = self.successor(caller, &old, now, new_ends_at);
         if !self.accounts.rotate_key(old.id, old_ends_at, new.key.clone(), now).await? {
             let message = "This key was revoked or has expired, so there is nothing to rotate; make a new key.";
             return Err(Fault::new(Code::Conflict, message).into());
@@ -62,14 +64,13 @@ impl Service {
         let kind = if old.agent.is_some() { Kind::Agent } else { Kind::Workspace };
         let id = KeyId::generate(&*self.clock, &*self.entropy);
         let text = key::generate(kind, id, &*self.entropy);
-        let lifetime = old.expires_at.map(|end| end.since(old.created_at));
         let key = ApiKey {
             id,
             hash: key::hash(&self.secret.pepper(PEPPER_VERSION), &text).to_vec(),
             pepper_version: PEPPER_VERSION,
             last4: key::last4(&text).to_owned(),
             created_at: now,
-            expires_at: expires_at.or_else(|| lifetime.map(|lifetime| now.plus(lifetime))),
+            expires_at,
             revoked_at: None,
             last_used_at: None,
             created_by: Some(caller.principal().into()),

@@ -69,6 +69,33 @@ async fn a_rotation_never_lengthens_the_old_keys_life_and_gives_the_new_one_as_m
 }
 
 #[tokio::test]
+async fn what_a_key_makes_or_rotates_ends_with_it_at_the_latest() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let at = |seconds| house.clock.now().plus(Duration::from_secs(seconds)).to_string();
+    let end = at(1_000);
+    let maker = json!({"scopes": ["admin", "read"], "expires_at": end});
+    let maker = house.workspace_key(&owner, maker).await;
+    let key = text(&maker["key"]);
+    let made = house.workspace_key(&key, json!({"scopes": ["admin", "read"]})).await;
+    assert_eq!(made["expires_at"], json!(end));
+    let sooner = at(500);
+    assert_eq!(house.workspace_key(&key, json!({"expires_at": sooner})).await["expires_at"], json!(sooner));
+    let later = json!({"name": "ci", "kind": "workspace", "expires_at": at(2_000)});
+    let refused = house.post("/v1/api-keys", &key, later).await;
+    assert_eq!(refused.refusal(), (400, "invalid_request_body"));
+    assert!(refused.body["error"]["details"]["expires_at"].is_string());
+    house.clock.advance(Duration::from_secs(100));
+    for old in [&maker, &made] {
+        assert_eq!(house.rotate(&text(&made["key"]), old, json!({})).await.data()["expires_at"], json!(end));
+        let refused = house.rotate(&text(&made["key"]), old, json!({"expires_at": at(2_000)})).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request_body"));
+    }
+    let by_owner = house.rotate(&owner, &made, json!({"expires_at": at(2_000)})).await;
+    assert_eq!(by_owner.status, 201, "a person may");
+}
+
+#[tokio::test]
 async fn what_cannot_be_rotated_is_refused_and_stays_as_it_was() {
     let house = House::new().await;
     let owner = house.owner().await;
