@@ -12,7 +12,7 @@ use crate::accounts::Accounts;
 use crate::error::Error;
 
 /// Who did something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// A person.
     Member(MemberId),

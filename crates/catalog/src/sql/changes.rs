@@ -1,14 +1,17 @@
 //! What changed, for processes that remember who is who.
 
 use async_trait::async_trait;
-use spanlake_model::{AccountChanges, Changed};
+use spanlake_model::{AccountChanges, Changed, TenantId};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, query};
+use sqlx::{AnyConnection, AssertSqlSafe, query};
 
 use super::Catalog;
 use super::row::{Columns as _, corrupt, stored};
 use crate::changes::{CHANGES_KEPT, Changes};
 use crate::error::Error;
+
+/// Changes that one statement stores.
+const ROWS_AT_ONCE: usize = 200;
 
 #[async_trait]
 impl Changes for Catalog {
@@ -35,28 +38,51 @@ impl Changes for Catalog {
 /// transaction ends.
 pub(super) async fn announce(
     connection: &mut AnyConnection,
-    tenant: spanlake_model::TenantId,
+    tenant: TenantId,
     changed: &[Changed],
 ) -> Result<(), Error> {
-    for change in changed {
-        let next = query(
-            "INSERT INTO account_change_heads (name, sequence) VALUES ('all', 1) \
-             ON CONFLICT (name) DO UPDATE SET sequence = account_change_heads.sequence + 1 RETURNING sequence",
-        );
-        let sequence = next.fetch_one(&mut *connection).await?.integer("sequence")?;
-        let (what, id) = words(change);
-        query("INSERT INTO account_changes (sequence, tenant_id, what, id) VALUES ($1, $2, $3, $4)")
-            .bind(sequence)
-            .bind(tenant.to_string())
-            .bind(what)
-            .bind(id)
-            .execute(&mut *connection)
-            .await?;
-        query("DELETE FROM account_changes WHERE sequence <= $1")
-            .bind(sequence.saturating_sub(stored(CHANGES_KEPT)?))
-            .execute(&mut *connection)
-            .await?;
+    if changed.is_empty() {
+        return Ok(());
     }
+    // All numbers at once, and few statements: everybody else's changes wait for the commit.
+    let next = query(
+        "INSERT INTO account_change_heads (name, sequence) VALUES ('all', $1) \
+         ON CONFLICT (name) DO UPDATE SET sequence = account_change_heads.sequence + excluded.sequence RETURNING sequence",
+    );
+    let count = stored(changed.len() as u64)?;
+    let last = next.bind(count).fetch_one(&mut *connection).await?.integer("sequence")?;
+    let mut sequence = last.saturating_sub(count);
+    for changed in changed.chunks(ROWS_AT_ONCE) {
+        insert(connection, tenant, sequence, changed).await?;
+        sequence = sequence.saturating_add(stored(changed.len() as u64)?);
+    }
+    query("DELETE FROM account_changes WHERE sequence <= $1")
+        .bind(last.saturating_sub(stored(CHANGES_KEPT)?))
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+/// Stores changes whose numbers follow `sequence`.
+async fn insert(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    mut sequence: i64,
+    changed: &[Changed],
+) -> Result<(), Error> {
+    let row = |index: usize| {
+        let [sequence, tenant, what, id] = [1, 2, 3, 4].map(|column| 4 * index + column);
+        format!("(${sequence}, ${tenant}, ${what}, ${id})")
+    };
+    let rows: Vec<_> = (0..changed.len()).map(row).collect();
+    let statement = format!("INSERT INTO account_changes (sequence, tenant_id, what, id) VALUES {}", rows.join(", "));
+    let mut statement = query(AssertSqlSafe(statement));
+    for change in changed {
+        sequence = sequence.saturating_add(1);
+        let (what, id) = words(change);
+        statement = statement.bind(sequence).bind(tenant.to_string()).bind(what).bind(id);
+    }
+    statement.execute(connection).await?;
     Ok(())
 }
 

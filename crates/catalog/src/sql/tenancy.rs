@@ -85,7 +85,11 @@ impl Tenancy for Catalog {
         if held.rows_affected() == 0 {
             return Ok(None);
         }
-        let keys = query("SELECT id FROM api_keys WHERE tenant_id = $1").bind(&id);
+        // Those that nobody gets in with anyway are nothing to tell.
+        let keys = query(
+            "SELECT id FROM api_keys WHERE tenant_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+        );
+        let keys = keys.bind(&id).bind(at.as_nanos());
         let keys = all(keys, &mut *transaction, read_key_id).await?;
         for table in EXPORT_TABLES {
             let delete =

@@ -158,6 +158,7 @@ guarantees! {
         limits_are_set_and_read_back,
         rows_are_counted_once_on_the_day_they_were_written,
         changes_are_heard_of_in_their_order,
+        a_tenant_with_very_many_keys_is_told_of_whole,
         a_racing_change_is_never_skipped,
         a_closed_tenant_is_gone_at_once_and_its_files_expire,
         nothing_is_left_of_a_closed_tenant_in_any_table,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use spanlake_catalog::{
     Accounts as _, Act, Actor, Audit as _, Catalog, Changes as _, Commit, DataFile, Erasures as _, Error, Files as _,
-    PasswordReset, People as _, Sessions as _, Tenancy as _, UsageDay,
+    NewKey, PasswordReset, People as _, Sessions as _, Tenancy as _, UsageDay,
 };
 use spanlake_model::{Changed, Clock, Day, FileId, Limits, MemberId, Role, SystemEntropy, Table, TenantId, Timestamp};
 
@@ -90,6 +90,34 @@ pub(crate) async fn changes_are_heard_of_in_their_order(database: &Database) {
     assert_eq!(catalog.changes_after(5).await.unwrap().changed, None, "from another catalog");
     database.tamper("DELETE FROM account_changes WHERE sequence = 2").await;
     assert_eq!(catalog.changes_after(1).await.unwrap().changed, None, "some are forgotten");
+}
+
+pub(crate) async fn a_tenant_with_very_many_keys_is_told_of_whole(database: &Database) {
+    let catalog = database.open().await;
+    for (tenant, email) in [(TENANT, "ann@example.com"), (OTHER, "bob@example.com")] {
+        catalog.sign_up(account(tenant, email)).await.unwrap();
+    }
+    catalog.set_limits(OTHER, Limits::default()).await.unwrap();
+    let mut living = Vec::new();
+    for _ in 0..401 {
+        let key = key(TENANT);
+        catalog.add_key(key.clone()).await.unwrap();
+        living.push(key.id);
+    }
+    let (revoked, ended) = (key(TENANT), NewKey { expires_at: Some(at(9)), ..key(TENANT) });
+    catalog.add_key(revoked.clone()).await.unwrap();
+    catalog.revoke_key(TENANT, revoked.id, at(2)).await.unwrap();
+    catalog.add_key(ended).await.unwrap();
+    let mut closed = catalog.close_tenant(TENANT, b"receipt", at(10)).await.unwrap().unwrap();
+    catalog.set_limits(OTHER, Limits::default()).await.unwrap();
+    let heard = catalog.changes_after(2).await.unwrap();
+    let mut heard_of: Vec<_> = heard.changed.unwrap();
+    assert_eq!((heard.sequence, heard_of.pop()), (405, Some(Changed::Tenant(OTHER))));
+    assert_eq!(heard_of.pop(), Some(Changed::Tenant(TENANT)));
+    assert_eq!(heard_of, closed.iter().copied().map(Changed::Key).collect::<Vec<_>>());
+    closed.sort();
+    living.sort();
+    assert_eq!(closed, living, "living keys only");
 }
 
 pub(crate) async fn a_racing_change_is_never_skipped(database: &Database) {

@@ -1,5 +1,6 @@
 //! Keys: making, verifying, revoking.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use spanlake_access::gate::refused_key;
@@ -114,7 +115,7 @@ impl Service {
         let keys = self.accounts.keys(caller.tenant()).await?;
         let members = self.accounts.members(caller.tenant()).await?;
         let living = keys.iter().filter(|key| key.revoked_at.is_none()).map(|key| Actor::Key(key.id));
-        let living: Vec<_> = members.iter().map(|member| Actor::Member(member.id)).chain(living).collect();
+        let living: HashSet<_> = members.iter().map(|member| Actor::Member(member.id)).chain(living).collect();
         let is_gone = |maker: Actor| !living.contains(&maker);
         Ok(keys.into_iter().map(|key| MadeKey { maker_is_gone: key.created_by.is_some_and(is_gone), key }).collect())
     }
