@@ -26,12 +26,25 @@ pub struct Config {
     pub proxies: u8,
     /// The most that an owner may set as their tenant's limits.
     pub limits_max: Limits,
+    /// Whether strangers may sign up: `open` or `closed`. Closed, people come in by invitation alone; so sign up first.
+    pub signup: SignUp,
     /// What hashing a password costs.
     pub argon2: Argon2Config,
-    /// Passwords hashed at once. Each takes `argon2.memory_kib` of memory and a thread.
+    /// Passwords hashed at once, half of them for sign-ups at most. Each takes `argon2.memory_kib` of memory and a thread.
     pub hashing_permits: u32,
     /// Logins that wait for a permit. One more is refused with 503.
     pub hashing_queue_max: u32,
+}
+
+/// Whether strangers may sign up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignUp {
+    /// Anybody makes themselves a tenant.
+    #[default]
+    Open,
+    /// Nobody does.
+    Closed,
 }
 
 /// What hashing a password costs. The default is the least that OWASP's password storage cheat sheet recommends.
@@ -63,6 +76,7 @@ impl Default for Config {
                 exports_per_hour: Limits::default().exports_per_hour,
                 spans_per_month: None,
             },
+            signup: SignUp::Open,
             argon2: Argon2Config::default(),
             hashing_permits: 4,
             hashing_queue_max: 100,

@@ -1,4 +1,4 @@
-//! Slowing down whoever guesses passwords.
+//! Slowing down whoever guesses passwords, or signs up again and again.
 //!
 //! Guesses are counted for each person together with where they come from, and for each place alone; never for the person alone, since
 //! then anyone could keep them out. After some guesses each next one has to wait, twice as long each time.
@@ -22,6 +22,9 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 const PERSON: Pace = Pace { free: 10, wait_max: Duration::from_secs(900) };
 /// Guesses from one place, whoever's: an office shares one.
 const PLACE: Pace = Pace { free: 200, wait_max: Duration::from_secs(60) };
+
+/// Sign-ups from one place, those that are refused too: a school shares one.
+const SIGN_UP: Pace = Pace { free: 200, wait_max: Duration::from_secs(60) };
 
 /// How many guesses are free, and how long the wait grows after them.
 struct Pace {
@@ -48,6 +51,7 @@ pub(crate) struct Guesses {
 struct Counted {
     people: HashMap<[u8; 32], Tries>,
     places: HashMap<Option<IpAddr>, Tries>,
+    sign_ups: HashMap<Option<IpAddr>, Tries>,
 }
 
 #[derive(Clone, Copy)]
@@ -86,10 +90,27 @@ impl Guesses {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = PERSON.left(counted.people.get(&person), now).max(PLACE.left(counted.places.get(&place), now));
         if !wait.is_zero() {
-            return Err(too_many(wait));
+            return Err(too_many(wait, "wrong passwords", ", or have your password reset"));
         }
         let before = (count(&mut counted.people, person, now), count(&mut counted.places, place, now));
         Ok(Guess { guesses: self, person, place, at: now, before })
+    }
+}
+
+impl Guesses {
+    /// Counts a sign-up from there.
+    ///
+    /// # Errors
+    /// `rate_limited`, with the time to wait; then it is not counted.
+    pub(crate) fn take_sign_up(&self, address: Option<IpAddr>) -> Result<(), Fault> {
+        let (place, now) = (address.map(network), self.clock.now());
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = SIGN_UP.left(counted.sign_ups.get(&place), now);
+        if !wait.is_zero() {
+            return Err(too_many(wait, "sign-ups from where you are", ""));
+        }
+        count(&mut counted.sign_ups, place, now);
+        Ok(())
     }
 }
 
@@ -173,9 +194,9 @@ fn make_room<K: Hash + Eq + Copy>(counted: &mut HashMap<K, Tries>, now: Timestam
     counted.retain(|_, tries| tries.last > median);
 }
 
-fn too_many(wait: Duration) -> Fault {
+fn too_many(wait: Duration, what: &str, or_else: &str) -> Fault {
     let seconds = wait.as_millis().div_ceil(1_000).max(1);
-    let message = format!("Too many wrong passwords; try again in {seconds} s, or have your password reset.");
+    let message = format!("Too many {what}; try again in {seconds} s{or_else}.");
     Fault::new(Code::RateLimited, message).retry_after(wait)
 }
 
@@ -268,6 +289,21 @@ mod tests {
         }
         drop(guesses.take("ann", place(1)).unwrap());
         assert!(guesses.take("ann", place(1)).is_err());
+    }
+
+    #[test]
+    fn whoever_signs_up_again_and_again_is_slowed_and_may_log_in() {
+        let (clock, guesses) = fixture();
+        for _ in 0..200 {
+            guesses.take_sign_up(place(1)).unwrap();
+        }
+        let refused = guesses.take_sign_up(place(1)).unwrap_err();
+        assert_eq!((refused.code, refused.retry_after), (Code::RateLimited, Some(Duration::from_secs(1))));
+        guesses.take_sign_up(place(2)).unwrap();
+        let _ = guesses.take("ann", place(1)).unwrap();
+        clock.0.fetch_add(1, Ordering::SeqCst);
+        guesses.take_sign_up(place(1)).unwrap();
+        assert!(guesses.take_sign_up(place(1)).is_err());
     }
 
     #[test]

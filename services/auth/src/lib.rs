@@ -26,6 +26,6 @@ mod service;
 mod signing;
 
 pub use api::routes;
-pub use config::{Argon2Config, Config};
+pub use config::{Argon2Config, Config, SignUp};
 pub use error::Error;
 pub use service::Service;

@@ -43,6 +43,9 @@ pub(crate) struct Passwords {
     entropy: Arc<dyn Entropy>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    /// Turns of those who sign up: half of the others, so that logins always find one.
+    sign_ups: Semaphore,
+    sign_ups_admitted: Semaphore,
     /// The hash of a password nobody has, so that an unknown person costs what a known one does.
     decoy: String,
 }
@@ -54,14 +57,24 @@ impl Passwords {
             Params::new(costs.memory_kib, costs.iterations, costs.parallelism, None).map_err(Error::Parameters)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = hash(&argon2, &random::<32>(&*entropy), random(&*entropy))?;
-        let permits = config.hashing_permits.max(1);
+        let running = config.hashing_permits.max(1) as usize;
+        let admitted = running + config.hashing_queue_max as usize;
         Ok(Self {
             argon2,
             entropy,
-            running: Arc::new(Semaphore::new(permits as usize)),
-            admitted: Arc::new(Semaphore::new(permits as usize + config.hashing_queue_max as usize)),
+            running: Arc::new(Semaphore::new(running)),
+            admitted: Arc::new(Semaphore::new(admitted)),
+            sign_ups: Semaphore::new(running.div_ceil(2)),
+            sign_ups_admitted: Semaphore::new(admitted.div_ceil(2)),
             decoy,
         })
+    }
+
+    /// An argon2id string for somebody nobody knows yet.
+    pub(crate) async fn hash_for_sign_up(&self, password: String) -> Result<String, Error> {
+        let _admitted = self.sign_ups_admitted.try_acquire().map_err(|_| Error::Busy)?;
+        let _turn = self.sign_ups.acquire().await.map_err(|_| Error::Busy)?;
+        self.hash(password).await
     }
 
     /// An argon2id string for storing.
@@ -172,6 +185,20 @@ mod tests {
         let _busy = passwords.running.acquire().await.unwrap();
         let _both = passwords.admitted.acquire_many(2).await.unwrap();
         assert!(matches!(passwords.hash("hunter22".to_owned()).await, Err(Error::Busy)));
+    }
+
+    #[tokio::test]
+    async fn sign_ups_leave_turns_for_logins() {
+        let argon2 = Argon2Config { memory_kib: 64, iterations: 1, parallelism: 1 };
+        let config = Config { argon2, hashing_permits: 4, hashing_queue_max: 4, ..Config::default() };
+        let passwords = Passwords::new(&config, Arc::new(SystemEntropy)).unwrap();
+        let crowd = passwords.sign_ups.acquire_many(2).await.unwrap();
+        let waiting = passwords.sign_ups_admitted.acquire_many(4).await.unwrap();
+        assert!(matches!(passwords.hash_for_sign_up("hunter22".to_owned()).await, Err(Error::Busy)));
+        let stored = passwords.hash("hunter22".to_owned()).await.unwrap();
+        assert!(passwords.matches("hunter22".to_owned(), stored).await.unwrap());
+        drop((crowd, waiting));
+        passwords.hash_for_sign_up("hunter22".to_owned()).await.unwrap();
     }
 
     #[test]

@@ -4,6 +4,7 @@ use spanlake_catalog::{self as catalog, Account, Actor, Agent, ApiKey, App, Memb
 use spanlake_model::{AppId, Caller, Code, Fault, Limits, MemberId, Principal, Role, ScopeSet, TenantId};
 
 use super::{Service, Tokens};
+use crate::config::SignUp;
 use crate::error::Error;
 use crate::input;
 
@@ -33,9 +34,14 @@ pub(crate) struct Me {
 impl Service {
     /// Makes a tenant with its first app and its owner, and logs the owner in.
     pub(crate) async fn sign_up(&self, email: &str, password: String, tenant_name: &str) -> Result<SignedUp, Error> {
+        if self.config.signup == SignUp::Closed {
+            let message = "Nobody signs up here; ask somebody who is in to invite you.";
+            return Err(Fault::new(Code::Forbidden, message).into());
+        }
         let (email, name) = (input::email(email)?, input::name("tenant_name", tenant_name)?);
         input::new_password("password", &password)?;
-        let account = self.new_account(email, name, self.passwords.hash(password).await?);
+        self.guesses.take_sign_up(self.address)?;
+        let account = self.new_account(email, name, self.passwords.hash_for_sign_up(password).await?);
         let acting = self.acting(Actor::Member(account.owner.id));
         match acting.accounts.sign_up(account.clone()).await {
             Err(catalog::Error::Exists { .. }) => return Err(email_taken().into()),

@@ -65,6 +65,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// One whose settings are changed.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut random = [0; 8];
         SystemEntropy.fill(&mut random);
         let folder = std::env::temp_dir().join(format!("spanlake-auth-{:016x}", u64::from_le_bytes(random)));
@@ -74,7 +79,8 @@ impl House {
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000_000_000)));
         let secret = MasterSecret::from_bytes(vec![8; 32]).unwrap();
         let argon2 = Argon2Config { memory_kib: 64, iterations: 1, parallelism: 1 };
-        let config = Config { argon2, ..Config::default() };
+        let mut config = Config { argon2, ..Config::default() };
+        change(&mut config);
         let clock_of = || Arc::clone(&clock) as Arc<dyn Clock>;
         let service =
             Service::new(Arc::new(catalog.clone()), secret, clock_of(), Arc::new(SystemEntropy), config).unwrap();

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use serde_json::json;
+use spanlake_auth::SignUp;
 
 use crate::house::{House, PASSWORD, text};
 
@@ -17,6 +20,34 @@ async fn signing_up_makes_a_tenant_an_app_and_an_owner_who_is_logged_in() {
     assert_eq!((&me["tenant"], &me["app"], &me["member"]), (&made["tenant"], &made["app"], &made["member"]));
     assert_eq!(me["scopes"], json!(["ingest", "read", "export", "score", "admin"]));
     assert!(me.get("key").is_none() && me.get("agent").is_none());
+}
+
+#[tokio::test]
+async fn where_sign_up_is_closed_nobody_signs_up() {
+    let house = House::with(|config| config.signup = SignUp::Closed).await;
+    let body = json!({"email": "ann@example.com", "password": PASSWORD, "tenant_name": "x"});
+    let refused = house.call("POST", "/v1/signup", None, Some(body)).await;
+    assert_eq!(refused.refusal(), (403, "forbidden"));
+    assert_eq!(house.log_in("ann@example.com", PASSWORD).await.refusal(), (401, "unauthenticated"));
+}
+
+#[tokio::test]
+async fn who_signs_up_again_and_again_from_one_place_is_slowed() {
+    let house = House::new().await;
+    house.sign_up("ann@example.com").await;
+    let body = json!({"email": "ann@example.com", "password": PASSWORD, "tenant_name": "x"});
+    let mut last = house.call("POST", "/v1/signup", None, Some(body.clone())).await;
+    for _ in 0..300 {
+        if last.status != 409 {
+            break;
+        }
+        last = house.call("POST", "/v1/signup", None, Some(body.clone())).await;
+    }
+    assert_eq!(last.refusal(), (429, "rate_limited"));
+    assert!(last.headers.contains_key("retry-after"));
+    assert_eq!(house.log_in("ann@example.com", PASSWORD).await.status, 200);
+    house.clock.advance(Duration::from_secs(2));
+    house.sign_up("bob@example.com").await;
 }
 
 #[tokio::test]
