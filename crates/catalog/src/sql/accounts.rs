@@ -118,9 +118,11 @@ impl Accounts for Catalog {
 
     async fn set_own_prices(&self, tenant: TenantId, prices: &str) -> Result<(), Error> {
         let mut transaction = self.begin_write().await?;
+        let before = prices::own(&mut transaction, tenant).await?;
         prices::set_own(&mut transaction, tenant, prices).await?;
-        let after = json!({"bytes": prices.len()});
-        self.note(&mut transaction, tenant, Note::new("prices.set", tenant).after(after)).await?;
+        let (gone, new) = prices::differing(before.as_deref().unwrap_or_default(), prices);
+        let note = Note::new("prices.set", tenant).before(json!({"prices": gone})).after(json!({"prices": new}));
+        self.note(&mut transaction, tenant, note).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -350,6 +352,12 @@ impl Accounts for Catalog {
 
     async fn rotate_key(&self, old: KeyId, end: Timestamp, successor: NewKey, now: Timestamp) -> Result<bool, Error> {
         let mut transaction = self.begin_write().await?;
+        let held =
+            query("UPDATE api_keys SET created_at = created_at WHERE tenant_id = $1 AND id = $2 RETURNING expires_at");
+        let held = held.bind(successor.tenant.to_string()).bind(old.to_string());
+        let Some(before) = one(held, &mut *transaction, |row| row.maybe_time("expires_at")).await? else {
+            return Ok(false);
+        };
         let ended = query(
             "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $1 THEN expires_at ELSE $1 END \
              WHERE tenant_id = $2 AND id = $3 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4)",
@@ -366,8 +374,11 @@ impl Accounts for Catalog {
         }
         let tenant = successor.tenant;
         let note = Note::new("api_key.rotated", old)
-            .before(json!({"expires_at": end.to_string()}))
-            .after(json!({"successor": shown(&successor)}));
+            .before(json!({"expires_at": before.map(|at| at.to_string())}))
+            .after(json!({
+                "expires_at": before.map_or(end, |before| before.min(end)).to_string(),
+                "successor": shown(&successor),
+            }));
         insert_key(successor).execute(&mut *transaction).await.map_err(refused("a key of this id"))?;
         if end <= now {
             announce(&mut transaction, tenant, &[Changed::Key(old)]).await?;

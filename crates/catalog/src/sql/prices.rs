@@ -1,5 +1,8 @@
 //! Prices of a tenant's own.
 
+use std::collections::HashSet;
+
+use serde_json::Value;
 use spanlake_model::TenantId;
 use sqlx::{AnyConnection, query};
 
@@ -22,4 +25,30 @@ pub(super) async fn set_own(connection: &mut AnyConnection, tenant: TenantId, pr
     .await
     .map_err(refused("prices"))?;
     Ok(())
+}
+
+/// The prices of one list that the other has not, and the other way round. What does not read is no list of prices.
+pub(super) fn differing(one: &str, other: &str) -> (Vec<Value>, Vec<Value>) {
+    let [one, other] = [one, other].map(|text| serde_json::from_str::<Vec<Value>>(text).unwrap_or_default());
+    let texts = |list: &[Value]| list.iter().map(Value::to_string).collect::<HashSet<_>>();
+    let (in_one, in_other) = (texts(&one), texts(&other));
+    let without = |list: Vec<Value>, known: &HashSet<String>| {
+        list.into_iter().filter(|entry| !known.contains(&entry.to_string())).collect()
+    };
+    (without(one, &in_other), without(other, &in_one))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_differs_is_what_only_one_list_has() {
+        let (one, other) = (r#"[{"a": 1}, {"b": 2}]"#, r#"[{"b": 2}, {"b": 3}]"#);
+        assert_eq!(differing(one, other), (vec![json!({"a": 1})], vec![json!({"b": 3})]));
+        assert_eq!(differing("", one), (vec![], vec![json!({"a": 1}), json!({"b": 2})]));
+        assert_eq!(differing(one, one), (vec![], vec![]));
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use spanlake_catalog::{Accounts, Act, Actor, Audit as _, AuditEntry, CHAIN_START, Catalog, Error, Invite};
+use serde_json::{Value, json};
+use spanlake_catalog::{Accounts, Act, Actor, Audit as _, AuditEntry, CHAIN_START, Catalog, Error, Invite, NewKey};
 use spanlake_model::{InviteId, KeyId, Limits, MemberId, Role, Table, TenantId};
 
 use crate::database::Database;
@@ -56,6 +57,34 @@ pub(crate) async fn what_is_changed_by_somebody_is_on_record_with_what_was_befor
     assert_eq!(catalog.audit_log(TENANT, 2, 1_000).await.unwrap(), entries[..1]);
     assert_eq!(catalog.audit_log(TENANT, u64::MAX, 1).await.unwrap(), entries[1..]);
     assert!(holds(&catalog, TENANT).await);
+}
+
+pub(crate) async fn a_rotation_and_new_prices_are_on_record_as_they_were_and_are(database: &Database) {
+    let catalog = database.open().await;
+    catalog.sign_up(account(TENANT, "ann@example.com")).await.unwrap();
+    let (lasting, short) = (key(TENANT), NewKey { expires_at: Some(at(20)), ..key(TENANT) });
+    let acting = by(&catalog, 10);
+    for old in [&lasting, &short] {
+        catalog.add_key(old.clone()).await.unwrap();
+        assert!(acting.rotate_key(old.id, at(30), key(TENANT), at(11)).await.unwrap());
+    }
+    for prices in [r#"[{"model":"a"},{"model":"b"}]"#, r#"[{"model":"b"},{"model":"c"}]"#] {
+        acting.set_own_prices(TENANT, prices).await.unwrap();
+    }
+    let entries = log(&catalog, TENANT).await;
+    let parts = |entry: &AuditEntry| {
+        [&entry.before, &entry.after].map(|part| part.as_deref().unwrap().parse::<Value>().unwrap())
+    };
+    for (entry, before, after) in [(&entries[0], None, at(30)), (&entries[1], Some(at(20)), at(20))] {
+        let [was, is] = parts(entry);
+        assert_eq!(was, json!({"expires_at": before.map(|at| at.to_string())}));
+        assert_eq!(is["expires_at"], json!(after.to_string()));
+        assert_eq!(is["successor"]["expires_at"], Value::Null);
+    }
+    let models =
+        |models: &[&str]| json!({"prices": models.iter().map(|model| json!({"model": model})).collect::<Vec<_>>()});
+    assert_eq!(parts(&entries[2]), [models(&[]), models(&["a", "b"])]);
+    assert_eq!(parts(&entries[3]), [models(&["a"]), models(&["c"])]);
 }
 
 pub(crate) async fn every_kind_of_change_is_on_record_once(database: &Database) {

@@ -137,6 +137,7 @@ guarantees! {
     }
     audit {
         what_is_changed_by_somebody_is_on_record_with_what_was_before,
+        a_rotation_and_new_prices_are_on_record_as_they_were_and_are,
         every_kind_of_change_is_on_record_once,
         what_did_not_happen_is_not_on_record,
         racing_changes_make_one_chain,
