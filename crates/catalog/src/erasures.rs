@@ -124,7 +124,8 @@ pub trait Erasures: Send + Sync + 'static {
     /// No live file holds a row of this erasure, and none can come: it hides nothing from now on. Doing so twice keeps the first time.
     async fn rewritten(&self, id: ErasureId, at: Timestamp) -> Result<(), Error>;
     /// Finishes every erasure that is rewritten and whose tenant's files that were removed by then are all deleted and
-    /// forgotten; answers how many. So it does with tenants that were deleted.
+    /// forgotten; answers how many. So it does with tenants that were deleted, and it deletes some of what ended of sessions, invitations
+    /// and links.
     async fn finish_erasures(&self, at: Timestamp) -> Result<u64, Error>;
     /// As [`crate::Files::removable`], for files that an erasure took rows from, and those of tenants that were deleted.
     async fn erased_removable(&self, now: Timestamp, lingering: Duration, most: u32) -> Result<Vec<Removed>, Error>;

@@ -74,6 +74,7 @@ impl Erasures for Catalog {
         );
         let finished = finished.bind(at.as_nanos()).execute(&self.write).await?.rows_affected();
         self.finish_closed(at).await?;
+        self.delete_ended(at).await?;
         Ok(finished)
     }
 

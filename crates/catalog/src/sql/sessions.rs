@@ -1,5 +1,7 @@
 //! Refresh tokens that are exchanged, passwords that change.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use spanlake_model::{MemberId, TenantId, Timestamp};
 use sqlx::{AnyConnection, query};
@@ -145,6 +147,24 @@ impl Sessions for Catalog {
         self.note(&mut transaction, member.tenant, Note::new("password.reset", member.id)).await?;
         transaction.commit().await?;
         Ok(Some(member))
+    }
+}
+
+/// What has ended is kept so long, so that nobody who is still looking at it waits for the delete.
+const ENDED_FOR: Duration = Duration::from_secs(86_400);
+
+impl Catalog {
+    /// Deletes refresh tokens, invitations and links that ended a day ago, a thousand of each at most: the compactor comes again.
+    pub(super) async fn delete_ended(&self, at: Timestamp) -> Result<(), Error> {
+        let end = at.minus(ENDED_FOR).as_nanos();
+        for delete in [
+            "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000)",
+            "DELETE FROM invites WHERE id IN (SELECT id FROM invites WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000)",
+            "DELETE FROM password_resets WHERE token_hash IN (SELECT token_hash FROM password_resets WHERE expires_at <= $1 LIMIT 1000)",
+        ] {
+            query(delete).bind(end).execute(&self.write).await?;
+        }
+        Ok(())
     }
 }
 

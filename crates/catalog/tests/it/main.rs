@@ -154,6 +154,7 @@ guarantees! {
         a_reset_link_ends_with_the_role_of_its_member_and_of_its_maker,
         a_link_that_a_revoked_key_made_opens_nothing,
         of_a_reset_and_a_change_of_role_that_race_only_the_first_lets_in,
+        what_has_ended_is_deleted_a_day_later,
     }
     tenancy {
         limits_are_set_and_read_back,

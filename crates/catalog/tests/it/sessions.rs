@@ -1,8 +1,8 @@
 //! Refresh tokens that are exchanged, passwords that change.
 
 use spanlake_catalog::{
-    Accounts as _, Catalog, Error, Exchange, Member, NewAccount, PasswordReset, People as _, RefreshToken,
-    Sessions as _,
+    Accounts as _, Catalog, Erasures as _, Error, Exchange, Member, NewAccount, PasswordReset, People as _,
+    RefreshToken, Sessions as _,
 };
 use spanlake_model::{Principal, Role};
 
@@ -221,4 +221,27 @@ pub(crate) async fn of_a_reset_and_a_change_of_role_that_race_only_the_first_let
         assert_eq!((found.role, found.password_hash == "new"), (Role::Admin, set.is_some()));
         assert!(set.is_none_or(|member| member.role == Role::Member));
     }
+}
+
+pub(crate) async fn what_has_ended_is_deleted_a_day_later(database: &Database) {
+    let catalog = database.open().await;
+    let ann = signed_up(&catalog).await.owner;
+    let ending = |seconds| RefreshToken { expires_at: at(seconds), ..refresh_token(&ann, "family") };
+    let (over, going_on) = (ending(100), ending(101));
+    for token in [&over, &going_on] {
+        assert!(catalog.add_refresh_token(token.clone(), &ann.password_hash).await.unwrap());
+    }
+    joined(&catalog, "eve@example.com", Role::Viewer).await;
+    catalog.add_password_reset(reset_link(&ann, 1)).await.unwrap();
+    let rows = async || {
+        let rows = database.rows_with("tenant_id", &TENANT.to_string()).await;
+        let count = |table: &str| rows.iter().find(|(name, _)| *name == table).unwrap().1;
+        ["refresh_tokens", "invites", "password_resets"].map(count)
+    };
+    let day = 86_400;
+    catalog.finish_erasures(at(day + 99)).await.unwrap();
+    assert_eq!(rows().await, [2, 1, 1]);
+    catalog.finish_erasures(at(day + 100)).await.unwrap();
+    assert_eq!(rows().await, [1, 0, 0]);
+    assert_eq!(catalog.refresh_token(&going_on.hash).await.unwrap(), Some(going_on));
 }
