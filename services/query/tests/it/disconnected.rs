@@ -42,7 +42,7 @@ async fn the_query_of_a_client_that_went_away_ends() {
     let pieces = (world.clone(), Arc::new(Silent), world.clone(), Arc::new(Noon));
     let engine = Arc::new(Engine::new(pieces.0, pieces.1, pieces.2, pieces.3, EngineConfig::default()).unwrap());
     let service = Service::new(engine.clone(), world, Arc::new(Noon), Arc::new(SystemEntropy), Config::default());
-    let (router, _) = routes(Arc::new(service), gate()).split_for_parts();
+    let (router, _) = routes(Arc::new(service), gate()).split();
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (tcp.local_addr().unwrap(), CancellationToken::new());
     let served = tokio::spawn(listener::serve(tcp, router, None, listener::Config::default(), stop.clone()));

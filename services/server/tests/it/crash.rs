@@ -102,11 +102,17 @@ async fn a_log_that_was_emptied_goes_on_above_what_is_in_files() {
 
 /// With flushes all the time, so that the end comes at every moment of one.
 fn begin(folder: &Path) -> (Process, Client) {
+    begin_with(folder, &[])
+}
+
+/// As [`begin`], with more settings.
+pub(crate) fn begin_with(folder: &Path, more: &[(&'static str, &str)]) -> (Process, Client) {
     let mut settings = cluster::settings(&folder.join("store"));
     settings.retain(|(name, _)| !name.starts_with("SPANLAKE_INGEST__FLUSH"));
     settings.push(("SPANLAKE_DATA_DIR", folder.display().to_string()));
     settings.push(("SPANLAKE_INGEST__FLUSH_BYTES", "50000".into()));
     settings.push(("SPANLAKE_INGEST__FLUSH_CHECK_MS", "20".into()));
+    settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let server = Process::start("standalone", folder, &settings);
     let http = url(server.address("http"));
     let bases = Bases {
@@ -121,15 +127,15 @@ fn begin(folder: &Path) -> (Process, Client) {
 }
 
 /// Asked to end, it drains and exits well.
-async fn stop(server: Process) {
+pub(crate) async fn stop(server: Process) {
     server.terminate();
     server.ended().await;
 }
 
-async fn sign_up(client: &Client) -> String {
+pub(crate) async fn sign_up(client: &Client) -> String {
     let body = json!({"email": "crash@example.com", "password": PASSWORD, "tenant_name": "crash"});
     let account = client.send(client.request(reqwest::Method::POST, "/v1/signup").json(&body)).await.data();
-    let new = json!({"name": "load", "kind": "workspace"});
+    let new = json!({"name": "load", "kind": "workspace", "scopes": ["ingest", "read", "export", "admin"]});
     text(&client.post("/v1/api-keys", &text(&account, "/access_token"), &new).await.data(), "/key")
 }
 

@@ -1,5 +1,7 @@
 //! Exports into files: what lies in the folder is what the API shows.
 
+mod killed;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
