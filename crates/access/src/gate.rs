@@ -142,6 +142,13 @@ impl Gate {
         self.within_month(&tenant, costs)?;
         self.0.limiter.take(caller.tenant(), &tenant.limits, costs).await.map_err(Fault::from)
     }
+    /// How many queries of the caller's tenant may run at the same time; `None`: as many as the installation lets a tenant run.
+    ///
+    /// # Errors
+    /// `service_unavailable` when auth cannot answer.
+    pub async fn queries_at_once(&self, caller: &Caller) -> Result<Option<u32>, Fault> {
+        Ok(self.tenant(caller.tenant()).await?.limits.queries_at_once)
+    }
     /// Auth says what is left every ten seconds, and counts what has reached a data file: the month's limit is passed by what comes
     /// in meanwhile.
     fn within_month(&self, tenant: &TenantInfo, costs: &[(Limit, u64)]) -> Result<(), Fault> {

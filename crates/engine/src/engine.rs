@@ -179,8 +179,10 @@ impl Engine {
         let tenant = caller.tenant();
         let deadline = Instant::now() + within;
         let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        let crowded = |Full| Error::Crowded { waiting_max: self.config.tenant_queries_waiting };
-        let turn = timeout_at(deadline, turns.take(tenant)).await.map_err(|_| Error::Deadline { deadline_ms })?;
+        let at_once = turns.of_tenant(caller.queries_at_once());
+        let crowded = |Full| Error::Crowded { at_once, waiting_max: self.config.tenant_queries_waiting };
+        let turn =
+            timeout_at(deadline, turns.take(tenant, at_once)).await.map_err(|_| Error::Deadline { deadline_ms })?;
         let turn = Arc::new(turn.map_err(crowded)?);
         let now = self.clock.now();
         let take =

@@ -44,8 +44,10 @@ pub enum Error {
         deadline_ms: u64,
     },
     /// So many queries of the tenant wait for their turn that no other may.
-    #[error("{waiting_max} queries of the tenant wait already")]
+    #[error("{at_once} queries of the tenant run at the same time, and {waiting_max} wait already")]
     Crowded {
+        /// What the tenant's limit and the installation's let run.
+        at_once: usize,
         /// [`crate::Config::tenant_queries_waiting`].
         waiting_max: usize,
     },
@@ -136,8 +138,11 @@ impl From<Error> for Fault {
                 tracing::warn!(error = %fault, "a query could not reach a writer");
                 Self::unavailable("The newest rows cannot be read right now; try again.")
             }
-            Error::Crowded { waiting_max } => {
-                let message = format!("{waiting_max} queries of this tenant wait already; send fewer at a time.");
+            Error::Crowded { at_once, waiting_max } => {
+                let message = format!(
+                    "The limit on queries at once is {at_once} for this account, and {waiting_max} wait already; send fewer at a time, \
+                     or see queries_at_once in /v1/limits."
+                );
                 Self::new(Code::RateLimited, message).retry_after(Duration::from_secs(1))
             }
             Error::ReadBytes { bytes_max } => Self::new(

@@ -46,6 +46,8 @@ struct State {
 #[derive(Debug, Default)]
 struct Line {
     running: usize,
+    /// Of them at the same time, as whoever came last was told.
+    most: usize,
     waiting: VecDeque<oneshot::Sender<Turn>>,
 }
 
@@ -61,15 +63,22 @@ impl Turns {
         Arc::new(Self { bounds, state: Mutex::default() })
     }
 
-    /// Waits for a turn. Dropping the future gives up the place in the line.
+    /// How many queries of a tenant run at the same time that has this limit of its own: no more than of any tenant, and one.
+    pub(crate) fn of_tenant(&self, own: Option<u32>) -> usize {
+        let own = own.map_or(usize::MAX, |own| usize::try_from(own).unwrap_or(usize::MAX));
+        own.clamp(1, self.bounds.of_tenant.max(1))
+    }
+
+    /// Waits for a turn, of a tenant that runs `most` at the same time. Dropping the future gives up the place in the line.
     ///
     /// # Errors
     /// [`Full`], at once.
-    pub(crate) async fn take(self: &Arc<Self>, tenant: TenantId) -> Result<Turn, Full> {
+    pub(crate) async fn take(self: &Arc<Self>, tenant: TenantId, most: usize) -> Result<Turn, Full> {
         let (sender, given) = oneshot::channel();
         {
             let mut state = self.lock();
             let line = state.tenants.entry(tenant).or_default();
+            line.most = most;
             // Whoever gave up does not count.
             line.waiting.retain(|waiting| !waiting.is_closed());
             if line.waiting.len() >= self.bounds.waiting_of_tenant {
@@ -114,7 +123,7 @@ impl State {
         for _ in 0..self.next.len() {
             let tenant = self.next.pop_front()?;
             let Some(line) = self.tenants.get_mut(&tenant) else { continue };
-            if line.running >= bounds.of_tenant {
+            if line.running >= line.most {
                 self.next.push_back(tenant);
                 continue;
             }
@@ -172,7 +181,7 @@ mod tests {
 
     fn ask(turns: &Arc<Turns>, byte: u8) -> Asking {
         let turns = turns.clone();
-        let mut asking: Asking = Box::pin(async move { turns.take(tenant(byte)).await });
+        let mut asking: Asking = Box::pin(async move { turns.take(tenant(byte), BOUNDS.of_tenant).await });
         // The first look puts it into the line.
         match look(&mut asking) {
             Poll::Pending => asking,
@@ -199,6 +208,20 @@ mod tests {
         assert!(look(&mut third).is_pending());
         let _other = now(&mut ask(&turns, 2));
         assert_eq!(turns.running(), 3);
+    }
+
+    #[test]
+    fn a_changed_limit_holds_for_those_who_wait_already() {
+        let turns = Turns::new(BOUNDS);
+        let allowed = [None, Some(1), Some(9), Some(0)].map(|own| turns.of_tenant(own));
+        assert_eq!(allowed, [2, 1, 2, 1], "of its own, no more than any tenant's, and never none");
+        let (first, _second) = (now(&mut ask(&turns, 1)), now(&mut ask(&turns, 1)));
+        let mut third = ask(&turns, 1);
+        let fewer = turns.clone();
+        let mut fourth: Asking = Box::pin(async move { fewer.take(tenant(1), 1).await });
+        assert!(look(&mut fourth).is_pending());
+        drop(first);
+        assert!(look(&mut third).is_pending(), "one runs, and one is the limit now");
     }
 
     #[test]

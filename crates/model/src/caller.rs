@@ -162,6 +162,7 @@ pub struct Caller {
     agent: Option<AgentId>,
     scopes: ScopeSet,
     principal: Principal,
+    queries_at_once: Option<u32>,
 }
 
 impl Caller {
@@ -173,7 +174,12 @@ impl Caller {
         scopes: ScopeSet,
         principal: Principal,
     ) -> Self {
-        Self { tenant, app, agent, scopes, principal }
+        Self { tenant, app, agent, scopes, principal, queries_at_once: None }
+    }
+    /// The same caller, of whose tenant so many queries may run at the same time.
+    #[must_use]
+    pub const fn with_queries_at_once(self, queries_at_once: Option<u32>) -> Self {
+        Self { queries_at_once, ..self }
     }
     /// The account; the only source of it there is.
     pub const fn tenant(&self) -> TenantId {
@@ -194,6 +200,10 @@ impl Caller {
     /// What was presented.
     pub const fn principal(&self) -> Principal {
         self.principal
+    }
+    /// Queries of the tenant that may run at the same time; `None`: as many as the installation lets a tenant run.
+    pub const fn queries_at_once(&self) -> Option<u32> {
+        self.queries_at_once
     }
     /// Passes when the caller holds `scope`.
     ///

@@ -48,6 +48,8 @@ pub struct Limits {
     pub exports_per_hour: u32,
     /// Spans and log records that are stored in a calendar month, UTC; `None`: as many as they like.
     pub spans_per_month: Option<u64>,
+    /// Queries that run at the same time, exports apart; `None`: as many as the installation lets a tenant run, which is the most.
+    pub queries_at_once: Option<u32>,
 }
 
 impl Default for Limits {
@@ -58,6 +60,7 @@ impl Default for Limits {
             bytes_per_second: 512 << 20,
             exports_per_hour: 10,
             spans_per_month: None,
+            queries_at_once: None,
         }
     }
 }

@@ -75,6 +75,7 @@ impl Default for Config {
                 bytes_per_second: i64::MAX.unsigned_abs(),
                 exports_per_hour: Limits::default().exports_per_hour,
                 spans_per_month: None,
+                queries_at_once: None,
             },
             signup: SignUp::Open,
             argon2: Argon2Config::default(),

@@ -48,14 +48,21 @@ struct Face {
 }
 
 impl Face {
+    /// The caller, who may do this, with what their tenant's limits let run.
+    async fn admit(&self, parts: &Parts, scope: Scope) -> Result<Caller, Fault> {
+        let caller = self.gate.admit(parts, scope).await?;
+        let queries_at_once = self.gate.queries_at_once(&caller).await?;
+        Ok(caller.with_queries_at_once(queries_at_once))
+    }
+
     /// The caller, who may read.
     async fn reader(&self, parts: &Parts) -> Result<Caller, Fault> {
-        self.gate.admit(parts, Scope::Read).await
+        self.admit(parts, Scope::Read).await
     }
 
     /// The caller, who may delete.
     async fn admin(&self, parts: &Parts) -> Result<Caller, Fault> {
-        self.gate.admit(parts, Scope::Admin).await
+        self.admit(parts, Scope::Admin).await
     }
 }
 

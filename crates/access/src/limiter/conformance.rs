@@ -74,7 +74,7 @@ fn limits() -> Limits {
         spans_per_second: 100,
         bytes_per_second: 1_000,
         exports_per_hour: 10,
-        spans_per_month: None,
+        ..Limits::default()
     }
 }
 async fn take(limiter: &Arc<dyn Limiter>, limit: Limit, cost: u64) -> Result<Vec<Standing>, LimitError> {

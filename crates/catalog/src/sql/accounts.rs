@@ -21,7 +21,7 @@ macro_rules! tenant_columns {
     () => {
         "tenants.id AS tenant_id, tenants.name AS tenant_name, tenants.default_app_id, tenants.requests_per_second, \
          tenants.spans_per_second, tenants.bytes_per_second, tenants.exports_per_hour, \
-         tenants.spans_per_month, tenants.created_at AS tenant_created_at"
+         tenants.spans_per_month, tenants.queries_at_once, tenants.created_at AS tenant_created_at"
     };
 }
 pub(super) use tenant_columns;
@@ -462,7 +462,7 @@ pub(super) async fn all<T>(
 fn insert_tenant(tenant: &Tenant) -> Result<Statement<'static>, Error> {
     let insert = query(
         "INSERT INTO tenants (id, name, default_app_id, requests_per_second, spans_per_second, bytes_per_second, \
-         exports_per_hour, created_at, spans_per_month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         exports_per_hour, created_at, spans_per_month, queries_at_once) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     );
     Ok(insert
         .bind(tenant.id.to_string())
@@ -473,7 +473,8 @@ fn insert_tenant(tenant: &Tenant) -> Result<Statement<'static>, Error> {
         .bind(stored(tenant.limits.bytes_per_second)?)
         .bind(i64::from(tenant.limits.exports_per_hour))
         .bind(tenant.created_at.as_nanos())
-        .bind(tenant.limits.spans_per_month.map(stored).transpose()?))
+        .bind(tenant.limits.spans_per_month.map(stored).transpose()?)
+        .bind(tenant.limits.queries_at_once.map(i64::from)))
 }
 
 fn insert_app(app: &App) -> Statement<'static> {
@@ -576,6 +577,7 @@ pub(super) fn read_tenant(row: &AnyRow) -> Result<Tenant, Error> {
             bytes_per_second: row.number("bytes_per_second")?,
             exports_per_hour: row.number("exports_per_hour")?,
             spans_per_month: row.maybe_number("spans_per_month")?,
+            queries_at_once: row.maybe_number("queries_at_once")?,
         },
         created_at: row.time("tenant_created_at")?,
     })

@@ -46,13 +46,14 @@ impl Tenancy for Catalog {
         let Some(found) = one(found, &mut *transaction, read_tenant).await? else { return Ok(false) };
         query(
             "UPDATE tenants SET requests_per_second = $1, spans_per_second = $2, bytes_per_second = $3, \
-             exports_per_hour = $4, spans_per_month = $5 WHERE id = $6",
+             exports_per_hour = $4, spans_per_month = $5, queries_at_once = $6 WHERE id = $7",
         )
         .bind(i64::from(limits.requests_per_second))
         .bind(i64::from(limits.spans_per_second))
         .bind(stored(limits.bytes_per_second)?)
         .bind(i64::from(limits.exports_per_hour))
         .bind(limits.spans_per_month.map(stored).transpose()?)
+        .bind(limits.queries_at_once.map(i64::from))
         .bind(tenant.to_string())
         .execute(&mut *transaction)
         .await?;

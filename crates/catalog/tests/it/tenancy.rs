@@ -26,6 +26,7 @@ pub(crate) async fn limits_are_set_and_read_back(database: &Database) {
         bytes_per_second: i64::MAX.unsigned_abs(),
         exports_per_hour: 0,
         spans_per_month: Some(1 << 40),
+        queries_at_once: Some(7),
     };
     assert!(catalog.set_limits(TENANT, limits).await.unwrap());
     assert_eq!(catalog.tenant(TENANT).await.unwrap().unwrap().limits, limits);

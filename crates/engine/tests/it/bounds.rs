@@ -68,20 +68,33 @@ async fn a_query_that_reads_more_than_its_share_is_told_so() {
 #[tokio::test]
 async fn a_tenant_with_too_many_queries_waits_for_itself_and_nobody_else_does() {
     let world = World::new();
-    let bounds =
-        Config { queries_at_once: 2, tenant_queries_at_once: 1, tenant_queries_waiting: 1, ..Config::default() };
+    // One by its own limit, or by the installation's: whichever is less.
+    for (of_installation, own) in [(1, None), (2, Some(1)), (1, Some(2))] {
+        waits_for_itself(&world, of_installation, own).await;
+    }
+}
+
+async fn waits_for_itself(world: &Arc<World>, of_installation: usize, own: Option<u32>) {
+    let bounds = Config {
+        queries_at_once: 2,
+        tenant_queries_at_once: of_installation,
+        tenant_queries_waiting: 1,
+        ..Config::default()
+    };
+    let crowd = caller(1, 1).with_queries_at_once(own);
     let engine = Arc::new(world.engine(bounds));
-    let first = engine.snapshot(&caller(1, 1), &all()).await.unwrap();
+    let first = engine.snapshot(&crowd, &all()).await.unwrap();
     let waiting = tokio::spawn({
         let engine = engine.clone();
-        async move { engine.snapshot(&caller(1, 1), &all()).await.map(drop) }
+        async move { engine.snapshot(&crowd, &all()).await.map(drop) }
     });
     // The one that was spawned joins the line.
     tokio::task::yield_now().await;
-    let refused = engine.snapshot(&caller(1, 1), &all()).await.unwrap_err();
-    assert!(matches!(refused, Error::Crowded { waiting_max: 1 }), "{refused:?}");
+    let refused = engine.snapshot(&crowd, &all()).await.unwrap_err();
+    assert!(matches!(refused, Error::Crowded { at_once: 1, waiting_max: 1 }), "{refused:?}");
     let fault = Fault::from(refused);
     assert!(fault.code == Code::RateLimited && fault.retry_after.is_some());
+    assert!(fault.message.contains("queries_at_once in /v1/limits"), "it names the limit: {}", fault.message);
     let other = engine.snapshot(&caller(2, 1), &all()).await.unwrap();
     assert_eq!(engine.queries_running(), 2);
     drop(first);

@@ -52,6 +52,7 @@ impl Auth for Client {
                 bytes_per_second: answer.bytes_per_second,
                 exports_per_hour: answer.exports_per_hour,
                 spans_per_month: answer.spans_per_month,
+                queries_at_once: answer.queries_at_once,
             },
             spans_left: answer.spans_left,
         })
@@ -167,6 +168,7 @@ impl pb::auth_server::Auth for Server {
             bytes_per_second: info.limits.bytes_per_second,
             exports_per_hour: info.limits.exports_per_hour,
             spans_per_month: info.limits.spans_per_month,
+            queries_at_once: info.limits.queries_at_once,
             spans_left: info.spans_left,
         }))
     }

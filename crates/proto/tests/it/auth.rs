@@ -47,6 +47,7 @@ impl Auth for Book {
             bytes_per_second: 1 << 40,
             exports_per_hour: 4,
             spans_per_month: Some(1 << 41),
+            queries_at_once: Some(5),
         };
         let info = TenantInfo { default_app: APP, limits, spans_left: Some(0) };
         if tenant == TENANT { Ok(info) } else { Err(Fault::not_found("tenant")) }

@@ -23,6 +23,9 @@ pub(super) struct Limits {
     /// Spans and log records that are stored in a calendar month, UTC; null: as many as there are. What comes in within the minute
     /// or so in which it is reached is taken.
     spans_per_month: Option<u64>,
+    /// Queries that run at the same time, exports apart; others wait for their turn, and beyond a bound are answered 429. Null: as
+    /// many as the installation lets a tenant run, which no tenant gets past.
+    queries_at_once: Option<u32>,
 }
 
 impl From<spanlake_model::Limits> for Limits {
@@ -33,6 +36,7 @@ impl From<spanlake_model::Limits> for Limits {
             bytes_per_second: limits.bytes_per_second,
             exports_per_hour: limits.exports_per_hour,
             spans_per_month: limits.spans_per_month,
+            queries_at_once: limits.queries_at_once,
         }
     }
 }

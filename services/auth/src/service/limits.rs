@@ -14,6 +14,7 @@ pub(crate) struct NewLimits {
     pub(crate) bytes_per_second: Option<u64>,
     pub(crate) exports_per_hour: Option<u32>,
     pub(crate) spans_per_month: Option<Option<u64>>,
+    pub(crate) queries_at_once: Option<Option<u32>>,
 }
 
 /// What was used on one day.
@@ -44,6 +45,7 @@ impl Service {
             bytes_per_second: new.bytes_per_second.unwrap_or(now.bytes_per_second),
             exports_per_hour: new.exports_per_hour.unwrap_or(now.exports_per_hour),
             spans_per_month: new.spans_per_month.unwrap_or(now.spans_per_month),
+            queries_at_once: new.queries_at_once.unwrap_or(now.queries_at_once),
         };
         within(&limits, &self.config.limits_max)?;
         if self.accounts.set_limits(caller.tenant(), limits).await? {
@@ -88,11 +90,22 @@ fn within(limits: &Limits, most: &Limits) -> Result<(), Fault> {
         ("bytes_per_second", limits.bytes_per_second, most.bytes_per_second),
         ("exports_per_hour", limits.exports_per_hour.into(), most.exports_per_hour.into()),
         ("spans_per_month", month(limits), month(most)),
+        // None is no more than any: the query service has the last word.
+        (
+            "queries_at_once",
+            limits.queries_at_once.unwrap_or(0).into(),
+            most.queries_at_once.unwrap_or(u32::MAX).into(),
+        ),
     ] {
         if asked > most {
             let why = format!("must be at most {most} here");
             return Err(Fault::new(Code::InvalidRequestBody, format!("'{field}' {why}.")).detail(field, why));
         }
+    }
+    if limits.queries_at_once == Some(0) {
+        let why = "must be 1 or more, or null for as many as the installation lets a tenant run";
+        let fault = Fault::new(Code::InvalidRequestBody, format!("'queries_at_once' {why}."));
+        return Err(fault.detail("queries_at_once", why));
     }
     // More is not stored: the catalog's numbers are signed.
     if limits.bytes_per_second > i64::MAX.unsigned_abs() || month(limits).wrapping_add(1) > i64::MAX.unsigned_abs() {

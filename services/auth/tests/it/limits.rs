@@ -22,6 +22,23 @@ async fn an_owner_sets_the_limits_within_what_the_installation_allows() {
     assert_eq!(refused.refusal(), (400, "invalid_request_body"));
     assert_eq!(refused.body["error"]["details"]["exports_per_hour"], "must be at most 10 here");
     assert_eq!(put(json!({"colour": 1})).await.status, 400);
+    let refused = put(json!({"queries_at_once": 0})).await;
+    assert_eq!(refused.refusal(), (400, "invalid_request_body"));
+    assert!(refused.body["error"]["details"]["queries_at_once"].is_string());
+}
+
+#[tokio::test]
+async fn how_many_queries_run_at_once_is_set_taken_at_once_and_given_back() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let caller = house.caller(&owner).await;
+    assert_eq!(house.gate.queries_at_once(&caller).await.unwrap(), None);
+    for (asked, set) in [(json!(2), Some(2)), (Value::Null, None)] {
+        let body = json!({"queries_at_once": asked});
+        let after = house.call("PUT", "/v1/limits", Some(&owner), Some(body)).await.data();
+        assert_eq!(after["queries_at_once"], asked);
+        assert_eq!(house.gate.queries_at_once(&caller).await.unwrap(), set);
+    }
 }
 
 #[tokio::test]

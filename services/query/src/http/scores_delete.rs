@@ -19,7 +19,7 @@ pub(super) async fn delete(
     parts: Parts,
     id: Result<Path<String>, ErrorResponse>,
 ) -> Result<NoContent, ErrorResponse> {
-    let caller = face.gate.admit(&parts, Scope::Score).await?;
+    let caller = face.admit(&parts, Scope::Score).await?;
     let Path(id) = id?;
     face.service.erase_score(&caller, &id).await.map_err(Fault::from)?;
     Ok(NoContent)

@@ -25,10 +25,16 @@ pub(in crate::api) struct Wanted {
     #[serde(deserialize_with = "given")]
     #[schema(value_type = Option<u64>)]
     spans_per_month: Option<Option<u64>>,
+    /// 1 or more; null: as many as the installation lets a tenant run.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    queries_at_once: Option<Option<u32>>,
 }
 
 /// Tells null from what is not there.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -51,6 +57,7 @@ pub(in crate::api) async fn put(
         bytes_per_second: wanted.bytes_per_second,
         exports_per_hour: wanted.exports_per_hour,
         spans_per_month: wanted.spans_per_month,
+        queries_at_once: wanted.queries_at_once,
     };
     let limits = deps.by(&caller, &parts).set_limits(&caller, new).await?;
     deps.gate.forget_tenant(caller.tenant()).await;
