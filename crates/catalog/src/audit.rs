@@ -18,6 +18,19 @@ pub enum Actor {
     Member(MemberId),
     /// A key.
     Key(KeyId),
+    /// Whoever runs the installation, from its command line.
+    Installation,
+}
+
+impl Actor {
+    /// What it is, and the id where there is one; as in the API.
+    pub fn named(self) -> (&'static str, Option<String>) {
+        match self {
+            Self::Member(member) => ("member", Some(member.to_string())),
+            Self::Key(key) => ("key", Some(key.to_string())),
+            Self::Installation => ("installation", None),
+        }
+    }
 }
 
 impl From<Principal> for Actor {
@@ -29,12 +42,12 @@ impl From<Principal> for Actor {
     }
 }
 
-/// `member:<id>` or `key:<id>`.
+/// `member:<id>`, `key:<id>` or `installation`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Member(member) => write!(f, "member:{member}"),
-            Self::Key(key) => write!(f, "key:{key}"),
+        match self.named() {
+            (kind, Some(id)) => write!(f, "{kind}:{id}"),
+            (kind, None) => f.write_str(kind),
         }
     }
 }
@@ -46,9 +59,10 @@ impl FromStr for Actor {
         let parsed = match text.split_once(':') {
             Some(("member", id)) => id.parse().ok().map(Self::Member),
             Some(("key", id)) => id.parse().ok().map(Self::Key),
+            None if text == "installation" => Some(Self::Installation),
             _ => None,
         };
-        parsed.ok_or("neither a member nor a key")
+        parsed.ok_or("neither a member, a key nor the installation")
     }
 }
 

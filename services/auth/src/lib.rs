@@ -28,4 +28,4 @@ mod signing;
 pub use api::routes;
 pub use config::{Argon2Config, Config, SignUp};
 pub use error::Error;
-pub use service::Service;
+pub use service::{NewReset, Service, create_reset_for};

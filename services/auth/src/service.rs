@@ -17,7 +17,7 @@ pub(crate) use account::{Me, SignedUp};
 pub(crate) use audit::require_owner;
 pub(crate) use key::{KeyRequest, MadeKey, NewKey};
 pub(crate) use limits::{NewLimits, Used};
-pub(crate) use password::NewReset;
+pub use password::{NewReset, create_reset_for};
 pub(crate) use people::Joined;
 pub(crate) use prices::Found;
 pub(crate) use rotation::{Rotated, Rotation};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use spanlake_model::TenantId;
 use spanlake_transport::config::{self, Errors};
 
 use crate::config::Config;
@@ -39,6 +40,18 @@ pub enum Command {
     Export(Options),
     /// Merges small files and sweeps up.
     Compactor(Options),
+    /// Makes a token with which somebody can set a new password, once, within a day: for the only owner of a tenant, whom nobody
+    /// else can help. Prints it; they send it to `POST /v1/password-reset` as `{"token": …, "password": …}`.
+    ResetPassword {
+        /// Whose password.
+        email: String,
+        /// In which tenant, for somebody who is in several.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<TenantId>,
+        /// Which installation: its data folder or catalog.
+        #[command(flatten)]
+        options: Options,
+    },
     /// Shows what an OTLP request (traces or logs, protobuf or JSON) becomes: `spanlake-server normalise < request`.
     Normalise,
 }
@@ -96,7 +109,7 @@ impl Command {
             Self::Query(options) => (Role::Query, options, false),
             Self::Export(options) => (Role::Export, options, false),
             Self::Compactor(options) => (Role::Compactor, options, false),
-            Self::Normalise => return None,
+            Self::ResetPassword { .. } | Self::Normalise => return None,
         })
     }
 }

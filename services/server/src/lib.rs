@@ -14,6 +14,7 @@ pub mod config;
 pub mod demo;
 pub mod normalise;
 mod parts;
+mod reset;
 mod roles;
 mod serve;
 mod standalone;
@@ -26,6 +27,7 @@ use spanlake_model::{Clock, Entropy, SystemClock, SystemEntropy};
 use spanlake_transport::shutdown::Shutdown;
 
 pub use config::Config;
+pub use reset::reset_password;
 pub use roles::Role;
 
 /// What comes from outside the process, so that tests can bring their own.

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use spanlake_server::cli::{Cli, Options};
-use spanlake_server::{Config, Outside, Role, demo, normalise, start};
+use spanlake_model::TenantId;
+use spanlake_server::cli::{Cli, Command, Options};
+use spanlake_server::{Config, Outside, Role, demo, normalise, reset_password, start};
 use spanlake_transport::shutdown::{Shutdown, signals};
 use spanlake_transport::telemetry;
 
@@ -14,9 +15,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = match cli.command.parts() {
-        Some((role, options, demo)) => serve(role, options, demo),
-        None => show_normalised(),
+    let outcome = match (cli.command.parts(), &cli.command) {
+        (Some((role, options, demo)), _) => serve(role, options, demo),
+        (None, Command::ResetPassword { email, tenant, options }) => show_reset(email, *tenant, options),
+        (None, _) => show_normalised(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -32,6 +34,19 @@ fn serve(role: Role, options: &Options, demo: bool) -> anyhow::Result<()> {
         let _telemetry = telemetry::init(&config.telemetry)?;
         runtime()?.block_on(run(role, config, demo))
     })
+}
+
+/// The token alone on stdout, for whoever passes it on; what it is on stderr.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "it is what was asked for")]
+fn show_reset(email: &str, tenant: Option<TenantId>, options: &Options) -> anyhow::Result<()> {
+    let config = options.load(std::env::vars())?;
+    let made = runtime()?.block_on(reset_password(&config, &Outside::default(), email, tenant))?;
+    eprintln!(
+        "This token sets the password of {} in tenant {}, once, until {}: POST /v1/password-reset {{\"token\", \"password\"}}",
+        made.member.email, made.member.tenant, made.expires_at
+    );
+    println!("{}", made.token);
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]

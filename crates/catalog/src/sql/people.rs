@@ -110,7 +110,7 @@ impl People for Catalog {
         let (by_member, by_key) = match invite.invited_by {
             Some(Actor::Member(member)) => (Some(member.to_string()), None),
             Some(Actor::Key(key)) => (None, Some(key.to_string())),
-            None => (None, None),
+            Some(Actor::Installation) | None => (None, None),
         };
         let after = json!({"email": invite.email, "role": invite.role.as_str()});
         let (tenant, note) = (invite.tenant, Note::new("invite.created", invite.id).after(after));
@@ -270,6 +270,8 @@ pub(super) async fn withdraw_all_of(
             "DELETE FROM invites WHERE tenant_id = $1 AND invited_by_key = $2 AND accepted_at IS NULL",
             key.to_string(),
         ),
+        // Its rights are never lost.
+        Actor::Installation => return Ok(()),
     };
     query(invites).bind(tenant.to_string()).bind(id).execute(&mut *connection).await?;
     query("DELETE FROM password_resets WHERE tenant_id = $1 AND made_by = $2")

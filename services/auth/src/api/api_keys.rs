@@ -62,11 +62,9 @@ impl ApiKey {
 
 impl From<Actor> for Creator {
     fn from(actor: Actor) -> Self {
-        let (r#type, id) = match actor {
-            Actor::Member(member) => ("member", member.to_string()),
-            Actor::Key(key) => ("key", key.to_string()),
-        };
-        Self { r#type, id, is_gone: false }
+        let (r#type, id) = actor.named();
+        // The installation makes no keys.
+        Self { r#type, id: id.unwrap_or_default(), is_gone: false }
     }
 }
 

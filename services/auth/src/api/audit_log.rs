@@ -5,7 +5,6 @@ pub(super) mod list;
 
 use serde::Serialize;
 use serde_json::Value;
-use spanlake_catalog::Actor;
 use utoipa::ToSchema;
 
 /// One change, as it is on record.
@@ -14,10 +13,10 @@ pub(super) struct AuditEntry {
     /// From 1, without a gap.
     sequence: u64,
     at: String,
-    /// `member` or `key`.
+    /// `member`, `key`, or `installation` for whoever runs the server.
     actor_type: &'static str,
-    /// Whose id it is; they may be gone by now.
-    actor_id: String,
+    /// Whose id it is; they may be gone by now. Null for the installation.
+    actor_id: Option<String>,
     /// Where the request came from, if that is known.
     address: Option<String>,
     /// What was done, like `api_key.revoked`.
@@ -35,10 +34,7 @@ pub(super) struct AuditEntry {
 impl From<spanlake_catalog::AuditEntry> for AuditEntry {
     fn from(entry: spanlake_catalog::AuditEntry) -> Self {
         let read = |text: Option<String>| text.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
-        let (actor_type, actor_id) = match entry.actor {
-            Actor::Member(member) => ("member", member.to_string()),
-            Actor::Key(key) => ("key", key.to_string()),
-        };
+        let (actor_type, actor_id) = entry.actor.named();
         Self {
             sequence: entry.sequence,
             at: entry.at.to_string(),

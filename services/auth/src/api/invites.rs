@@ -31,7 +31,7 @@ impl From<spanlake_catalog::Invite> for Invite {
             role: invite.role.as_str(),
             invited_by: match invite.invited_by {
                 Some(Actor::Member(member)) => Some(member.to_string()),
-                Some(Actor::Key(_)) | None => None,
+                Some(Actor::Key(_) | Actor::Installation) | None => None,
             },
             created_at: invite.created_at.to_string(),
             expires_at: invite.expires_at.to_string(),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use spanlake_catalog::{Actor, Member, PasswordReset};
-use spanlake_model::{Caller, Code, Fault, KeyId, MemberId, Principal, Role, TenantId, Timestamp};
+use spanlake_catalog::{Account, Accounts, Act, Actor, Member, PasswordReset};
+use spanlake_model::{Caller, Clock, Code, Entropy, Fault, KeyId, MemberId, Principal, Role, TenantId, Timestamp};
 
 use super::people::may_set;
-use super::session::hash;
+use super::session::{hash, random_text};
 use super::{Service, Tokens};
 use crate::error::Error;
 use crate::input;
@@ -16,14 +16,66 @@ const RESET_LASTS: Duration = Duration::from_secs(86_400);
 /// How the token of a link begins, so that one can be recognised where it should not be.
 const RESET_PREFIX: &str = "aos_reset_";
 
+/// Of more accounts of one person not all are told.
+const TOLD_MAX: u32 = 100;
+
 /// Keys that made each other, followed to find the person behind the last: one further back counts as nobody.
 const KEYS_BEHIND_KEYS_MAX: usize = 16;
 
 /// A link that was made, with its token: the only time it is known.
-pub(crate) struct NewReset {
-    pub(crate) token: String,
-    pub(crate) member: Member,
-    pub(crate) expires_at: Timestamp,
+pub struct NewReset {
+    /// What `POST /v1/password-reset` takes.
+    pub token: String,
+    /// Whose password it sets.
+    pub member: Member,
+    /// A day from when it was made.
+    pub expires_at: Timestamp,
+}
+
+/// Makes a link for whoever has this email, as whoever runs the installation may: they hold its database. `tenant` says which
+/// account is meant of somebody who is in several, where they have a password each.
+///
+/// # Errors
+/// [`Error::Refused`] when nobody has the email there, or it is not said which of several accounts is meant; [`Error::Catalog`].
+pub async fn create_reset_for(
+    accounts: &dyn Accounts,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    email: &str,
+    tenant: Option<TenantId>,
+) -> Result<NewReset, Error> {
+    let address = email.trim().to_lowercase();
+    let mut found = match tenant {
+        Some(tenant) => accounts.account_in(&address, tenant).await?.into_iter().collect(),
+        None => accounts.accounts_of(&address, TOLD_MAX).await?,
+    };
+    let member = match found.len() {
+        0 => return Err(Fault::new(Code::NotFound, format!("Nobody with the email {email} is there.")).into()),
+        1 => found.remove(0).member,
+        _ => return Err(several(&found).into()),
+    };
+    let act = Act { actor: Actor::Installation, address: None, at: clock.now() };
+    create_reset(&*accounts.by(act), clock, entropy, member, None).await
+}
+
+fn several(accounts: &[Account]) -> Fault {
+    let all: Vec<_> = accounts.iter().map(|one| format!("{} ({})", one.tenant.id, one.tenant.name)).collect();
+    Fault::new(Code::Conflict, format!("They are in several accounts; say in which with --tenant: {}.", all.join(", ")))
+}
+
+async fn create_reset(
+    accounts: &dyn Accounts,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    member: Member,
+    made_by: Option<Principal>,
+) -> Result<NewReset, Error> {
+    let token = format!("{RESET_PREFIX}{}", random_text::<32>(entropy));
+    let expires_at = clock.now().plus(RESET_LASTS);
+    let (tenant, id, role) = (member.tenant, member.id, member.role);
+    let reset = PasswordReset { tenant, member: id, role, made_by, token_hash: hash(&token), expires_at };
+    accounts.add_password_reset(reset).await?;
+    Ok(NewReset { token, member, expires_at })
 }
 
 impl Service {
@@ -51,18 +103,7 @@ impl Service {
     pub(crate) async fn create_password_reset(&self, caller: &Caller, member: MemberId) -> Result<NewReset, Error> {
         let member = self.member(caller, member).await?;
         self.may_reset(caller, &member).await?;
-        let token = format!("{RESET_PREFIX}{}", self.random_text::<32>());
-        let expires_at = self.clock.now().plus(RESET_LASTS);
-        let reset = PasswordReset {
-            tenant: member.tenant,
-            member: member.id,
-            role: member.role,
-            made_by: Some(caller.principal()),
-            token_hash: hash(&token),
-            expires_at,
-        };
-        self.accounts.add_password_reset(reset).await?;
-        Ok(NewReset { token, member, expires_at })
+        create_reset(&*self.accounts, &*self.clock, &*self.entropy, member, Some(caller.principal())).await
     }
 
     /// Passes when the caller may make a link for this member. Not for themselves: an access token lying about would be worth the account.
@@ -100,6 +141,7 @@ impl Service {
                     Some(made_by) => maker = made_by,
                     None => return Ok(None),
                 },
+                Actor::Installation => return Ok(None),
             }
         }
         Ok(None)

@@ -84,10 +84,15 @@ impl Service {
     }
 
     pub(super) fn random_text<const N: usize>(&self) -> String {
-        let mut bytes = [0; N];
-        self.entropy.fill(&mut bytes);
-        URL_SAFE_NO_PAD.encode(bytes)
+        random_text::<N>(&*self.entropy)
     }
+}
+
+/// So many random bytes, as text that fits into a URL.
+pub(super) fn random_text<const N: usize>(entropy: &dyn Entropy) -> String {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// All refresh tokens of one login. Its text, `<seconds since the epoch>.<random>`, carries when that was, so that a

@@ -43,7 +43,7 @@ enum House {
     /// In the order they are stopped: who asks goes before who answers.
     Processes {
         processes: Vec<Process>,
-        _database: Database,
+        database: Database,
     },
 }
 
@@ -170,7 +170,7 @@ impl Cluster {
             otlp_grpc: url(ingest.address("otlp_grpc")),
         };
         let processes = vec![export, query, ingest, compactor, auth];
-        let house = House::Processes { processes, _database: database };
+        let house = House::Processes { processes, database };
         Self { client: Client::new(bases), clock: Arc::new(SystemClock), store, house, folder }
     }
 
@@ -243,6 +243,14 @@ impl Cluster {
         self.folder.path()
     }
 
+    /// Where its catalog is, as the server's command line is told.
+    pub(crate) fn catalog(&self) -> (&'static str, String) {
+        match &self.house {
+            House::Standalone { .. } => ("SPANLAKE_DATA_DIR", self.folder.path().display().to_string()),
+            House::Processes { database, .. } => ("SPANLAKE_CATALOG", database.url().to_owned()),
+        }
+    }
+
     /// What the processes logged last.
     pub(crate) fn logs(&self) -> String {
         match &self.house {
@@ -258,7 +266,7 @@ impl Cluster {
                 shutdown.trigger();
                 running.finish().await.unwrap();
             }
-            House::Processes { processes, _database } => {
+            House::Processes { processes, database: _database } => {
                 for process in processes {
                     process.terminate();
                     process.ended().await;

@@ -177,6 +177,7 @@ stories! {
     }
     people {
         a_role_change_and_a_removal_bite_in_every_service,
+        whoever_runs_the_installation_can_let_an_owner_back_in,
     }
     limits {
         a_changed_limit_is_taken_everywhere_without_a_restart,
