@@ -1,12 +1,14 @@
 //! Who changed what, and how anyone can see that nobody changed the record.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
-use spanlake_model::{KeyId, MemberId, Principal, TenantId, Timestamp};
+use spanlake_model::{Caller, Clock, KeyId, MemberId, Principal, TenantId, Timestamp};
 
 use crate::accounts::Accounts;
 use crate::error::Error;
@@ -75,6 +77,46 @@ pub struct Act {
     pub address: Option<String>,
     /// When.
     pub at: Timestamp,
+}
+
+/// What somebody does with a tenant's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// Like `export.created`.
+    pub action: &'static str,
+    /// The id of what it makes, or is done to.
+    pub target: String,
+    /// What is asked for: a JSON object, without what the data itself says.
+    pub asked: Value,
+}
+
+/// Where deeds are put on record.
+#[async_trait]
+pub trait Deeds: Send + Sync + 'static {
+    /// Appends to the tenant's chain; durable when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Database`] and the like. Then it must not be done.
+    async fn put_on_record(&self, tenant: TenantId, act: Act, deed: Deed) -> Result<(), Error>;
+}
+
+/// Puts on record what callers do with data, before it is done: what is done is on record, whatever crashes.
+#[derive(Clone)]
+pub struct Recorder {
+    /// Where to.
+    pub deeds: Arc<dyn Deeds>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Proxies of ours before the HTTP port, for whoever reads from where a request came.
+    pub proxies: u8,
+}
+
+impl Recorder {
+    /// Who asks, from where, now.
+    pub fn act(&self, caller: &Caller, address: Option<IpAddr>) -> Act {
+        let address = address.map(|address| address.to_string());
+        Act { actor: caller.principal().into(), address, at: self.clock.now() }
+    }
 }
 
 /// One change, as it is on record.

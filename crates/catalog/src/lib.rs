@@ -42,7 +42,7 @@ mod sweeps;
 mod tenancy;
 
 pub use accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
-pub use audit::{Act, Actor, Audit, AuditEntry, AuditHead, CHAIN_START};
+pub use audit::{Act, Actor, Audit, AuditEntry, AuditHead, CHAIN_START, Deed, Deeds, Recorder};
 pub use changes::{CHANGES_KEPT, Changes};
 pub use config::Config;
 pub use erasures::{

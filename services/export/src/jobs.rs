@@ -27,7 +27,7 @@ use std::sync::Arc;
 use spanlake_access::Gate;
 use spanlake_access::seal::SealingKey;
 use spanlake_access::secret::SecretError;
-use spanlake_catalog::{Accounts, Exports};
+use spanlake_catalog::{Accounts, Exports, Recorder};
 use spanlake_model::{Clock, Entropy};
 use spanlake_proto::query::RowSource;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,8 @@ pub struct Parts {
     pub source: Arc<dyn RowSource>,
     /// Where files go.
     pub destinations: Arc<dyn Destinations>,
+    /// Where it is recorded who asked for what.
+    pub recorder: Recorder,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

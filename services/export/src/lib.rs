@@ -30,10 +30,13 @@ mod traces;
 
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use spanlake_access::Gate;
-use spanlake_model::Scope;
+use spanlake_catalog::{Deed, Recorder};
+use spanlake_model::{Caller, Fault, Scope};
 use spanlake_transport::config::Secret;
+use spanlake_transport::peer::client_address;
 use spanlake_transport::{Api, Routes};
 use utoipa_axum::routes;
 
@@ -88,7 +91,20 @@ impl Default for Config {
     }
 }
 
-/// The HTTP routes, all behind `gate`.
-pub fn routes(service: Arc<Service>, gate: Gate) -> Api {
-    Routes::default().to(Scope::Export, routes!(traces::export)).with_state(traces::Context { service, gate })
+/// The HTTP routes, all behind `gate`; what leaves is on record with `recorder` before it does.
+pub fn routes(service: Arc<Service>, gate: Gate, recorder: Recorder) -> Api {
+    let context = traces::Context { service, gate, recorder };
+    Routes::default().to(Scope::Export, routes!(traces::export)).with_state(context)
+}
+
+/// Puts on record what the caller is about to do; what cannot be recorded is refused.
+async fn recorded(recorder: &Recorder, caller: &Caller, head: &Parts, deed: Deed) -> Result<(), Fault> {
+    let act = recorder.act(caller, client_address(head, recorder.proxies));
+    recorder.deeds.put_on_record(caller.tenant(), act, deed).await.map_err(|error| {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "an export was refused, since it could not be recorded"
+        );
+        Fault::from(error)
+    })
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use serde_json::json;
+use spanlake_catalog::Deed;
 use spanlake_model::{Caller, Clock, Code, Fault, Scope, Timestamp};
 use spanlake_proto::export::{Export, ExportRequest, Format, Piece};
 use spanlake_proto::query::{ScanRequest, SpanSource};
@@ -26,6 +28,18 @@ pub struct Plan {
     format: Format,
     scan: ScanRequest,
     digest: QueryDigest,
+}
+
+impl Plan {
+    /// As it goes on record: how much of what, but not the filter, which may name people.
+    pub(crate) fn deed(&self) -> Deed {
+        let ScanRequest { range, limit, without_io, .. } = &self.scan;
+        let (start, end) = (range.start().to_string(), range.end().to_string());
+        let asked = json!({
+            "format": self.format.as_str(), "start_date": start, "end_date": end, "limit": limit, "lightweight": without_io,
+        });
+        Deed { action: "traces.exported", target: self.caller.app().to_string(), asked }
+    }
 }
 
 /// An export under way.

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use spanlake_access::Gate;
+use spanlake_catalog::Recorder;
 use spanlake_model::{
     Code, Condition, Fault, Filter, FilterError, Limit, Receipt, Scope, SpanFilter, Status, TimeRange, Timestamp, Type,
 };
@@ -15,12 +16,13 @@ use spanlake_transport::response::{ErrorResponse, rate_limits};
 use utoipa::IntoParams;
 
 use crate::cursor::Cursor;
-use crate::{LIMIT_DEFAULT, Service, answer};
+use crate::{LIMIT_DEFAULT, Service, answer, recorded};
 
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) service: Arc<Service>,
     pub(crate) gate: Gate,
+    pub(crate) recorder: Recorder,
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -112,7 +114,7 @@ pub(crate) struct Params {
     )
 )]
 pub(crate) async fn export(
-    State(Context { service, gate }): State<Context>,
+    State(Context { service, gate, recorder }): State<Context>,
     parts: axum::http::request::Parts,
     query: Result<Query<Params>, ErrorResponse>,
 ) -> Result<Response, ErrorResponse> {
@@ -123,6 +125,7 @@ pub(crate) async fn export(
     let format = request.format;
     let plan = service.plan(&caller, request)?;
     let standings = gate.take(&caller, &[(Limit::Exports, 1)]).await?;
+    recorded(&recorder, &caller, &parts, plan.deed()).await?;
     let answer = answer::of(service.start(plan).await?, format).await?;
     Ok((rate_limits(&standings), answer).into_response())
 }

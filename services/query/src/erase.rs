@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use spanlake_catalog::{ERASED_TRACES_MAX, ErasureProof, NewErasure, Subject};
+use serde_json::json;
+use spanlake_catalog::{Act, Deed, ERASED_TRACES_MAX, ErasureProof, NewErasure, Subject};
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::prelude::{Expr, col};
 use spanlake_model::{
@@ -48,11 +49,12 @@ impl Service {
     /// `forbidden` for an agent's key, and for everything of a tenant but by its owner; `not_found` for a single trace that
     /// the caller's app does not have; `invalid_request_body` for more than [`ERASED_TRACES_MAX`] traces; `rate_limited`
     /// when too many are under way; what a read may answer.
-    pub(crate) async fn erase(&self, caller: &Caller, named: Named) -> Result<ErasureProof, Error> {
+    pub(crate) async fn erase(&self, caller: &Caller, act: Act, named: Named) -> Result<ErasureProof, Error> {
         may_erase(caller, &named)?;
         let bounds = Bounds::of(&self.scores(caller, None).await?);
         let (subject, scope) = self.resolve(caller, named).await?;
-        let id = self.store_erasure(caller, subject, scope, bounds).await?;
+        let what = Erased { action: "deletion.created", subject, scope, bounds };
+        let id = self.store_erasure(caller, act, what).await?;
         self.erasure(caller, id).await
     }
 
@@ -61,7 +63,7 @@ impl Service {
     ///
     /// # Errors
     /// `not_found`; `rate_limited` when too many erasures are under way; what a read may answer.
-    pub(crate) async fn erase_score(&self, caller: &Caller, score: &str) -> Result<(), Error> {
+    pub(crate) async fn erase_score(&self, caller: &Caller, act: Act, score: &str) -> Result<(), Error> {
         let session = self.scores(caller, None).await?;
         let bounds = Bounds::of(&session);
         let found = scores::one(&session, caller, score).await?.ok_or_else(|| Fault::not_found("score"))?;
@@ -69,19 +71,22 @@ impl Service {
         drop(session);
         let key = score_key(caller.app(), &found.id).trace_id;
         let scope = ErasureScope::Traces(caller.app(), [key].into_iter().collect());
-        self.store_erasure(caller, Subject::Traces, scope, bounds).await?;
+        let what = Erased { action: "score.deleted", subject: Subject::Traces, scope, bounds };
+        self.store_erasure(caller, act, what).await?;
         Ok(())
     }
 
-    async fn store_erasure(
-        &self,
-        caller: &Caller,
-        subject: Subject,
-        scope: ErasureScope,
-        bounds: Bounds,
-    ) -> Result<ErasureId, Error> {
-        let Bounds { spans, scores } = bounds;
+    /// On record first: an erasure that nobody can be held to does not happen. What the rows say, like whose they are, is not recorded.
+    async fn store_erasure(&self, caller: &Caller, act: Act, what: Erased) -> Result<ErasureId, Error> {
+        let Erased { action, subject, scope, bounds: Bounds { spans, scores } } = what;
         let id = ErasureId::generate(&*self.clock, &*self.entropy);
+        let (app, traces) = match &scope {
+            ErasureScope::Traces(app, traces) => (Some(app.to_string()), Some(traces.as_slice().len())),
+            ErasureScope::App(app) => (Some(app.to_string()), None),
+            ErasureScope::Tenant => (None, None),
+        };
+        let asked = json!({"subject": subject.as_str(), "app_id": app, "traces": traces});
+        self.recorder.deeds.put_on_record(caller.tenant(), act, Deed { action, target: id.to_string(), asked }).await?;
         let erasure = Erasure { id, tenant: caller.tenant(), scope, bounds: spans };
         let new = NewErasure { erasure, score_bounds: scores, subject, requested_at: self.now() };
         self.erasures.add_erasure(new).await?;
@@ -196,6 +201,14 @@ impl Parts {
             (Err(error), _) => Err(error),
         }
     }
+}
+
+/// What is to be erased, and how that is called on record.
+struct Erased {
+    action: &'static str,
+    subject: Subject,
+    scope: ErasureScope,
+    bounds: Bounds,
 }
 
 /// What is meant: of each writer the last write that a snapshot shows.

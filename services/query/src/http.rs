@@ -32,7 +32,9 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use spanlake_access::Gate;
+use spanlake_catalog::Act;
 use spanlake_model::{Caller, Fault, Scope};
+use spanlake_transport::peer::client_address;
 use spanlake_transport::{Api, Routes};
 use utoipa_axum::routes;
 
@@ -53,6 +55,12 @@ impl Face {
         let caller = self.gate.admit(parts, scope).await?;
         let queries_at_once = self.gate.queries_at_once(&caller).await?;
         Ok(caller.with_queries_at_once(queries_at_once))
+    }
+
+    /// Who asks, from where, for the record.
+    fn act(&self, caller: &Caller, parts: &Parts) -> Act {
+        let recorder = &self.service.recorder;
+        recorder.act(caller, client_address(parts, recorder.proxies))
     }
 
     /// The caller, who may read.

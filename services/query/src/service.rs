@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use spanlake_catalog::Erasures;
+use spanlake_catalog::{Erasures, Recorder};
 use spanlake_engine::{Engine, SnapshotRequest, TenantSession};
 use spanlake_model::{Caller, Clock, Entropy, Fault, Filter, Receipt, Table, TimeRange, Timestamp};
 use spanlake_proto::query::{RowSource, Rows, RowsOf, RowsRequest, Scan, ScanRequest, SpanSource};
@@ -17,6 +17,7 @@ use crate::read::{rows, scan};
 pub struct Service {
     pub(crate) engine: Arc<Engine>,
     pub(crate) erasures: Arc<dyn Erasures>,
+    pub(crate) recorder: Recorder,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     config: Config,
@@ -29,15 +30,16 @@ impl fmt::Debug for Service {
 }
 
 impl Service {
-    /// Reads through this engine, and stores erasures here.
+    /// Reads through this engine, stores erasures here, and records who asked for them there.
     pub fn new(
         engine: Arc<Engine>,
         erasures: Arc<dyn Erasures>,
+        recorder: Recorder,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         config: Config,
     ) -> Self {
-        Self { engine, erasures, clock, entropy, config }
+        Self { engine, erasures, recorder, clock, entropy, config }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use spanlake_access::secret::MasterSecret;
 use spanlake_access::{Limiter, MemoryLimiter, RedisLimiter, SharedLimiter};
-use spanlake_catalog::Catalog;
+use spanlake_catalog::{Catalog, Recorder};
 use spanlake_export::jobs::{Configured, Jobs};
 use spanlake_model::Clock;
 use spanlake_proto::internal::{Certificates, InternalToken, Trust};
@@ -96,6 +96,7 @@ pub(crate) fn exports(
     let parts = spanlake_export::jobs::Parts {
         exports: Arc::new(catalog.clone()),
         accounts: Arc::new(catalog.clone()),
+        recorder: recorder(config, catalog, clock.clone()),
         source,
         destinations: Arc::new(destinations),
         clock,
@@ -103,6 +104,11 @@ pub(crate) fn exports(
         config: settings,
     };
     Ok(Arc::new(Jobs::new(parts).context("`export.credentials_key` cannot be used")?))
+}
+
+/// Where what callers do with data is recorded.
+pub(crate) fn recorder(config: &Config, catalog: &Catalog, clock: Arc<dyn Clock>) -> Recorder {
+    Recorder { deeds: Arc::new(catalog.clone()), clock, proxies: config.auth.proxies }
 }
 
 /// By what the roles know each other: certificates, or, on this machine alone, a token.

@@ -129,7 +129,9 @@ impl Process {
         let engine = Engine::new(files, fresh, Arc::new(store), clock.clone(), self.config.engine.clone())?;
         let erasures = Arc::new(catalog.clone());
         let config = self.config.query.clone();
-        let service = Arc::new(spanlake_query::Service::new(Arc::new(engine), erasures, clock, entropy, config));
+        let recorder = parts::recorder(&self.config, &catalog, clock.clone());
+        let engine = Arc::new(engine);
+        let service = Arc::new(spanlake_query::Service::new(engine, erasures, recorder, clock, entropy, config));
         let (spans, rows): (Arc<dyn SpanSource>, Arc<dyn RowSource>) = (service.clone(), service.clone());
         let grpc = Routes::new(query::flight_service(spans, rows, self.trust.clone()));
         let addresses = self.serve(spanlake_query::routes(service, gate), grpc).await?;
@@ -143,12 +145,14 @@ impl Process {
         let catalog = parts::catalog(&self.config).await?;
         let gate = self.gate().await?;
         let clock = self.outside.clock.clone();
+        let recorder = parts::recorder(&self.config, &catalog, clock.clone());
         let service = Arc::new(spanlake_export::Service::new(spans, clock, self.config.export.clone()));
         let exports = parts::exports(&self.config, &self.outside, &catalog, rows, None)?;
         let (working, token) = (exports.clone(), self.shutdown.token());
         self.shutdown.tasks().spawn("exporter", async move { working.run(token).await });
         let grpc = Routes::new(export::service(service.clone(), self.trust.clone()));
-        let api = spanlake_export::routes(service, gate.clone()).merge(spanlake_export::jobs::routes(exports, gate));
+        let api = spanlake_export::routes(service, gate.clone(), recorder)
+            .merge(spanlake_export::jobs::routes(exports, gate));
         let addresses = self.serve(api, grpc).await?;
         Ok(self.running(addresses, None, Some(catalog)))
     }

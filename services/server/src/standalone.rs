@@ -46,9 +46,11 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     .await?;
     let fresh: Arc<dyn FreshSource> = ingest.clone();
     let engine = Engine::new(files.clone(), fresh, Arc::new(store.clone()), clock.clone(), config.engine.clone())?;
+    let recorder = parts::recorder(&config, &catalog, clock.clone());
     let query = spanlake_query::Service::new(
         Arc::new(engine),
         Arc::new(catalog.clone()),
+        recorder.clone(),
         clock.clone(),
         entropy.clone(),
         config.query.clone(),
@@ -84,7 +86,7 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
         .merge(spanlake_auth::routes(auth, gate.clone()))
         .merge(spanlake_ingest::http::routes(ingest.clone()))
         .merge(spanlake_query::routes(query, gate.clone()))
-        .merge(spanlake_export::routes(export, gate.clone()))
+        .merge(spanlake_export::routes(export, gate.clone(), recorder))
         .merge(spanlake_export::jobs::routes(exports, gate));
     let (otlp, _) = spanlake_ingest::http::routes(ingest.clone()).split();
     let server = Server { config: &config, outside: &outside, shutdown: &shutdown, readiness, certificates: None };

@@ -12,7 +12,7 @@ use super::Catalog;
 use super::accounts::{all, one};
 use super::row::{Columns as _, corrupt, stored};
 use crate::accounts::Accounts;
-use crate::audit::{Act, Audit, AuditEntry, AuditHead, CHAIN_START};
+use crate::audit::{Act, Audit, AuditEntry, AuditHead, CHAIN_START, Deed, Deeds};
 use crate::error::Error;
 
 macro_rules! entry_columns {
@@ -68,22 +68,45 @@ impl Catalog {
     /// Puts on record what the act behind this catalog, if one is, does in this transaction. Call it last: it holds the end of the
     /// tenant's chain until the transaction ends.
     pub(super) async fn note(&self, connection: &mut AnyConnection, tenant: TenantId, note: Note) -> Result<(), Error> {
-        let Some(act) = &self.act else { return Ok(()) };
-        let previous = next_head(connection, tenant).await?;
-        let mut entry = AuditEntry {
-            sequence: previous.sequence,
-            at: act.at,
-            actor: act.actor,
-            address: act.address.clone(),
-            action: note.action.to_owned(),
-            target: note.target,
-            before: note.before.map(|value| value.to_string()),
-            after: note.after.map(|value| value.to_string()),
-            hash: CHAIN_START,
-        };
-        entry.hash = entry.chained(tenant, &previous.hash);
-        append(connection, tenant, entry).await
+        match &self.act {
+            Some(act) => write_down(connection, tenant, act, note).await,
+            None => Ok(()),
+        }
     }
+}
+
+#[async_trait]
+impl Deeds for Catalog {
+    #[tracing::instrument(name = "catalog.put_on_record", skip_all, fields(tenant.id = %tenant))]
+    async fn put_on_record(&self, tenant: TenantId, act: Act, deed: Deed) -> Result<(), Error> {
+        let mut transaction = self.begin_write().await?;
+        // Held: nothing is written about a tenant that is being deleted.
+        let held = query("UPDATE tenants SET name = name WHERE id = $1").bind(tenant.to_string());
+        if held.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Err(Error::Changed("the tenant was deleted"));
+        }
+        let Deed { action, target, asked } = deed;
+        write_down(&mut transaction, tenant, &act, Note::new(action, target).after(asked)).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+async fn write_down(connection: &mut AnyConnection, tenant: TenantId, act: &Act, note: Note) -> Result<(), Error> {
+    let previous = next_head(connection, tenant).await?;
+    let mut entry = AuditEntry {
+        sequence: previous.sequence,
+        at: act.at,
+        actor: act.actor,
+        address: act.address.clone(),
+        action: note.action.to_owned(),
+        target: note.target,
+        before: note.before.map(|value| value.to_string()),
+        after: note.after.map(|value| value.to_string()),
+        hash: CHAIN_START,
+    };
+    entry.hash = entry.chained(tenant, &previous.hash);
+    append(connection, tenant, entry).await
 }
 
 /// The next entry's sequence and the last one's hash.

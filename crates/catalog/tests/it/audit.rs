@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use spanlake_catalog::{Accounts, Act, Actor, Audit as _, AuditEntry, CHAIN_START, Catalog, Error, Invite, NewKey};
+use spanlake_catalog::{
+    Accounts, Act, Actor, Audit as _, AuditEntry, CHAIN_START, Catalog, Deed, Deeds as _, Error, Invite, NewKey,
+};
 use spanlake_model::{InviteId, KeyId, Limits, MemberId, Role, Table, TenantId};
 
 use crate::database::Database;
@@ -147,6 +149,25 @@ pub(crate) async fn what_did_not_happen_is_not_on_record(database: &Database) {
     assert_eq!(acting.rename_app(TENANT, app(TENANT, "x").id, "y").await.unwrap(), None);
     assert!(!acting.set_limits(OTHER, Limits::default()).await.unwrap());
     assert_eq!(log(&catalog, TENANT).await, []);
+}
+
+pub(crate) async fn deeds_are_links_of_the_same_chain_of_a_tenant_that_is_there(database: &Database) {
+    let catalog = database.open().await;
+    catalog.sign_up(account(TENANT, "ann@example.com")).await.unwrap();
+    by(&catalog, 10).add_app(app(TENANT, "a")).await.unwrap();
+    let act = |seconds| Act { actor: Actor::Installation, address: None, at: at(seconds) };
+    let deed = Deed { action: "traces.exported", target: "x".into(), asked: json!({"limit": 5}) };
+    catalog.put_on_record(TENANT, act(11), deed.clone()).await.unwrap();
+    by(&catalog, 12).add_app(app(TENANT, "b")).await.unwrap();
+    let entries = log(&catalog, TENANT).await;
+    let actions: Vec<_> = entries.iter().map(|entry| &*entry.action).collect();
+    assert_eq!(actions, ["app.created", "traces.exported", "app.created"]);
+    let second = &entries[1];
+    assert_eq!((second.actor, second.at, &*second.target), (Actor::Installation, at(11), "x"));
+    assert_eq!(second.after.as_deref(), Some(r#"{"limit":5}"#));
+    assert!(holds(&catalog, TENANT).await);
+    assert!(catalog.put_on_record(OTHER, act(13), deed).await.is_err());
+    assert_eq!(log(&catalog, OTHER).await, [], "nobody is there");
 }
 
 pub(crate) async fn racing_changes_make_one_chain(database: &Database) {

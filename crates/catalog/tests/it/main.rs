@@ -141,6 +141,7 @@ guarantees! {
         every_kind_of_change_is_on_record_once,
         what_did_not_happen_is_not_on_record,
         racing_changes_make_one_chain,
+        deeds_are_links_of_the_same_chain_of_a_tenant_that_is_there,
         a_record_that_was_tampered_with_shows_it,
     }
     sessions {

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use spanlake_catalog::{Actor, Exchange, Member, RefreshToken};
-use spanlake_model::{Code, Fault, Timestamp};
+use spanlake_model::{Code, Entropy, Fault, Timestamp};
 
 use super::Service;
 use crate::error::Error;

@@ -14,12 +14,13 @@ use axum::http::request::Parts as Head;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use spanlake_access::Gate;
-use spanlake_catalog::Export;
+use spanlake_catalog::{Deed, Export};
 use spanlake_model::{Caller, Code, ExportId, Fault, Scope};
 use spanlake_transport::{Api, Routes};
 use utoipa_axum::routes;
 
 use super::Jobs;
+use crate::recorded;
 
 /// Rows of a page at most, and how many when the request does not say.
 const LIMIT_MAX: u32 = 1_000;
@@ -45,6 +46,11 @@ pub(super) fn routes(jobs: Arc<Jobs>, gate: Gate) -> Api {
 impl Face {
     async fn caller(&self, head: &Head) -> Result<Caller, Fault> {
         self.gate.admit(head, Scope::Export).await
+    }
+
+    /// Puts on record what the caller is about to do.
+    async fn record(&self, caller: &Caller, head: &Head, deed: Deed) -> Result<(), Fault> {
+        recorded(&self.jobs.parts.recorder, caller, head, deed).await
     }
 
     /// An export of the caller's app, and for an agent's key of that agent.

@@ -1,6 +1,7 @@
 //! What an export is to write, and where.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use spanlake_model::{Code, Fault, Filter, SpanFilter, TimeRange, Timestamp};
 use spanlake_proto::query::RowsOf;
 use utoipa::ToSchema;
@@ -139,6 +140,12 @@ impl Spec {
         let all = TimeRange::all();
         let range = TimeRange::new(self.start.unwrap_or(all.start()), self.end.unwrap_or(all.end()));
         range.map_err(|why| Fault::new(Code::InvalidRequestBody, why.to_string()))
+    }
+
+    /// As it goes on record: what leaves, and where to, but not the filter, which may name people.
+    pub(crate) fn recorded(&self, schedule: Option<&str>) -> Value {
+        let Self { table, format, destination, .. } = self;
+        json!({"table": table, "format": format, "destination": destination, "schedule": schedule})
     }
 
     /// How names of its files end.

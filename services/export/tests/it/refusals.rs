@@ -75,3 +75,24 @@ async fn ten_exports_an_hour_and_mistakes_do_not_count() {
     world.clock.set("2026-04-10T13:00:01Z");
     assert_eq!(world.page("").await.rows.len(), 1);
 }
+
+#[tokio::test]
+async fn rows_leave_only_when_that_is_on_record() {
+    let world = world(List::default());
+    world.page("?limit=7&startDate=2026-04-01&endDate=2026-04-10&filter=user_id%20%3D%20ada").await;
+    let deeds = world.record.deeds.lock().unwrap().clone();
+    let [deed] = &deeds[..] else { panic!("{deeds:?}") };
+    assert_eq!(
+        (deed.action, &deed.asked["limit"], &deed.asked["format"]),
+        ("traces.exported", &7.into(), &"jsonl".into())
+    );
+    assert!(deed.asked["start_date"].as_str().unwrap().starts_with("2026-04-01"), "{deed:?}");
+    assert!(!format!("{deed:?}").contains("ada"), "whom the filter names is not recorded");
+    world.record.is_away.store(true, std::sync::atomic::Ordering::SeqCst);
+    let (status, error) = world.refusal("", Some(&world.key)).await;
+    assert_eq!((status.as_u16(), &error["code"]), (503, &"service_unavailable".into()));
+    // Refused for what it says: nothing leaves, and nothing is recorded.
+    world.record.is_away.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(world.refusal("?limit=0", Some(&world.key)).await.0.as_u16(), 400);
+    assert_eq!(world.record.deeds.lock().unwrap().len(), 1);
+}

@@ -1,5 +1,6 @@
 //! A list of spans that can be scanned, one tenant with a key, and the routes before them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
@@ -12,6 +13,7 @@ use futures::{StreamExt, stream};
 use serde_json::Value;
 use spanlake_access::key::{self, Kind as KeyKind};
 use spanlake_access::{Gate, MemoryLimiter};
+use spanlake_catalog::{Act, Deed, Deeds, Recorder};
 use spanlake_export::{Config, Service, routes};
 use spanlake_model::{
     AgentId, AppId, Caller, Clock, Code, Cost, Entropy, Fault, KeyId, Kind, Limits, Money, Position, Scope, ScopeSet,
@@ -192,9 +194,28 @@ impl Auth for Book {
     }
 }
 
+/// What is on record, as long as anything can be.
+#[derive(Default)]
+pub(crate) struct Record {
+    pub(crate) deeds: Mutex<Vec<Deed>>,
+    pub(crate) is_away: AtomicBool,
+}
+
+#[async_trait]
+impl Deeds for Record {
+    async fn put_on_record(&self, _: TenantId, _: Act, deed: Deed) -> Result<(), spanlake_catalog::Error> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(spanlake_catalog::Error::Changed("nothing can be recorded"));
+        }
+        self.deeds.lock().unwrap().push(deed);
+        Ok(())
+    }
+}
+
 pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) list: Arc<List>,
+    pub(crate) record: Arc<Record>,
     pub(crate) clock: Arc<Noon>,
     pub(crate) key: String,
     pub(crate) reader: String,
@@ -209,8 +230,10 @@ pub(crate) fn world(list: List) -> World {
     let limiter = Arc::new(MemoryLimiter::new(clock.clone(), 10));
     let gate = Gate::new(auth, limiter, clock.clone(), spanlake_access::Config::default());
     let service = Arc::new(Service::new(list.clone(), clock.clone(), Config::default()));
-    let (router, _) = routes(service, gate).split();
-    World { router, list, clock, key, reader }
+    let record = Arc::new(Record::default());
+    let recorder = Recorder { deeds: record.clone(), clock: clock.clone(), proxies: 0 };
+    let (router, _) = routes(service, gate, recorder).split();
+    World { router, list, record, clock, key, reader }
 }
 
 pub(crate) struct Page {

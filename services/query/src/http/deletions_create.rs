@@ -45,7 +45,7 @@ pub(super) async fn create(
     let caller = face.admin(&parts).await?;
     let Body(new) = body?;
     let named = new.named(&face, &caller).await?;
-    let proof = face.service.erase(&caller, named).await.map_err(Fault::from)?;
+    let proof = face.service.erase(&caller, face.act(&caller, &parts), named).await.map_err(Fault::from)?;
     Ok(Created(proof.into()))
 }
 

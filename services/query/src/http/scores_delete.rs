@@ -21,6 +21,6 @@ pub(super) async fn delete(
 ) -> Result<NoContent, ErrorResponse> {
     let caller = face.admit(&parts, Scope::Score).await?;
     let Path(id) = id?;
-    face.service.erase_score(&caller, &id).await.map_err(Fault::from)?;
+    face.service.erase_score(&caller, face.act(&caller, &parts), &id).await.map_err(Fault::from)?;
     Ok(NoContent)
 }

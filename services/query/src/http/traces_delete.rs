@@ -24,6 +24,6 @@ pub(super) async fn delete(
 ) -> Result<NoContent, ErrorResponse> {
     let caller = face.admin(&parts).await?;
     let Path(trace) = id?;
-    face.service.erase(&caller, Named::Trace(trace)).await.map_err(Fault::from)?;
+    face.service.erase(&caller, face.act(&caller, &parts), Named::Trace(trace)).await.map_err(Fault::from)?;
     Ok(NoContent)
 }

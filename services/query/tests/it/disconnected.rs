@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use spanlake_engine::{Config as EngineConfig, Engine};
-use spanlake_model::{Fault, SystemEntropy};
+use spanlake_model::Fault;
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshSource};
-use spanlake_query::{Config, Service, routes};
+use spanlake_query::{Config, routes};
 use spanlake_transport::listener;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::face::{Noon, gate, key_of};
+use crate::face::{Noon, gate, key_of, service_over};
 use crate::world::{World, fresh, span, tenant};
 
 /// A writer that never answers, so that a query runs until somebody ends it.
@@ -41,7 +41,7 @@ async fn the_query_of_a_client_that_went_away_ends() {
     world.writer(0, vec![fresh(tenant(1), &[span(1, 1, 0)], &[])]);
     let pieces = (world.clone(), Arc::new(Silent), world.clone(), Arc::new(Noon));
     let engine = Arc::new(Engine::new(pieces.0, pieces.1, pieces.2, pieces.3, EngineConfig::default()).unwrap());
-    let service = Service::new(engine.clone(), world, Arc::new(Noon), Arc::new(SystemEntropy), Config::default());
+    let service = service_over(engine.clone(), &world, Config::default());
     let (router, _) = routes(Arc::new(service), gate()).split();
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (tcp.local_addr().unwrap(), CancellationToken::new());

@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use spanlake_catalog::{
-    DataFile, ErasedFile, ErasureProof, Erasures, Error, Files, NewErasure, Removed, Replacement, Subject,
+    Act, DataFile, Deed, Deeds, ErasedFile, ErasureProof, Erasures, Error, Files, NewErasure, Removed, Replacement,
+    Subject,
 };
 use spanlake_model::{Erasure, ErasureId, ErasureScope, Receipt, Span, Table, TenantId, TimeRange, Timestamp};
 
@@ -57,6 +58,25 @@ impl Erasures for World {
     async fn expired(&self, _: Table, _: Timestamp, _: u32) -> Result<Vec<DataFile>, Error> {
         Err(Error::Changed("nobody compacts this"))
     }
+}
+
+/// Takes what is on record, and of tenant 3 nothing.
+#[async_trait]
+impl Deeds for World {
+    async fn put_on_record(&self, owner: TenantId, _: Act, _: Deed) -> Result<(), Error> {
+        if owner == tenant(3) { Err(Error::Changed("nothing can be recorded")) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_on_record_is_not_deleted() {
+    let world = two_users().await;
+    let face = face(&world);
+    let before = world.snapshot(tenant(3), Table::Spans, TimeRange::all()).await.unwrap().erasures;
+    let everything = json!({"trace_ids": [trace(1).to_string()]});
+    let (status, answer) = post(&face, [3, 1, 0], everything).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    assert_eq!(world.snapshot(tenant(3), Table::Spans, TimeRange::all()).await.unwrap().erasures, before);
 }
 
 async fn erasures(world: &World) -> Vec<Erasure> {

@@ -10,7 +10,8 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use spanlake_access::{Gate, MemoryLimiter, key};
-use spanlake_engine::Config as EngineConfig;
+use spanlake_catalog::Recorder;
+use spanlake_engine::{Config as EngineConfig, Engine};
 use spanlake_model::{
     AgentId, AppId, Clock, Fault, KeyId, Limits, Scope, ScopeSet, SystemEntropy, TenantId, Timestamp,
 };
@@ -35,8 +36,13 @@ pub struct Face {
 }
 
 pub fn service(world: &Arc<World>, config: Config) -> Service {
-    let engine = Arc::new(world.engine(EngineConfig::default()));
-    Service::new(engine, world.clone(), Arc::new(Noon), Arc::new(SystemEntropy), config)
+    service_over(Arc::new(world.engine(EngineConfig::default())), world, config)
+}
+
+/// As [`service`], with an engine of the test's own.
+pub fn service_over(engine: Arc<Engine>, world: &Arc<World>, config: Config) -> Service {
+    let recorder = Recorder { deeds: world.clone(), clock: Arc::new(Noon), proxies: 0 };
+    Service::new(engine, world.clone(), recorder, Arc::new(Noon), Arc::new(SystemEntropy), config)
 }
 
 pub fn gate() -> Gate {

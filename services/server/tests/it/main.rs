@@ -16,6 +16,7 @@
 
 mod agents;
 mod architecture;
+mod audit;
 mod bad_input;
 mod captured;
 mod certificates;
@@ -134,6 +135,9 @@ stories! {
     }
     exports {
         an_export_lies_in_files_that_add_up_with_the_api,
+    }
+    audit {
+        what_is_done_with_data_is_on_record,
     }
     refusals {
         every_documented_operation_says_who_may_use_it,

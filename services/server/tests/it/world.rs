@@ -18,7 +18,9 @@ use object_store::memory::InMemory;
 use spanlake_access::key::{self, Kind};
 use spanlake_access::secret::{MasterSecret, PEPPER_VERSION};
 use spanlake_access::{Gate, MemoryLimiter};
-use spanlake_catalog::{Accounts, App, Catalog, Erasures, Files, Jobs, Member, NewAccount, NewKey, Sweeps, Tenant};
+use spanlake_catalog::{
+    Accounts, App, Catalog, Erasures, Files, Jobs, Member, NewAccount, NewKey, Recorder, Sweeps, Tenant,
+};
 use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_engine::Engine;
 use spanlake_ingest::{Accepted, Door, Error, Incoming, Parts, Service};
@@ -147,6 +149,7 @@ impl World {
         let query = Arc::new(spanlake_query::Service::new(
             engine.clone(),
             Arc::new(catalog.clone()),
+            Recorder { deeds: Arc::new(catalog.clone()), clock: clock.clone(), proxies: 0 },
             clock.clone(),
             entropy.clone(),
             spanlake_query::Config::default(),

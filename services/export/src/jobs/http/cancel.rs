@@ -2,6 +2,8 @@
 
 use axum::extract::State;
 use axum::http::request::Parts as Head;
+use serde_json::json;
+use spanlake_catalog::{Deed, ExportStatus};
 use spanlake_model::{ExportId, Fault};
 use spanlake_transport::extract::Path;
 use spanlake_transport::response::{Data, ErrorResponse};
@@ -23,7 +25,11 @@ pub(super) async fn cancel(
 ) -> Result<Data<Row>, ErrorResponse> {
     let caller = face.caller(&head).await?;
     let Path(id) = id?;
-    face.own(&caller, id).await?;
+    let export = face.own(&caller, id).await?;
+    if matches!(export.status, ExportStatus::Waiting | ExportStatus::Running) {
+        let asked = json!({"status": export.status.as_str()});
+        face.record(&caller, &head, Deed { action: "export.cancelled", target: id.to_string(), asked }).await?;
+    }
     let parts = &face.jobs.parts;
     let cancelled = parts.exports.cancel_export(caller.tenant(), id, parts.clock.now()).await.map_err(Fault::from)?;
     Ok(Data(Row::of(cancelled.ok_or_else(|| Fault::not_found("export"))?)?))

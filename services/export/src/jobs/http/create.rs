@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::request::Parts as Head;
 use serde::Deserialize;
-use spanlake_catalog::NewExport;
+use spanlake_catalog::{Deed, NewExport};
 use spanlake_model::{Caller, Code, ExportId, Fault, Limit, Timestamp};
 use spanlake_proto::export::remember;
 use spanlake_proto::query::RowsOf;
@@ -102,7 +102,7 @@ pub(super) async fn create(
     let Body(wanted) = body?;
     let asked = wanted.read(&face)?;
     let standings = face.gate.take(&caller, &[(Limit::Exports, 1)]).await?;
-    Ok((rate_limits(&standings), Created(asked.store(&face, &caller).await?)))
+    Ok((rate_limits(&standings), Created(asked.store(&face, &caller, &head).await?)))
 }
 
 /// A request that makes sense.
@@ -195,7 +195,7 @@ impl NewDestination {
 }
 
 impl Asked {
-    async fn store(self, face: &Face, caller: &Caller) -> Result<Row, Fault> {
+    async fn store(self, face: &Face, caller: &Caller, head: &Head) -> Result<Row, Fault> {
         let parts = &face.jobs.parts;
         let id = ExportId::generate(parts.clock.as_ref(), parts.entropy.as_ref());
         let Self { spec, credentials, schedule } = self;
@@ -221,6 +221,8 @@ impl Asked {
             schedule: schedule.map(|schedule| schedule.to_string()),
             created_at: now,
         };
+        let (target, asked) = (id.to_string(), spec.recorded(new.schedule.as_deref()));
+        face.record(caller, head, Deed { action: "export.created", target, asked }).await?;
         parts.exports.add_export(new).await?;
         let stored = parts.exports.export(caller.tenant(), id).await?;
         Row::of(stored.ok_or_else(Fault::internal)?)

@@ -10,7 +10,9 @@ use axum::http::{Request, StatusCode};
 use serde_json::Value;
 use spanlake_access::key::{self, Kind as KeyKind};
 use spanlake_access::{Gate, MemoryLimiter};
-use spanlake_catalog::{Accounts as _, ApiKey, App, Catalog, Config as CatalogConfig, Member, NewAccount, Tenant};
+use spanlake_catalog::{
+    Accounts as _, ApiKey, App, Catalog, Config as CatalogConfig, Member, NewAccount, Recorder, Tenant,
+};
 use spanlake_export::Config;
 use spanlake_export::jobs::{Credentials, Destination, Destinations, Jobs, Parts, Worker, routes};
 use spanlake_model::{Clock as _, Entropy, Fault, KeyId, Limits, MemberId, Role, ScopeSet, TenantId, Timestamp};
@@ -63,6 +65,7 @@ impl Bench {
         let parts = Parts {
             exports: Arc::new(catalog.clone()),
             accounts: Arc::new(catalog.clone()),
+            recorder: Recorder { deeds: Arc::new(catalog.clone()), clock: clock.clone(), proxies: 0 },
             source: model.clone(),
             destinations: Arc::new(Everywhere(objects.clone())),
             clock: clock.clone(),
