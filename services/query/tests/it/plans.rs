@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 
 use spanlake_engine::PLANS;
 use spanlake_model::{Kind, Span, Usage};
@@ -32,16 +33,19 @@ const QUESTIONS: [(&str, &str); 18] = [
     ("metadata keys", "/v1/metadata/keys"),
 ];
 
-/// Keeps the plans it is told of.
-#[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<String>>>);
+/// Keeps the plans it is told of by one thread: other tests may plan beside this one.
+#[derive(Clone)]
+struct Listener {
+    thread: ThreadId,
+    plans: Arc<Mutex<Vec<String>>>,
+}
 
 impl<S: tracing::Subscriber> Layer<S> for Listener {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == PLANS {
+        if event.metadata().target() == PLANS && std::thread::current().id() == self.thread {
             event.record(&mut |field: &tracing::field::Field, value: &dyn Debug| {
                 if field.name() == "plan" {
-                    self.0.lock().unwrap().push(format!("{value:?}"));
+                    self.plans.lock().unwrap().push(format!("{value:?}"));
                 }
             });
         }
@@ -102,15 +106,14 @@ fn without_numbers(line: &str) -> String {
 
 #[tokio::test]
 async fn what_people_ask_most_is_planned_as_it_was() {
-    let listener = Listener::default();
-    let subscriber = tracing_subscriber::registry().with(listener.clone());
-    // The runtime of this test has one thread.
-    let _listening = tracing::subscriber::set_default(subscriber);
+    // The runtime of this test has one thread. What listens to one only may miss what others have made known before it.
+    let listener = Listener { thread: std::thread::current().id(), plans: Arc::default() };
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(listener.clone())).unwrap();
     let face = face(&world().await);
     let mut pages = String::new();
     for (name, path) in QUESTIONS {
         face.ok(path).await;
-        let plans = std::mem::take(&mut *listener.0.lock().unwrap());
+        let plans = std::mem::take(&mut *listener.plans.lock().unwrap());
         assert!(!plans.is_empty(), "{name}: no plan was told");
         writeln!(pages, "=== {name}: {path}").unwrap();
         plans.iter().for_each(|plan| writeln!(pages, "{}", in_general(plan)).unwrap());
