@@ -73,6 +73,8 @@ pub struct Config {
     /// How long one attempt at a run may take. What takes longer counts as failed and is tried again; until then files that it may
     /// be reading are kept.
     pub run_deadline_ms: u64,
+    /// How long a run that failed waits for its next attempt; each time twice as long, up to an hour.
+    pub retry_ms: u64,
 }
 
 impl Default for Config {
@@ -87,6 +89,7 @@ impl Default for Config {
             look_interval_ms: 1_000,
             heartbeat_ms: 15_000,
             run_deadline_ms: 6 * 3_600_000,
+            retry_ms: 10_000,
         }
     }
 }

@@ -32,7 +32,6 @@ use super::{Config, Parts};
 const MISSED_MAX: u32 = 4;
 /// Attempts at a one-off export. A scheduled one is tried for ever.
 const ATTEMPTS_MAX: u64 = 8;
-const FIRST_WAIT: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// Works on exports. Any number may share a catalog.
@@ -227,7 +226,8 @@ impl Worker {
     async fn fail(&self, lease: ExportLease, export: &Export, failure: Failure) -> Result<(), CatalogError> {
         let at = self.clock.now();
         let is_last = export.asked.schedule.is_none() && export.failures + 1 >= ATTEMPTS_MAX;
-        let again = (!failure.is_hopeless() && !is_last).then(|| at.plus(wait(export.failures)));
+        let again = (!failure.is_hopeless() && !is_last)
+            .then(|| at.plus(wait(export.failures, Duration::from_millis(self.config.retry_ms))));
         let fault = failure.into_fault();
         tracing::warn!(error = %fault, export.failures = export.failures + 1, export.is_given_up = again.is_none(), "an export failed");
         let failure = (fault.code, fault.message.to_string()).into();
@@ -254,10 +254,10 @@ fn next_run(export: &Export, now: Timestamp) -> Option<Timestamp> {
     schedule.next(now)
 }
 
-/// Before the attempt after this many failures.
-fn wait(failures: u64) -> Duration {
+/// Before the attempt after this many failures and one more.
+fn wait(failures: u64, first: Duration) -> Duration {
     let doubled = u32::try_from(failures).ok().and_then(|failures| 2_u32.checked_pow(failures));
-    doubled.and_then(|times| FIRST_WAIT.checked_mul(times)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
+    doubled.and_then(|times| first.checked_mul(times)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
 }
 
 #[cfg(test)]
@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_an_hour() {
-        let seconds: Vec<_> = [0, 1, 5, 8, 9, 60, u64::MAX].map(|failures| wait(failures).as_secs()).into();
+        let seconds: Vec<_> =
+            [0, 1, 5, 8, 9, 60, u64::MAX].map(|failures| wait(failures, Duration::from_secs(10)).as_secs()).into();
         assert_eq!(seconds, [10, 20, 320, 2_560, 3_600, 3_600, 3_600]);
     }
 }

@@ -26,11 +26,13 @@ const KILLS_MAX: usize = 3;
 const DAYS: u64 = 5;
 const SPANS: usize = 60;
 const TRACES: usize = 12;
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 4] = [
     ("SPANLAKE_EXPORT__FILE_BYTES", "1"),
     // A killed server's lease is over in a second.
     ("SPANLAKE_EXPORT__HEARTBEAT_MS", "250"),
     ("SPANLAKE_EXPORT__LOOK_INTERVAL_MS", "20"),
+    // And counts as a failure.
+    ("SPANLAKE_EXPORT__RETRY_MS", "50"),
 ];
 
 #[tokio::test]
