@@ -1,11 +1,12 @@
-//! Who there is: tenants, apps, agents, members, keys, refresh tokens.
+//! Who there is: tenants, apps, agents, members.
 
 use async_trait::async_trait;
-use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, ScopeSet, Table, TenantId, Timestamp};
+use spanlake_model::{AgentId, AppId, KeyId, Limits, MemberId, Role, Table, TenantId, Timestamp};
 
-use crate::audit::{Actor, Audit};
+use crate::audit::Audit;
 use crate::changes::Changes;
 use crate::error::Error;
+use crate::keys::Keys;
 use crate::people::People;
 use crate::sessions::Sessions;
 use crate::tenancy::Tenancy;
@@ -70,59 +71,6 @@ pub struct Member {
     pub created_at: Timestamp,
 }
 
-/// An API key, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKey {
-    /// Its public id, also inside the key's text.
-    pub id: KeyId,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// The app it is pinned to.
-    pub app: Option<AppId>,
-    /// The agent it is bound to; then it is an agent key.
-    pub agent: Option<AgentId>,
-    /// Its name.
-    pub name: String,
-    /// HMAC-SHA-256 of the whole key under pepper `pepper_version`.
-    pub hash: Vec<u8>,
-    /// Which pepper.
-    pub pepper_version: u32,
-    /// The key's last four characters, for recognising it.
-    pub last4: String,
-    /// What it may do.
-    pub scopes: ScopeSet,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it stops working.
-    pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
-    pub revoked_at: Option<Timestamp>,
-    /// About when it was last used.
-    pub last_used_at: Option<Timestamp>,
-    /// Who made it; `None` for keys from before that was noted.
-    pub created_by: Option<Actor>,
-}
-
-/// A key to be stored.
-pub type NewKey = ApiKey;
-
-/// A refresh token, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefreshToken {
-    /// SHA-256 of the token.
-    pub hash: Vec<u8>,
-    /// All tokens that came from one login.
-    pub family: String,
-    /// Whose.
-    pub tenant: TenantId,
-    /// Whose.
-    pub member: MemberId,
-    /// When it stops working.
-    pub expires_at: Timestamp,
-    /// When it was exchanged for its successor.
-    pub used_at: Option<Timestamp>,
-}
-
 /// All that sign-up makes, in one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAccount {
@@ -148,7 +96,7 @@ pub struct Account {
 /// Every call may fail as [`Error::Database`]. Adding something to a tenant, app, agent or member that is not there, or is
 /// another tenant's, is [`Error::Changed`]: look first, and take this for the race it then is.
 #[async_trait]
-pub trait Accounts: People + Sessions + Tenancy + Audit + Changes {
+pub trait Accounts: Keys + People + Sessions + Tenancy + Audit + Changes {
     /// Makes a tenant, its default app and its owner, or nothing.
     ///
     /// # Errors
@@ -197,28 +145,4 @@ pub trait Accounts: People + Sessions + Tenancy + Audit + Changes {
     /// Deletes an agent of the tenant and revokes its keys: all or nothing. Returns the keys that were revoked; `None` when the
     /// tenant has no such agent.
     async fn delete_agent(&self, tenant: TenantId, agent: AgentId, at: Timestamp) -> Result<Option<Vec<KeyId>>, Error>;
-
-    /// Stores a key.
-    async fn add_key(&self, key: NewKey) -> Result<(), Error>;
-    /// The tenant's keys, oldest first, revoked ones too.
-    async fn keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, Error>;
-    /// The key with this id, whoever's: the verifier has no tenant yet. `None` also when its app or agent was deleted, so that
-    /// a key made while that happened opens nothing.
-    async fn key(&self, key: KeyId) -> Result<Option<ApiKey>, Error>;
-    /// Revokes a key of the tenant, and withdraws the invitations and reset links it made. `false` when the tenant has no such key; revoking twice keeps the first
-    /// time.
-    async fn revoke_key(&self, tenant: TenantId, key: KeyId, at: Timestamp) -> Result<bool, Error>;
-    /// Stores `successor` and lets the key `old` of its tenant end at `end`, or when it would have ended if that is sooner: both
-    /// or nothing. `false`, and nothing stored, when `old` is no key of the tenant, was revoked, or has ended by `now`.
-    async fn rotate_key(&self, old: KeyId, end: Timestamp, successor: NewKey, now: Timestamp) -> Result<bool, Error>;
-    /// Notes that a key was used, if `at` is later than what is noted.
-    async fn touch_key(&self, key: KeyId, at: Timestamp) -> Result<(), Error>;
-
-    /// Begins a session: stores its first refresh token, if the member's password is still the one behind `password_hash`. `false` when it is
-    /// not, or there is no such member: a login that was under way does not outlive the change that ended all others.
-    async fn add_refresh_token(&self, token: RefreshToken, password_hash: &str) -> Result<bool, Error>;
-    /// Marks a token used at `at` and returns it as it was before; `None` when unknown. Two callers racing see the mark once unset.
-    async fn use_refresh_token(&self, hash: &[u8], at: Timestamp) -> Result<Option<RefreshToken>, Error>;
-    /// Deletes every token of a family, also one that is being stored just then.
-    async fn drop_family(&self, family: &str) -> Result<(), Error>;
 }

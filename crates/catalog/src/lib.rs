@@ -35,13 +35,14 @@ mod error;
 mod exports;
 mod files;
 mod jobs;
+mod keys;
 mod people;
 mod sessions;
 pub mod sql;
 mod sweeps;
 mod tenancy;
 
-pub use accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
+pub use accounts::{Account, Accounts, Agent, App, Member, NewAccount, Tenant};
 pub use audit::{Act, Actor, Audit, AuditEntry, AuditHead, CHAIN_START, Deed, Deeds, Recorder};
 pub use changes::{CHANGES_KEPT, Changes};
 pub use config::Config;
@@ -56,8 +57,9 @@ pub use exports::{
 };
 pub use files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 pub use jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};
+pub use keys::{ApiKey, Keys, NewKey};
 pub use people::{Invite, MemberChange, OPEN_INVITES_MAX, People};
-pub use sessions::{Exchange, PasswordReset, Sessions};
+pub use sessions::{Exchange, PasswordReset, RefreshToken, Sessions};
 pub use sql::Catalog;
 pub use sweeps::{Orphan, SweepLease, Sweeps};
 pub use tenancy::{ClosedTenant, Tenancy, UsageDay};

@@ -3,8 +3,25 @@
 use async_trait::async_trait;
 use spanlake_model::{MemberId, Principal, Role, TenantId, Timestamp};
 
-use crate::accounts::{Member, RefreshToken};
+use crate::accounts::Member;
 use crate::error::Error;
+
+/// A refresh token, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// SHA-256 of the token.
+    pub hash: Vec<u8>,
+    /// All tokens that came from one login.
+    pub family: String,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Whose.
+    pub member: MemberId,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was exchanged for its successor.
+    pub used_at: Option<Timestamp>,
+}
 
 /// What came of exchanging a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +54,13 @@ pub struct PasswordReset {
 /// Refresh tokens and passwords. Only auth uses it.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
+    /// Begins a session: stores its first refresh token, if the member's password is still the one behind `password_hash`. `false` when it is
+    /// not, or there is no such member: a login that was under way does not outlive the change that ended all others.
+    async fn add_refresh_token(&self, token: RefreshToken, password_hash: &str) -> Result<bool, Error>;
+    /// Marks a token used at `at` and returns it as it was before; `None` when unknown. Two callers racing see the mark once unset.
+    async fn use_refresh_token(&self, hash: &[u8], at: Timestamp) -> Result<Option<RefreshToken>, Error>;
+    /// Deletes every token of a family, also one that is being stored just then.
+    async fn drop_family(&self, family: &str) -> Result<(), Error>;
     /// The refresh token with this hash.
     async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshToken>, Error>;
     /// Marks the token `hash` used at `at` and stores its successor, of the same family. One that was used, but not before `grace_from`,

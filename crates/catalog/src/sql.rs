@@ -17,6 +17,7 @@ mod erasures;
 mod exports;
 mod files;
 mod jobs;
+mod keys;
 mod people;
 mod prices;
 mod retention;

@@ -7,7 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use spanlake_access::key::{self, Kind};
 use spanlake_access::secret::{MasterSecret, PEPPER_VERSION};
 use spanlake_auth::{Config, Service};
-use spanlake_catalog::{Accounts as _, ApiKey, App, Catalog, Member, NewAccount, Tenant};
+use spanlake_catalog::{Accounts as _, ApiKey, App, Catalog, Keys as _, Member, NewAccount, Tenant};
 use spanlake_model::{
     AppId, Clock, Entropy, KeyId, Limits, MemberId, Role, ScopeSet, SystemClock, SystemEntropy, TenantId,
 };

@@ -1,4 +1,4 @@
-//! Tenants, apps, agents, members, keys, refresh tokens.
+//! Tenants, apps, agents, members.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -9,11 +9,10 @@ use sqlx::{Any, AnyConnection, Executor, query};
 
 use super::audit::Note;
 use super::changes::announce;
-use super::people::{hold_member, withdraw_all_of};
-use super::row::{Columns as _, maybe_stored, refused, stored};
+use super::keys::read_key_id;
+use super::row::{Columns as _, refused, stored};
 use super::{Catalog, prices, retention};
-use crate::accounts::{Account, Accounts, Agent, ApiKey, App, Member, NewAccount, NewKey, RefreshToken, Tenant};
-use crate::audit::Actor;
+use crate::accounts::{Account, Accounts, Agent, App, Member, NewAccount, Tenant};
 use crate::error::Error;
 
 // Named one by one and never `*`: a column that a later version adds must not change what a prepared statement answers.
@@ -59,18 +58,6 @@ macro_rules! living_agent {
         "deleted_at IS NULL AND app_id IN (SELECT id FROM apps WHERE deleted_at IS NULL)"
     };
 }
-macro_rules! key_columns {
-    () => {
-        "id, tenant_id, app_id, agent_id, name, hash, pepper_version, last4, scopes, created_at, expires_at, revoked_at, \
-         last_used_at, created_by"
-    };
-}
-macro_rules! refresh_token_columns {
-    () => {
-        "hash, family, tenant_id, member_id, expires_at, used_at"
-    };
-}
-pub(super) use refresh_token_columns;
 
 #[async_trait]
 impl Accounts for Catalog {
@@ -308,137 +295,6 @@ impl Accounts for Catalog {
         transaction.commit().await?;
         Ok(Some(keys))
     }
-
-    async fn add_key(&self, key: NewKey) -> Result<(), Error> {
-        let mut transaction = self.begin_write().await?;
-        let (tenant, note) = (key.tenant, Note::new("api_key.created", key.id).after(shown(&key)));
-        insert_key(key).execute(&mut *transaction).await.map_err(refused("a key of this id"))?;
-        self.note(&mut transaction, tenant, note).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    async fn keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, Error> {
-        let found =
-            query(concat!("SELECT ", key_columns!(), " FROM api_keys WHERE tenant_id = $1 ORDER BY created_at, id"));
-        all(found.bind(tenant.to_string()), &self.read, read_api_key).await
-    }
-
-    async fn key(&self, key: KeyId) -> Result<Option<ApiKey>, Error> {
-        let found = query(concat!(
-            "SELECT ",
-            key_columns!(),
-            " FROM api_keys WHERE id = $1 \
-             AND NOT EXISTS (SELECT 1 FROM apps WHERE apps.id = api_keys.app_id AND apps.deleted_at IS NOT NULL) \
-             AND NOT EXISTS (SELECT 1 FROM agents WHERE agents.id = api_keys.agent_id AND agents.deleted_at IS NOT NULL)"
-        ));
-        one(found.bind(key.to_string()), &self.read, read_api_key).await
-    }
-
-    async fn revoke_key(&self, tenant: TenantId, key: KeyId, at: Timestamp) -> Result<bool, Error> {
-        let mut transaction = self.begin_write().await?;
-        let revoked = query(concat!(
-            "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE tenant_id = $2 AND id = $3 RETURNING ",
-            key_columns!()
-        ));
-        let revoked = revoked.bind(at.as_nanos()).bind(tenant.to_string()).bind(key.to_string());
-        let Some(revoked) = one(revoked, &mut *transaction, read_api_key).await? else { return Ok(false) };
-        withdraw_all_of(&mut transaction, tenant, Actor::Key(key)).await?;
-        announce(&mut transaction, tenant, &[Changed::Key(key)]).await?;
-        self.note(&mut transaction, tenant, Note::new("api_key.revoked", key).before(shown(&revoked))).await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    async fn rotate_key(&self, old: KeyId, end: Timestamp, successor: NewKey, now: Timestamp) -> Result<bool, Error> {
-        let mut transaction = self.begin_write().await?;
-        let held =
-            query("UPDATE api_keys SET created_at = created_at WHERE tenant_id = $1 AND id = $2 RETURNING expires_at");
-        let held = held.bind(successor.tenant.to_string()).bind(old.to_string());
-        let Some(before) = one(held, &mut *transaction, |row| row.maybe_time("expires_at")).await? else {
-            return Ok(false);
-        };
-        let ended = query(
-            "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $1 THEN expires_at ELSE $1 END \
-             WHERE tenant_id = $2 AND id = $3 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4)",
-        );
-        let ended = ended
-            .bind(end.as_nanos())
-            .bind(successor.tenant.to_string())
-            .bind(old.to_string())
-            .bind(now.as_nanos())
-            .execute(&mut *transaction)
-            .await?;
-        if ended.rows_affected() == 0 {
-            return Ok(false);
-        }
-        let tenant = successor.tenant;
-        let note = Note::new("api_key.rotated", old)
-            .before(json!({"expires_at": before.map(|at| at.to_string())}))
-            .after(json!({
-                "expires_at": before.map_or(end, |before| before.min(end)).to_string(),
-                "successor": shown(&successor),
-            }));
-        insert_key(successor).execute(&mut *transaction).await.map_err(refused("a key of this id"))?;
-        if end <= now {
-            announce(&mut transaction, tenant, &[Changed::Key(old)]).await?;
-        }
-        self.note(&mut transaction, tenant, note).await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    async fn touch_key(&self, key: KeyId, at: Timestamp) -> Result<(), Error> {
-        query("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)")
-            .bind(at.as_nanos())
-            .bind(key.to_string())
-            .execute(&self.write)
-            .await?;
-        Ok(())
-    }
-
-    async fn add_refresh_token(&self, token: RefreshToken, password_hash: &str) -> Result<bool, Error> {
-        let (tenant, member) = (token.tenant, token.member);
-        let mut transaction = self.begin_write().await?;
-        let held = hold_member(&mut transaction, tenant, member).await?;
-        if held.is_none_or(|held| held.password_hash != password_hash) {
-            return Ok(false);
-        }
-        insert_refresh_token(token, None).execute(&mut *transaction).await.map_err(refused("this refresh token"))?;
-        self.note(&mut transaction, tenant, Note::new("session.began", member)).await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    async fn use_refresh_token(&self, hash: &[u8], at: Timestamp) -> Result<Option<RefreshToken>, Error> {
-        let hash = hex::encode(hash);
-        let mut transaction = self.begin_write().await?;
-        // The update holds the row, so of two who race only one is first.
-        let marked = query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2 AND used_at IS NULL")
-            .bind(at.as_nanos())
-            .bind(&hash)
-            .execute(&mut *transaction)
-            .await?;
-        let found = query(concat!("SELECT ", refresh_token_columns!(), " FROM refresh_tokens WHERE hash = $1"));
-        let token = one(found.bind(&hash), &mut *transaction, read_refresh_token).await?;
-        transaction.commit().await?;
-        let first = marked.rows_affected() > 0;
-        Ok(token.map(|token| RefreshToken { used_at: token.used_at.filter(|_| !first), ..token }))
-    }
-
-    async fn drop_family(&self, family: &str) -> Result<(), Error> {
-        let mut transaction = self.begin_write().await?;
-        // Held as by whoever exchanges one: what they store is there before the delete looks.
-        query(
-            "UPDATE members SET created_at = created_at WHERE id IN (SELECT member_id FROM refresh_tokens WHERE family = $1)",
-        )
-        .bind(family)
-        .execute(&mut *transaction)
-        .await?;
-        query("DELETE FROM refresh_tokens WHERE family = $1").bind(family).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
 }
 
 pub(super) type Statement<'q> = Query<'q, Any, AnyArguments>;
@@ -483,56 +339,6 @@ fn insert_app(app: &App) -> Statement<'static> {
         .bind(app.tenant.to_string())
         .bind(app.name.clone())
         .bind(app.created_at.as_nanos())
-}
-
-fn insert_key(key: NewKey) -> Statement<'static> {
-    let insert = query(concat!(
-        "INSERT INTO api_keys (",
-        key_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
-    ));
-    insert
-        .bind(key.id.to_string())
-        .bind(key.tenant.to_string())
-        .bind(key.app.map(|app| app.to_string()))
-        .bind(key.agent.map(|agent| agent.to_string()))
-        .bind(key.name)
-        .bind(hex::encode(key.hash))
-        .bind(i64::from(key.pepper_version))
-        .bind(key.last4)
-        .bind(key.scopes.to_string())
-        .bind(key.created_at.as_nanos())
-        .bind(maybe_stored(key.expires_at))
-        .bind(maybe_stored(key.revoked_at))
-        .bind(maybe_stored(key.last_used_at))
-        .bind(key.created_by.map(|actor| actor.to_string()))
-}
-
-pub(super) fn insert_refresh_token(token: RefreshToken, replaces: Option<String>) -> Statement<'static> {
-    let insert = query(concat!(
-        "INSERT INTO refresh_tokens (",
-        refresh_token_columns!(),
-        ", replaces) VALUES ($1, $2, $3, $4, $5, $6, $7)"
-    ));
-    insert
-        .bind(hex::encode(token.hash))
-        .bind(token.family)
-        .bind(token.tenant.to_string())
-        .bind(token.member.to_string())
-        .bind(token.expires_at.as_nanos())
-        .bind(maybe_stored(token.used_at))
-        .bind(replaces)
-}
-
-/// A key as the record shows it.
-fn shown(key: &ApiKey) -> Value {
-    json!({
-        "name": key.name,
-        "scopes": key.scopes.to_string(),
-        "app_id": key.app.map(|app| app.to_string()),
-        "agent_id": key.agent.map(|agent| agent.to_string()),
-        "expires_at": key.expires_at.map(|at| at.to_string()),
-    })
 }
 
 fn listed(keys: &[KeyId]) -> Vec<String> {
@@ -614,39 +420,5 @@ fn read_agent(row: &AnyRow) -> Result<Agent, Error> {
         app: row.parsed("app_id")?,
         name: row.text("name")?,
         created_at: row.time("created_at")?,
-    })
-}
-
-fn read_api_key(row: &AnyRow) -> Result<ApiKey, Error> {
-    Ok(ApiKey {
-        id: row.parsed("id")?,
-        tenant: row.parsed("tenant_id")?,
-        app: row.maybe_parsed("app_id")?,
-        agent: row.maybe_parsed("agent_id")?,
-        name: row.text("name")?,
-        hash: row.bytes("hash")?,
-        pepper_version: row.number("pepper_version")?,
-        last4: row.text("last4")?,
-        scopes: row.parsed("scopes")?,
-        created_at: row.time("created_at")?,
-        expires_at: row.maybe_time("expires_at")?,
-        revoked_at: row.maybe_time("revoked_at")?,
-        last_used_at: row.maybe_time("last_used_at")?,
-        created_by: row.maybe_parsed("created_by")?,
-    })
-}
-
-pub(super) fn read_key_id(row: &AnyRow) -> Result<KeyId, Error> {
-    row.parsed("id")
-}
-
-pub(super) fn read_refresh_token(row: &AnyRow) -> Result<RefreshToken, Error> {
-    Ok(RefreshToken {
-        hash: row.bytes("hash")?,
-        family: row.text("family")?,
-        tenant: row.parsed("tenant_id")?,
-        member: row.parsed("member_id")?,
-        expires_at: row.time("expires_at")?,
-        used_at: row.maybe_time("used_at")?,
     })
 }

@@ -4,19 +4,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use spanlake_model::{MemberId, TenantId, Timestamp};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, query};
 
 use super::Catalog;
-use super::accounts::{
-    insert_refresh_token, member_columns, one, read_member, read_refresh_token, refresh_token_columns,
-};
+use super::accounts::{Statement, member_columns, one, read_member};
 use super::audit::Note;
 use super::people::{hold_maker, hold_member, lock};
-use super::row::{Columns as _, refused};
-use crate::accounts::{Member, RefreshToken};
+use super::row::{Columns as _, maybe_stored, refused};
+use crate::accounts::Member;
 use crate::audit::Actor;
 use crate::error::Error;
-use crate::sessions::{Exchange, PasswordReset, Sessions};
+use crate::sessions::{Exchange, PasswordReset, RefreshToken, Sessions};
 
 /// When a successor that was lost counts as used: before any time of grace.
 const LONG_AGO: Timestamp = Timestamp::from_nanos(0);
@@ -35,8 +34,57 @@ macro_rules! open_link {
     };
 }
 
+macro_rules! refresh_token_columns {
+    () => {
+        "hash, family, tenant_id, member_id, expires_at, used_at"
+    };
+}
+
 #[async_trait]
 impl Sessions for Catalog {
+    async fn add_refresh_token(&self, token: RefreshToken, password_hash: &str) -> Result<bool, Error> {
+        let (tenant, member) = (token.tenant, token.member);
+        let mut transaction = self.begin_write().await?;
+        let held = hold_member(&mut transaction, tenant, member).await?;
+        if held.is_none_or(|held| held.password_hash != password_hash) {
+            return Ok(false);
+        }
+        insert_refresh_token(token, None).execute(&mut *transaction).await.map_err(refused("this refresh token"))?;
+        self.note(&mut transaction, tenant, Note::new("session.began", member)).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn use_refresh_token(&self, hash: &[u8], at: Timestamp) -> Result<Option<RefreshToken>, Error> {
+        let hash = hex::encode(hash);
+        let mut transaction = self.begin_write().await?;
+        // The update holds the row, so of two who race only one is first.
+        let marked = query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2 AND used_at IS NULL")
+            .bind(at.as_nanos())
+            .bind(&hash)
+            .execute(&mut *transaction)
+            .await?;
+        let found = query(concat!("SELECT ", refresh_token_columns!(), " FROM refresh_tokens WHERE hash = $1"));
+        let token = one(found.bind(&hash), &mut *transaction, read_refresh_token).await?;
+        transaction.commit().await?;
+        let first = marked.rows_affected() > 0;
+        Ok(token.map(|token| RefreshToken { used_at: token.used_at.filter(|_| !first), ..token }))
+    }
+
+    async fn drop_family(&self, family: &str) -> Result<(), Error> {
+        let mut transaction = self.begin_write().await?;
+        // Held as by whoever exchanges one: what they store is there before the delete looks.
+        query(
+            "UPDATE members SET created_at = created_at WHERE id IN (SELECT member_id FROM refresh_tokens WHERE family = $1)",
+        )
+        .bind(family)
+        .execute(&mut *transaction)
+        .await?;
+        query("DELETE FROM refresh_tokens WHERE family = $1").bind(family).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshToken>, Error> {
         let found = query(concat!("SELECT ", refresh_token_columns!(), " FROM refresh_tokens WHERE hash = $1"));
         one(found.bind(hex::encode(hash)), &self.read, read_refresh_token).await
@@ -190,4 +238,31 @@ pub(super) async fn end_links(connection: &mut AnyConnection, tenant: TenantId, 
         .execute(connection)
         .await?;
     Ok(())
+}
+
+fn insert_refresh_token(token: RefreshToken, replaces: Option<String>) -> Statement<'static> {
+    let insert = query(concat!(
+        "INSERT INTO refresh_tokens (",
+        refresh_token_columns!(),
+        ", replaces) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    ));
+    insert
+        .bind(hex::encode(token.hash))
+        .bind(token.family)
+        .bind(token.tenant.to_string())
+        .bind(token.member.to_string())
+        .bind(token.expires_at.as_nanos())
+        .bind(maybe_stored(token.used_at))
+        .bind(replaces)
+}
+
+fn read_refresh_token(row: &AnyRow) -> Result<RefreshToken, Error> {
+    Ok(RefreshToken {
+        hash: row.bytes("hash")?,
+        family: row.text("family")?,
+        tenant: row.parsed("tenant_id")?,
+        member: row.parsed("member_id")?,
+        expires_at: row.time("expires_at")?,
+        used_at: row.maybe_time("used_at")?,
+    })
 }

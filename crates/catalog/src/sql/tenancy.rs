@@ -9,9 +9,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, query};
 
 use super::Catalog;
-use super::accounts::{all, one, read_key_id, read_tenant, tenant_columns};
+use super::accounts::{all, one, read_tenant, tenant_columns};
 use super::audit::Note;
 use super::changes::announce;
+use super::keys::read_key_id;
 use super::row::{Columns as _, stored};
 use crate::error::Error;
 use crate::files::DataFile;

@@ -1,6 +1,8 @@
 //! Tenants, people, apps, agents, keys, refresh tokens.
 
-use spanlake_catalog::{Account, Accounts as _, Catalog, Error, Member, NewAccount, NewKey, People as _};
+use spanlake_catalog::{
+    Account, Accounts as _, Catalog, Error, Keys as _, Member, NewAccount, NewKey, People as _, Sessions as _,
+};
 use spanlake_model::{KeyId, Role, TenantId};
 
 use crate::database::Database;

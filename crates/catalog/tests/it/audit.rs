@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use spanlake_catalog::{
-    Accounts, Act, Actor, Audit as _, AuditEntry, CHAIN_START, Catalog, Deed, Deeds as _, Error, Invite, NewKey,
+    Accounts, Act, Actor, Audit as _, AuditEntry, CHAIN_START, Catalog, Deed, Deeds as _, Error, Invite, Keys as _,
+    NewKey,
 };
 use spanlake_model::{InviteId, KeyId, Limits, MemberId, Role, Table, TenantId};
 

@@ -1,6 +1,6 @@
 //! Apps and agents that are renamed or deleted; keys that are rotated.
 
-use spanlake_catalog::{Accounts as _, Agent, App, Error, NewKey};
+use spanlake_catalog::{Accounts as _, Agent, App, Error, Keys as _, NewKey};
 
 use crate::database::Database;
 use crate::samples::{OTHER, TENANT, account, agent, app, at, key};

@@ -1,6 +1,9 @@
 //! Members and invitations.
 
-use spanlake_catalog::{Accounts as _, Actor, Catalog, Error, Invite, Member, MemberChange, NewAccount, People as _};
+use spanlake_catalog::{
+    Accounts as _, Actor, Catalog, Error, Invite, Keys as _, Member, MemberChange, NewAccount, People as _,
+    Sessions as _,
+};
 use spanlake_model::{Entropy as _, InviteId, MemberId, Principal, Role, SystemEntropy, TenantId};
 
 use crate::database::Database;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use spanlake_catalog::{Accounts as _, Catalog, DataFile, Error, Files as _, Snapshot};
+use spanlake_catalog::{Accounts as _, Catalog, DataFile, Error, Files as _, Sessions as _, Snapshot};
 use spanlake_model::{TenantId, WriterId};
 use tokio::sync::Barrier;
 use tokio::task::JoinHandle;

@@ -1,6 +1,6 @@
 //! Opening, reopening, and rows that are not as they should be.
 
-use spanlake_catalog::{Accounts as _, Error, Files as _};
+use spanlake_catalog::{Accounts as _, Error, Files as _, Keys as _};
 use spanlake_model::{Fault, FaultKind, Table, TimeRange};
 
 use crate::database::Database;

@@ -1,7 +1,7 @@
 //! Refresh tokens that are exchanged, passwords that change.
 
 use spanlake_catalog::{
-    Accounts as _, Catalog, Erasures as _, Error, Exchange, Member, NewAccount, PasswordReset, People as _,
+    Accounts as _, Catalog, Erasures as _, Error, Exchange, Keys as _, Member, NewAccount, PasswordReset, People as _,
     RefreshToken, Sessions as _,
 };
 use spanlake_model::{Principal, Role};

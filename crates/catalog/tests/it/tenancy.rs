@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use spanlake_catalog::{
     Accounts as _, Act, Actor, Audit as _, Catalog, Changes as _, Commit, DataFile, Erasures as _, Error, Files as _,
-    NewKey, PasswordReset, People as _, Sessions as _, Tenancy as _, UsageDay,
+    Keys as _, NewKey, PasswordReset, People as _, Sessions as _, Tenancy as _, UsageDay,
 };
 use spanlake_model::{Changed, Clock, Day, FileId, Limits, MemberId, Role, SystemEntropy, Table, TenantId, Timestamp};
 

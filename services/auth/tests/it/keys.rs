@@ -3,7 +3,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use spanlake_catalog::Accounts;
+use spanlake_catalog::Keys;
 use spanlake_model::Clock;
 use spanlake_proto::auth::{Auth, PresentedKey};
 

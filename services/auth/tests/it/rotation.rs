@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spanlake_catalog::Accounts as _;
+use spanlake_catalog::Keys as _;
 use spanlake_model::Clock as _;
 
 use crate::house::{Answer, House, text};

@@ -19,7 +19,7 @@ use spanlake_access::key::{self, Kind};
 use spanlake_access::secret::{MasterSecret, PEPPER_VERSION};
 use spanlake_access::{Gate, MemoryLimiter};
 use spanlake_catalog::{
-    Accounts, App, Catalog, Erasures, Files, Jobs, Member, NewAccount, NewKey, Recorder, Sweeps, Tenant,
+    Accounts, App, Catalog, Erasures, Files, Jobs, Keys as _, Member, NewAccount, NewKey, Recorder, Sweeps, Tenant,
 };
 use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_engine::Engine;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use spanlake_access::key::{self, Kind as KeyKind};
 use spanlake_access::{Gate, MemoryLimiter};
 use spanlake_catalog::{
-    Accounts as _, ApiKey, App, Catalog, Config as CatalogConfig, Member, NewAccount, Recorder, Tenant,
+    Accounts as _, ApiKey, App, Catalog, Config as CatalogConfig, Keys as _, Member, NewAccount, Recorder, Tenant,
 };
 use spanlake_export::Config;
 use spanlake_export::jobs::{Credentials, Destination, Destinations, Jobs, Parts, Worker, routes};

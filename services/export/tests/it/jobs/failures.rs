@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use spanlake_catalog::Accounts as _;
+use spanlake_catalog::Keys as _;
 use spanlake_model::{Clock as _, Code, Fault, KeyId};
 use spanlake_store::export::Outlet;
 
