@@ -46,19 +46,24 @@ impl Rooms {
 
     /// Room for so many bytes of the tenant, at once or not at all.
     pub(crate) fn take(&self, tenant: TenantId, bytes: u64) -> Result<Reserved, Error> {
+        self.take_beside(tenant, bytes, 0)
+    }
+
+    /// As [`Self::take`], for a request that holds `own` bytes already: those are no reason against it.
+    fn take_beside(&self, tenant: TenantId, bytes: u64, own: u64) -> Result<Reserved, Error> {
         // Before anything is written: a disk that is full to the last byte keeps us from flushing, too.
         if self.space.is_short() {
             return Err(Error::NoSpace);
         }
-        let own: u64 = Table::ALL.into_iter().map(|table| self.memtables.bytes_of(tenant, table)).sum();
-        if own > 0 && own + bytes > self.tenant_bytes_max {
+        let of_tenant: u64 = Table::ALL.into_iter().map(|table| self.memtables.bytes_of(tenant, table)).sum();
+        if of_tenant > 0 && of_tenant + bytes > self.tenant_bytes_max {
             return Err(Error::TenantFull);
         }
         let before = self.on_the_way.fetch_add(bytes, Ordering::Relaxed);
         let reserved = Reserved { on_the_way: self.on_the_way.clone(), bytes };
         let held = before + self.memtables.bytes();
         // One request alone always passes, however large: it could never be taken otherwise.
-        if held > 0 && held + bytes > self.bytes_max { Err(Error::Full) } else { Ok(reserved) }
+        if held > own && held + bytes > self.bytes_max { Err(Error::Full) } else { Ok(reserved) }
     }
 
     /// Room for nothing, which can grow.
@@ -96,16 +101,6 @@ impl Rooms {
             room.bytes += std::mem::take(&mut more.bytes);
         }
         Ok(())
-    }
-
-    /// As [`Self::take`], for a request that holds `own` bytes: those are no reason against it.
-    fn take_beside(&self, tenant: TenantId, bytes: u64, own: u64) -> Result<Reserved, Error> {
-        let is_alone = self.on_the_way.load(Ordering::Relaxed) <= own && self.memtables.bytes() == 0;
-        if !is_alone {
-            return self.take(tenant, bytes);
-        }
-        self.on_the_way.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Reserved { on_the_way: self.on_the_way.clone(), bytes })
     }
 
     /// A flush has made room.
