@@ -81,6 +81,9 @@ impl From<LimitError> for Fault {
     }
 }
 
+/// How each limit that was taken from stands then, or why nothing was taken.
+pub type Taken = Result<Vec<Standing>, LimitError>;
+
 /// Counts what tenants use.
 #[async_trait]
 pub trait Limiter: Send + Sync + 'static {
@@ -88,12 +91,7 @@ pub trait Limiter: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`LimitError`]; of several limits that are used up, the one that takes longest.
-    async fn take(
-        &self,
-        tenant: TenantId,
-        limits: &Limits,
-        costs: &[(Limit, u64)],
-    ) -> Result<Vec<Standing>, LimitError>;
+    async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Taken;
 
     /// Forgets what a tenant has used: it is gone.
     ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use spanlake_model::{Clock, Limit, Limits, Standing, TenantId, Timestamp};
 
-use super::{LimitError, Limiter};
+use super::{LimitError, Limiter, Taken};
 
 /// Calls the macro it is given with the name of each guarantee.
 macro_rules! guarantees {
@@ -77,18 +77,13 @@ fn limits() -> Limits {
         ..Limits::default()
     }
 }
-async fn take(limiter: &Arc<dyn Limiter>, limit: Limit, cost: u64) -> Result<Vec<Standing>, LimitError> {
+async fn take(limiter: &Arc<dyn Limiter>, limit: Limit, cost: u64) -> Taken {
     take_of(limiter, &limits(), limit, cost).await
 }
-async fn take_of(
-    limiter: &Arc<dyn Limiter>,
-    limits: &Limits,
-    limit: Limit,
-    cost: u64,
-) -> Result<Vec<Standing>, LimitError> {
+async fn take_of(limiter: &Arc<dyn Limiter>, limits: &Limits, limit: Limit, cost: u64) -> Taken {
     limiter.take(tenant(1), limits, &[(limit, cost)]).await
 }
-fn wait(outcome: Result<Vec<Standing>, LimitError>) -> Duration {
+fn wait(outcome: Taken) -> Duration {
     match outcome.unwrap_err() {
         LimitError::Exhausted(exhausted) => exhausted.retry_after,
         other => panic!("{other}"),

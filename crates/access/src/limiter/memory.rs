@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use spanlake_model::{Clock, Limit, Limits, Standing, TenantId};
 
-use super::{BURST_S, Charge, EXPORT_WINDOW, LimitError, Limiter, Rule, charges};
+use super::{BURST_S, Charge, EXPORT_WINDOW, LimitError, Limiter, Rule, Taken, charges};
 
 const SECOND_US: u64 = 1_000_000;
 const WINDOW_US: u64 = EXPORT_WINDOW.as_secs() * SECOND_US;
@@ -44,12 +44,7 @@ impl MemoryLimiter {
 
 #[async_trait]
 impl Limiter for MemoryLimiter {
-    async fn take(
-        &self,
-        tenant: TenantId,
-        limits: &Limits,
-        costs: &[(Limit, u64)],
-    ) -> Result<Vec<Standing>, LimitError> {
+    async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Taken {
         let charges = charges(limits, costs)?;
         let now_us = u64::try_from(self.clock.now().as_micros()).unwrap_or(0);
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +64,7 @@ impl Limiter for MemoryLimiter {
 }
 
 impl Counters {
-    fn take(&mut self, now_us: u64, charges: &[Charge]) -> Result<Vec<Standing>, LimitError> {
+    fn take(&mut self, now_us: u64, charges: &[Charge]) -> Taken {
         let waits = charges.iter().map(|charge| (charge, self.wait_us(now_us, charge)));
         let longest = waits.filter(|(_, wait)| *wait > 0).max_by_key(|(_, wait)| *wait);
         if let Some((charge, wait_us)) = longest {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisResult, Script};
-use spanlake_model::{Limit, Limits, Standing, TenantId};
+use spanlake_model::{Limit, Limits, TenantId};
 
-use super::{Charge, LimitError, Limiter, Rule, charges};
+use super::{Charge, LimitError, Limiter, Rule, Taken, charges};
 
 /// A request does not wait longer for its limits than this.
 const REPLY_WITHIN: Duration = Duration::from_millis(500);
@@ -75,12 +75,7 @@ impl RedisLimiter {
 
 #[async_trait]
 impl Limiter for RedisLimiter {
-    async fn take(
-        &self,
-        tenant: TenantId,
-        limits: &Limits,
-        costs: &[(Limit, u64)],
-    ) -> Result<Vec<Standing>, LimitError> {
+    async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Taken {
         let charges = charges(limits, costs)?;
         if charges.is_empty() {
             return Ok(Vec::new());

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use spanlake_model::{Clock, Limit, Limits, Standing, TenantId, Timestamp};
+use spanlake_model::{Clock, Limit, Limits, TenantId, Timestamp};
 
-use super::{LimitError, Limiter, MemoryLimiter};
+use super::{LimitError, Limiter, MemoryLimiter, Taken};
 
 /// Once the shared counters could not be reached, they are left alone for so long: requests do not wait for them one by one.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -74,12 +74,7 @@ impl SharedLimiter {
 
 #[async_trait]
 impl Limiter for SharedLimiter {
-    async fn take(
-        &self,
-        tenant: TenantId,
-        limits: &Limits,
-        costs: &[(Limit, u64)],
-    ) -> Result<Vec<Standing>, LimitError> {
+    async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Taken {
         if self.is_away() {
             return self.local.take(tenant, &self.share(limits), costs).await;
         }
@@ -132,12 +127,7 @@ mod tests {
 
     #[async_trait]
     impl Limiter for Remote {
-        async fn take(
-            &self,
-            tenant: TenantId,
-            limits: &Limits,
-            costs: &[(Limit, u64)],
-        ) -> Result<Vec<Standing>, LimitError> {
+        async fn take(&self, tenant: TenantId, limits: &Limits, costs: &[(Limit, u64)]) -> Taken {
             self.calls.fetch_add(1, Ordering::SeqCst);
             if self.is_cut.load(Ordering::SeqCst) {
                 return Err(LimitError::Unavailable(redis::RedisError::from((redis::ErrorKind::Io, "cut"))));
