@@ -238,8 +238,13 @@ fn endpoint(address: &str, trust: &Trust) -> Result<Endpoint, AddressError> {
     Endpoint::from_shared(format!("http://{authority}")).map_err(|_| refused())
 }
 
+/// An IPv6 address stands in brackets in a URI, and nowhere else.
+fn unbracketed(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let address = unbracketed(host).parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 

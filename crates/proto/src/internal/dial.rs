@@ -9,13 +9,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::Certificates;
+use super::{Certificates, unbracketed};
 
 pub(super) async fn dial(uri: Uri, certificates: Certificates) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
     let wrong = || io::Error::new(io::ErrorKind::InvalidInput, format!("'{uri}' names no host and port"));
     let (host, port) = (uri.host().ok_or_else(wrong)?, uri.port_u16().ok_or_else(wrong)?);
-    // An IPv6 address stands in brackets in a URI, and nowhere else.
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let host = unbracketed(host).to_owned();
     let tcp = TcpStream::connect((host.as_str(), port)).await?;
     tcp.set_nodelay(true)?;
     let name = ServerName::try_from(host).map_err(|_| wrong())?;
