@@ -8,7 +8,7 @@ mod json;
 mod rank;
 mod scores;
 
-pub use decode::{DecodeError, decode, ids, numbers, row_keys, texts, whole_attributes};
+pub use decode::{DecodeError, decode, ids, instant, numbers, row_keys, texts, whole_attributes};
 pub use encode::encode;
 pub use rank::{Rank, version_columns, versions};
 pub use scores::{ScoreRow, decode_scores, encode_scores, score_key};

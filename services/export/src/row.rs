@@ -1,11 +1,11 @@
 //! Rows of spans as text is made of them, read where they lie: nothing that no text has is looked at, and nothing is copied.
 
 use arrow::array::{
-    Array, Decimal128Array, FixedSizeBinaryArray, Int8Array, Int16Array, Int64Array, ListArray, RecordBatch,
+    Array, AsArray, Decimal128Array, FixedSizeBinaryArray, Int8Array, Int16Array, Int64Array, ListArray, RecordBatch,
     StringViewArray, TimestampMicrosecondArray,
 };
-use arrow::error::ArrowError;
 use spanlake_model::{AppId, Kind, Money, SpanId, Status, Timestamp, TraceId};
+use spanlake_store::rows::{DecodeError, ids, instant, numbers, texts};
 
 /// What text says of a span.
 #[derive(Clone, Debug)]
@@ -69,31 +69,31 @@ pub(crate) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// # Errors
     /// When a column is missing, or not what spans have.
-    pub(crate) fn of(batch: &'a RecordBatch) -> Result<Self, ArrowError> {
-        let tags: &ListArray = column(batch, "tags")?;
+    pub(crate) fn of(batch: &'a RecordBatch) -> Result<Self, DecodeError> {
+        let tags = batch.column_by_name("tags").and_then(|tags| tags.as_list_opt()).ok_or_else(|| strange("tags"))?;
         Ok(Self {
             count: batch.num_rows(),
-            app_id: column(batch, "app_id")?,
-            trace_id: column(batch, "trace_id")?,
-            span_id: column(batch, "span_id")?,
-            parent_span_id: column(batch, "parent_span_id")?,
-            name: column(batch, "name")?,
-            kind: column(batch, "kind")?,
-            status: column(batch, "status")?,
-            model: column(batch, "model")?,
-            start_time: column(batch, "start_time")?,
-            start_nanos: column(batch, "start_nanos")?,
-            duration_ns: column(batch, "duration_ns")?,
-            input: column(batch, "input")?,
-            output: column(batch, "output")?,
-            metadata: column(batch, "metadata")?,
-            user_id: column(batch, "user_id")?,
-            session_id: column(batch, "session_id")?,
-            tag: tags.values().as_any().downcast_ref().ok_or_else(|| strange("tags"))?,
+            app_id: ids(batch, "app_id")?,
+            trace_id: ids(batch, "trace_id")?,
+            span_id: ids(batch, "span_id")?,
+            parent_span_id: ids(batch, "parent_span_id")?,
+            name: texts(batch, "name")?,
+            kind: texts(batch, "kind")?,
+            status: numbers(batch, "status")?,
+            model: texts(batch, "model")?,
+            start_time: numbers(batch, "start_time")?,
+            start_nanos: numbers(batch, "start_nanos")?,
+            duration_ns: numbers(batch, "duration_ns")?,
+            input: texts(batch, "input")?,
+            output: texts(batch, "output")?,
+            metadata: texts(batch, "metadata")?,
+            user_id: texts(batch, "user_id")?,
+            session_id: texts(batch, "session_id")?,
+            tag: tags.values().as_string_view_opt().ok_or_else(|| strange("tags"))?,
             tags,
-            input_tokens: column(batch, "input_tokens")?,
-            output_tokens: column(batch, "output_tokens")?,
-            cost: column(batch, "cost")?,
+            input_tokens: numbers(batch, "input_tokens")?,
+            output_tokens: numbers(batch, "output_tokens")?,
+            cost: numbers(batch, "cost")?,
         })
     }
 
@@ -101,11 +101,11 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     /// When an id is none.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Row<'a>, ArrowError>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Row<'a>, DecodeError>> {
         (0..self.count).map(|row| self.row(row))
     }
 
-    fn row(&self, row: usize) -> Result<Row<'a>, ArrowError> {
+    fn row(&self, row: usize) -> Result<Row<'a>, DecodeError> {
         let span_id = |ids: &FixedSizeBinaryArray| SpanId::from_slice(ids.value(row)).map_err(|_| strange("span_id"));
         Ok(Row {
             app_id: self.app_id.value(row).try_into().map(AppId::from_bytes).map_err(|_| strange("app_id"))?,
@@ -116,7 +116,7 @@ impl<'a> Rows<'a> {
             kind: self.kind.value(row),
             status: Status::from_i8(self.status.value(row)),
             model: text(self.model, row),
-            start: self.start(row),
+            start: instant(self.start_time.value(row), self.start_nanos.value(row)),
             latency_ms: number(self.duration_ns, row).map(|nanos| nanos.max(0) as f64 / 1e6),
             input: text(self.input, row),
             output: text(self.output, row),
@@ -130,11 +130,6 @@ impl<'a> Rows<'a> {
         })
     }
 
-    fn start(&self, row: usize) -> Timestamp {
-        let micros = Timestamp::from_micros(self.start_time.value(row)).as_nanos();
-        Timestamp::from_nanos(micros.saturating_add(i64::from(self.start_nanos.value(row))))
-    }
-
     fn tags(&self, row: usize) -> Vec<&'a str> {
         let place = |at: i32| usize::try_from(at).unwrap_or_default();
         let offsets = self.tags.value_offsets();
@@ -142,12 +137,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn column<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a A, ArrowError> {
-    batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref()).ok_or_else(|| strange(name))
-}
-
-fn strange(name: &str) -> ArrowError {
-    ArrowError::SchemaError(format!("{name} is not what spans have"))
+fn strange(column: &'static str) -> DecodeError {
+    DecodeError::new(column, "it is not what spans have")
 }
 
 fn text(texts: &StringViewArray, row: usize) -> Option<&str> {

@@ -23,7 +23,8 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    pub(crate) fn new(column: &'static str, why: impl ToString) -> Self {
+    /// What is wrong with a column.
+    pub fn new(column: &'static str, why: impl ToString) -> Self {
         Self { column, why: why.to_string() }
     }
 }
@@ -106,6 +107,11 @@ pub fn numbers<'a, T: ArrowPrimitiveType>(
     name: &'static str,
 ) -> Result<&'a arrow::array::PrimitiveArray<T>, DecodeError> {
     column(batch, name)?.as_primitive_opt().ok_or_else(|| broken(name, "it is of another type"))
+}
+
+/// The instant that a column of microseconds and one of the nanoseconds below them hold together.
+pub fn instant(micros: i64, nanos: i16) -> Timestamp {
+    Timestamp::from_nanos(Timestamp::from_micros(micros).as_nanos().saturating_add(i64::from(nanos)))
 }
 
 pub(super) fn id16(column: &'static str, array: &FixedSizeBinaryArray, row: usize) -> Result<[u8; 16], DecodeError> {
@@ -199,8 +205,7 @@ fn number<T: ArrowPrimitiveType>(array: &Numbers<T>, row: usize) -> Option<T::Na
 
 impl Columns<'_> {
     fn span(&self, row: usize) -> Result<Span, DecodeError> {
-        let micros = Timestamp::from_micros(self.start_time.value(row));
-        let start = Timestamp::from_nanos(micros.as_nanos().saturating_add(i64::from(self.start_nanos.value(row))));
+        let start = instant(self.start_time.value(row), self.start_nanos.value(row));
         let end = number(self.duration_ns, row).map(|nanos| start.as_nanos().saturating_add(nanos));
         Ok(Span {
             app_id: AppId::from_bytes(id16("app_id", self.app_id, row)?),

@@ -5,6 +5,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{ArrowPrimitiveType, Decimal128Type, Int8Type, Int32Type, Int64Type};
 use spanlake_model::Status;
+use spanlake_store::rows::{ids, numbers, texts};
 
 use super::tally::hash;
 use crate::error::Error;
@@ -66,15 +67,8 @@ pub(super) struct Rows<'a> {
     groups: Option<&'a ArrayRef>,
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a ArrayRef, Error> {
-    batch.column_by_name(name).ok_or(Error::Column(name))
-}
-
-fn numbers<'a, T: ArrowPrimitiveType>(
-    batch: &'a RecordBatch,
-    name: &'static str,
-) -> Result<&'a PrimitiveArray<T>, Error> {
-    column(batch, name)?.as_primitive_opt().ok_or(Error::Column(name))
+fn flags<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a BooleanArray, Error> {
+    batch.column_by_name(name).and_then(|column| column.as_boolean_opt()).ok_or(Error::Column(name))
 }
 
 fn all_numbers<'a, T: ArrowPrimitiveType, const N: usize>(
@@ -91,19 +85,17 @@ fn number<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, row: usize) -> Opti
 
 impl<'a> Rows<'a> {
     pub(super) fn of(batch: &'a RecordBatch) -> Result<Self, Error> {
-        let texts = |name| column(batch, name)?.as_string_view_opt().ok_or(Error::Column(name));
-        let flags = |name| column(batch, name)?.as_boolean_opt().ok_or(Error::Column(name));
         Ok(Self {
-            traces: column(batch, "trace_id")?.as_fixed_size_binary_opt().ok_or(Error::Column("trace_id"))?,
-            users: texts("user_id")?,
-            models: texts("model")?,
+            traces: ids(batch, "trace_id")?,
+            users: texts(batch, "user_id")?,
+            models: texts(batch, "model")?,
             statuses: numbers(batch, "status")?,
             durations: numbers(batch, "duration_ns")?,
             first_tokens: numbers(batch, "time_to_first_token_ns")?,
             tokens: all_numbers(batch, TOKENS)?,
             cost: all_numbers(batch, COST)?,
-            calls: flags(IS_CALL)?,
-            requests: flags(IS_REQUEST)?,
+            calls: flags(batch, IS_CALL)?,
+            requests: flags(batch, IS_REQUEST)?,
             buckets: numbers(batch, BUCKET)?,
             groups: batch.column_by_name(GROUP),
         })
