@@ -78,6 +78,9 @@ pub(crate) struct Send {
     /// Stamp the spans as if they had been sent over so long, until now, at an even pace. Needs `--spans`.
     #[arg(long, value_parser = history, requires = "spans")]
     pub(crate) history: Option<Duration>,
+    /// Stamp the spans as if they had been sent so many days ago.
+    #[arg(long, value_parser = history)]
+    pub(crate) ago: Option<Duration>,
     /// What the traces are drawn from.
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,

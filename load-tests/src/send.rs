@@ -99,6 +99,7 @@ struct Plan {
     deadline: Instant,
     rate: Option<u32>,
     history: Option<Duration>,
+    ago: Duration,
     retries: u32,
     gzip: bool,
 }
@@ -111,15 +112,16 @@ impl Plan {
         let started = Instant::now();
         let default = if args.spans.is_some() { Duration::from_secs(600) } else { Duration::from_secs(10) };
         let deadline = started + args.duration.unwrap_or(default);
-        let (rate, history, retries, gzip) = (args.rate, args.history, args.retries, args.gzip);
-        Ok(Self { run, batch, batches, started, deadline, rate, history, retries, gzip })
+        let (rate, history, ago) = (args.rate, args.history, args.ago.unwrap_or_default());
+        let (retries, gzip) = (args.retries, args.gzip);
+        Ok(Self { run, batch, batches, started, deadline, rate, history, ago, retries, gzip })
     }
 
     /// What a batch takes for now: now, or its place in the history.
     fn moment(&self, number: u64) -> u64 {
-        let Some(history) = self.history else { return now_nanos() };
         let still_to_come = 1.0 - (number + 1) as f64 / self.batches as f64;
-        now_nanos().saturating_sub(history.mul_f64(still_to_come.max(0.0)).as_nanos() as u64)
+        let place = self.history.map(|history| history.mul_f64(still_to_come.max(0.0))).unwrap_or_default();
+        now_nanos().saturating_sub((self.ago + place).as_nanos() as u64)
     }
 
     fn due(&self, number: u64) -> Option<Instant> {

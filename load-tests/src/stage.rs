@@ -84,6 +84,7 @@ pub(crate) fn load(load: &cli::Load, encoding: Encoding, duration: Duration) -> 
         spans: None,
         rate: None,
         history: None,
+        ago: None,
         seed: load.seed,
         run: None,
         pool: load.pool,

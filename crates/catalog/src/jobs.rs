@@ -25,10 +25,12 @@ pub struct Wanted {
     pub now: Timestamp,
     /// This many files below their final size, one of them newer than what was settled; 2 at the least.
     pub least_files: u64,
-    /// Or two of them, when the day is before this one and was never finished.
+    /// Or two of whatever size, when the day is before this one and was never finished.
     pub closed_before: Day,
     /// A file of more bytes has its final size.
     pub small_bytes: u64,
+    /// On a day that is before [`Self::closed_before`] and was never finished, a file of so many bytes is enough.
+    pub alone_bytes_min: u64,
     /// By which files are chosen: what was settled by others is not settled.
     pub rules: String,
 }

@@ -5,7 +5,8 @@
 //! - A file of more than half the target has its final size and stays, and so do the two sides of it apart.
 //! - Between such files, a run of neighbours is merged once it is [`Config::least_files`] of them and together
 //!   [`growth`] times the largest; or once it fills the target, be it but two.
-//! - A day that is over is packed once more, final sizes or not: neighbours, as many as the target takes.
+//! - A day that is over is packed once more, final sizes or not: neighbours, as many as the target takes; and what has no
+//!   neighbour to go with is written again by itself, for while a day was written to it was not worth packing tightly.
 //!
 //! So a row moves into a file at least `growth` times as large as the one it was in, or into one of final size. It is
 //! written `log(target / flushed size)` times to the base of `growth`, and at most three times more: the flush, the filling
@@ -15,14 +16,24 @@
 use std::ops::Range;
 
 use spanlake_catalog::DataFile;
+use spanlake_model::Timestamp;
 
 use crate::config::Config;
 
-/// The files to merge next, out of a day's live files in the order of their versions: neighbours, at least two, within the
-/// bounds on bytes and files; oldest first. `None` when the day is as it should be.
-pub(crate) fn choose(files: &[DataFile], is_over: bool, config: &Config) -> Option<Range<usize>> {
+/// The files to merge next, out of a day's live files in the order of their versions: neighbours, within the bounds on bytes and
+/// files, oldest first; a single one only to be packed. `over_since` is set when the day is over and was not finished.
+/// `None` when the day is as it should be.
+pub(crate) fn choose(files: &[DataFile], over_since: Option<Timestamp>, config: &Config) -> Option<Range<usize>> {
     let sizes: Vec<u64> = files.iter().map(|file| file.bytes).collect();
-    grow(&sizes, config).or_else(|| is_over.then(|| pack(&sizes, config)).flatten())
+    let packed = |since| pack(&sizes, config).or_else(|| loose(files, since, config));
+    grow(&sizes, config).or_else(|| over_since.and_then(packed))
+}
+
+/// A large file that was written while the day was not over.
+fn loose(files: &[DataFile], over_since: Timestamp, config: &Config) -> Option<Range<usize>> {
+    let is_early = |file: &DataFile| file.id.made_at().is_some_and(|made| made < over_since);
+    let at = files.iter().position(|file| file.bytes >= config.alone_bytes_min && is_early(file))?;
+    Some(at..at + 1)
 }
 
 /// How many times the size of the largest input an outcome must have, when it is not of final size. With less than four files

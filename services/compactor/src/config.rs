@@ -24,9 +24,11 @@ pub struct Config {
     pub superseded_keys_max: usize,
     /// What bounds one merge in files and in memory.
     pub merge: merge::Bounds,
-    /// How long after its end a day is over, in seconds: it is then packed into as few files as may be, once. What comes later
-    /// is merged like that of any day.
+    /// How long after its end a day is over, in seconds: it is then packed into as few files as may be, tightly, once. What
+    /// comes later is merged like that of any day.
     pub closed_after_s: u64,
+    /// A file of a day that is over is packed even alone when it has so many bytes; for a smaller one it is not worth a write.
+    pub alone_bytes_min: u64,
     /// Days looked at in one look at most, those with the most files first; the others wait for a later look.
     pub days_per_look_max: u32,
     /// How long a day belongs to a compactor that does not renew its lease, in seconds.
@@ -59,7 +61,7 @@ pub struct Config {
     pub look_interval_s: u64,
     /// Data files that come out of merges: read often and rewritten seldom, so packed tighter than those of a flush.
     pub file: file::Config,
-    /// Those of final size, or of a day that is over: hardly ever rewritten, so packed tighter still.
+    /// Those of a day that is over: hardly ever rewritten, so packed tighter still.
     pub settled: file::Config,
 }
 
@@ -72,6 +74,7 @@ impl Default for Config {
             superseded_keys_max: 10_000,
             merge: merge::Bounds::default(),
             closed_after_s: 86_400,
+            alone_bytes_min: 8 << 20,
             days_per_look_max: 1_000,
             lease_s: 120,
             retry_s: 60,
@@ -101,9 +104,9 @@ impl Config {
     pub(crate) const fn final_bytes(&self) -> u64 {
         self.target_bytes / 2
     }
-    /// How to write what comes out of so many bytes of a day.
-    pub(crate) const fn file_of(&self, bytes: u64, is_over: bool) -> &file::Config {
-        if is_over || bytes > self.final_bytes() { &self.settled } else { &self.file }
+    /// How to write the files of a day.
+    pub(crate) const fn file_of(&self, is_over: bool) -> &file::Config {
+        if is_over { &self.settled } else { &self.file }
     }
     /// What choosing goes by: when it changes, settled days are looked at again.
     pub(crate) fn rules(&self) -> String {

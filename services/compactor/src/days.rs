@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spanlake_catalog::{DataFile, DayLease, Ended, Error as CatalogError, TenantDay, Wanted};
-use spanlake_model::{Day, SpanKey};
+use spanlake_model::{Day, SpanKey, Timestamp};
 use spanlake_proto::compactor::Compacted;
 use spanlake_store::background::{self, Rank};
 use spanlake_store::file::merge::Error as MergeError;
@@ -27,6 +27,7 @@ impl Service {
             least_files: self.config.least_files(),
             closed_before: self.closed_before(),
             small_bytes: self.config.final_bytes(),
+            alone_bytes_min: self.config.alone_bytes_min,
             rules: self.config.rules(),
         }
     }
@@ -107,13 +108,20 @@ impl Service {
         Ended::Failed { not_before: self.clock.now().plus(pause) }
     }
 
-    /// Each merge makes it at least one file less, and a file that was rid of its keys gets no new ones, so this ends.
+    /// Since when a day is over.
+    fn over_since(&self, day: Day) -> Timestamp {
+        Day(day.0 + 1).start().plus(self.config.closed_after())
+    }
+
+    /// Each merge makes it at least one file less, a file is packed alone but once, and one that was rid of its keys gets no new
+    /// ones; so this ends.
     async fn merge_day(&self, lease: DayLease, stop: &CancellationToken, done: &mut Compacted) -> Result<Ended, Error> {
         let is_over = lease.day < self.closed_before();
+        let over_since = (is_over && !lease.is_finished).then(|| self.over_since(lease.day));
         loop {
             let files = self.files.day(lease.tenant, lease.table, lease.day).await?;
             let version = files.iter().map(|file| file.version).max().unwrap_or(0);
-            let Some(run) = choose(&files, is_over && !lease.is_finished, &self.config) else {
+            let Some(run) = choose(&files, over_since, &self.config) else {
                 if let Some(crowded) = crowded(&files, &self.config) {
                     if self.unburden(&files, crowded, is_over, stop, done).await? {
                         continue;

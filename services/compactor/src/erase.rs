@@ -153,7 +153,7 @@ impl Service {
         erasures: &[Erasure],
         stop: &CancellationToken,
     ) -> Result<Option<DataFile>, Error> {
-        let config = self.config.file_of(file.bytes, file.day < self.closed_before()).clone();
+        let config = self.config.file_of(file.day < self.closed_before()).clone();
         let store = self.store.tenant(file.tenant);
         let inputs = merge::open(store, &[file.path.as_str()], &self.config.merge, &config).await?;
         let id = FileId::generate(self.clock.as_ref(), self.entropy.as_ref());

@@ -76,8 +76,7 @@ impl Merge {
         let paths: Vec<_> = files[run.clone()].iter().map(|file| file.path.as_str()).collect();
         let inputs = merge::open(store.tenant(first.tenant), &paths, &config.merge, &config.settled).await?;
         let run = run.start..run.start + inputs.len();
-        let bytes = files[run.clone()].iter().map(|file| file.bytes).sum();
-        let file = config.file_of(bytes, is_over).clone();
+        let file = config.file_of(is_over).clone();
         let rank = if files.len() as u64 >= config.urgent_files { Rank::Even } else { Rank::Below };
         Ok(Self::of(files, run, rank, file, store).map(|merge| (merge, inputs)))
     }

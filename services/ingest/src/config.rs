@@ -27,7 +27,9 @@ pub struct Config {
     pub log_bytes_max: u64,
     /// How often to look for memtables that are due, in milliseconds.
     pub flush_check_ms: u64,
-    /// Keys of data files kept in memory to recognise spans that are sent again, about 9 bytes each; the day that was written to last stays whole whatever its size.
+    /// Memory for the keys of data files, by which spans that are sent again are recognised, in keys of 9 bytes; the day that was
+    /// written to last stays. A day with more than a million keys has them rest on disk beside the log, and takes a byte or two
+    /// of memory for each, 64 MiB at the most.
     pub known_keys_max: usize,
     /// Bytes that must be free where the log lies; below it requests are refused with 503 until there is room again. 0 does not look.
     pub disk_free_bytes_min: u64,

@@ -122,10 +122,12 @@ impl Flusher {
     ) {
         let (tenant, table) = (frozen.tenant, frozen.table);
         self.written().remove(&(tenant, table));
-        memtables.landed(frozen, &keys.known(tenant, table));
+        let days = keys.known(tenant, table);
+        memtables.landed(frozen, &days);
         if let Some(version) = version {
             keys.committed(tenant, table, known_version, version);
         }
+        keys.rest(days);
         tracing::debug!(tenant.id = %tenant, flush.rows = frozen.keys.len(), "flushed a memtable");
     }
 

@@ -4,6 +4,7 @@
 //!   a day is first written to ─► its files are read      (ensure)
 //!   others commit files       ─► those are read too      (catch_up: before a commit, and before answering a query)
 //!   a flush of ours lands     ─► its keys are noted      (known)
+//!   a day has very many       ─► they rest on disk       (rest)
 //! ```
 //!
 //! A file that is gone or broken is passed over and reported: nobody can see its rows, so none of them can be seen twice. One
@@ -12,12 +13,14 @@
 mod table;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::TryStreamExt;
 use spanlake_catalog::{DataFile, Files};
 use spanlake_model::{Day, SpanKey, Table, TenantId, WriterId};
+use spanlake_store::background::{self, Rank as Urgency};
 use spanlake_store::memtable::{DayKeys, Memtables};
 use spanlake_store::rows::Rank;
 use spanlake_store::{Store, file};
@@ -47,10 +50,21 @@ pub(crate) struct KeyIndex {
     clock: AtomicU64,
     held: Arc<AtomicUsize>,
     keys_max: usize,
+    /// Where keys rest, and whether some are being moved there.
+    resting: Arc<Resting>,
 }
 
+struct Resting {
+    folder: PathBuf,
+    is_busy: AtomicBool,
+}
+
+/// Keys of a day that stay in memory; when there are more they are put to rest.
+const AWAKE_MAX: usize = 1 << 20;
+
 impl KeyIndex {
-    pub(crate) fn new(files: Arc<dyn Files>, store: Store, own: WriterId, keys_max: usize) -> Self {
+    /// Keys of large days rest in `folder`, in files that go with the process.
+    pub(crate) fn new(files: Arc<dyn Files>, store: Store, own: WriterId, folder: &Path, keys_max: usize) -> Self {
         Self {
             files,
             store,
@@ -60,6 +74,7 @@ impl KeyIndex {
             clock: AtomicU64::new(0),
             held: Arc::default(),
             keys_max,
+            resting: Arc::new(Resting { folder: folder.to_owned(), is_busy: AtomicBool::new(false) }),
         }
     }
 
@@ -104,11 +119,27 @@ impl KeyIndex {
         (entry.keys.clone(), entry.loaded.clone())
     }
 
-    async fn load(&self, tenant: TenantId, table: Table, day: Day, keys: &DayKeys) -> Result<(), Error> {
+    async fn load(&self, tenant: TenantId, table: Table, day: Day, keys: &Arc<DayKeys>) -> Result<(), Error> {
         for file in self.files.day(tenant, table, day).await? {
             self.read(&file, |versions| note(keys, versions)).await?;
+            if keys.awake() > AWAKE_MAX {
+                self.resting.move_there(vec![keys.clone()]).await;
+            }
         }
         Ok(())
+    }
+
+    /// Begins to move the keys of those days that are large to the disk, unless some are under way. Nobody waits for it.
+    pub(crate) fn rest(&self, days: HashMap<Day, Arc<DayKeys>>) {
+        let large: Vec<_> = days.into_values().filter(|keys| keys.awake() > AWAKE_MAX).collect();
+        if large.is_empty() || self.resting.is_busy.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let resting = self.resting.clone();
+        tokio::spawn(async move {
+            resting.move_there(large).await;
+            resting.is_busy.store(false, Ordering::Release);
+        });
     }
 
     /// # Errors
@@ -263,6 +294,22 @@ impl KeyIndex {
                 break;
             }
             days.remove(&key);
+        }
+    }
+}
+
+impl Resting {
+    /// Those that the disk refuses stay in memory until the next time.
+    async fn move_there(self: &Arc<Self>, days: Vec<Arc<DayKeys>>) {
+        let this = self.clone();
+        let moving = move || days.iter().try_for_each(|keys| keys.rest(&this.folder));
+        let failure = match background::run(Urgency::Below, moving).await {
+            Ok(outcome) => outcome.err(),
+            Err(cut) => Some(std::io::Error::other(cut)),
+        };
+        if let Some(error) = failure {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "could not put keys of a large day on disk; they stay in memory");
         }
     }
 }

@@ -74,7 +74,7 @@ impl Service {
         let watermarks = files.watermarks(lease.writer).await?;
         let landed = watermarks.iter().map(|(.., sequence)| *sequence).max().unwrap_or(0);
         let memtables = Arc::new(Memtables::new(watermarks));
-        let keys = KeyIndex::new(files.clone(), store.clone(), lease.writer, config.known_keys_max);
+        let keys = KeyIndex::new(files.clone(), store.clone(), lease.writer, &log_folder, config.known_keys_max);
         let file = config.file.clone();
         let flusher = Flusher {
             files: files.clone(),

@@ -10,15 +10,16 @@ use super::row::{Columns as _, maybe_stored, stored};
 use crate::error::Error;
 use crate::jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};
 
-/// Files, by day, that are below their final size; a day without a job is as if it had failed never and settled nothing.
-const DAYS: &str = "SELECT f.tenant_id, f.table_name, f.day, COUNT(*) AS files \
+/// Files, by day, that are below their final size, and all of days that are over and were never finished; a day without a job is
+/// as if it had failed never and settled nothing.
+const DAYS: &str = "SELECT f.tenant_id, f.table_name, f.day, SUM(CASE WHEN f.byte_count <= $1 THEN 1 ELSE 0 END) AS files \
     FROM data_files f LEFT JOIN jobs j ON j.tenant_id = f.tenant_id AND j.table_name = f.table_name AND j.day = f.day \
-    WHERE f.removed_at IS NULL AND f.byte_count <= $1 \
+    WHERE f.removed_at IS NULL AND (f.byte_count <= $1 OR (f.day < $4 AND j.finished_at IS NULL)) \
     AND COALESCE(j.lease_until, $2) <= $2 AND COALESCE(j.not_before, $2) <= $2 \
     GROUP BY f.tenant_id, f.table_name, f.day \
-    HAVING (COUNT(*) >= $3 AND (MAX(f.version) > MAX(COALESCE(j.settled_version, 0)) \
+    HAVING (SUM(CASE WHEN f.byte_count <= $1 THEN 1 ELSE 0 END) >= $3 AND (MAX(f.version) > MAX(COALESCE(j.settled_version, 0)) \
     OR MAX(COALESCE(j.settled_rules, '')) <> $6)) \
-    OR (COUNT(*) >= 2 AND f.day < $4 AND MAX(j.finished_at) IS NULL) \
+    OR ((COUNT(*) >= 2 OR MAX(f.byte_count) >= $7) AND f.day < $4 AND MAX(j.finished_at) IS NULL) \
     ORDER BY files DESC, f.tenant_id, f.table_name, f.day LIMIT $5";
 
 #[async_trait]
@@ -30,7 +31,8 @@ impl Jobs for Catalog {
             .bind(stored(wanted.least_files.max(2))?)
             .bind(i64::from(wanted.closed_before.0))
             .bind(i64::from(most))
-            .bind(wanted.rules);
+            .bind(wanted.rules)
+            .bind(stored(wanted.alone_bytes_min)?);
         found.fetch_all(&self.read).await?.iter().map(read_tenant_day).collect()
     }
 

@@ -15,7 +15,8 @@ const TWO: CompactorId = CompactorId::from_bytes([2; 16]);
 const RULES: &str = "8 of 1000";
 
 fn wanted(now: i64, least_files: u64) -> Wanted {
-    Wanted { now: at(now), least_files, closed_before: Day(0), small_bytes: 1_000, rules: RULES.into() }
+    let (small_bytes, alone_bytes_min) = (1_000, 700);
+    Wanted { now: at(now), least_files, closed_before: Day(0), small_bytes, alone_bytes_min, rules: RULES.into() }
 }
 
 fn day(tenant: spanlake_model::TenantId, files: u64) -> TenantDay {
@@ -66,6 +67,19 @@ pub(crate) async fn a_settled_day_comes_again_only_with_new_files(database: &Dat
     let writer = registered(&catalog).await;
     take_in(&catalog, commit(writer, TENANT, 9, vec![file(TENANT, at(5))])).await.unwrap();
     assert_eq!(catalog.days(wanted(0, 2), 10).await.unwrap(), [day(TENANT, 4)]);
+}
+
+pub(crate) async fn a_large_file_of_a_day_that_is_over_is_wanted_alone(database: &Database) {
+    let catalog = database.open().await;
+    let lease = registered(&catalog).await;
+    for (second, bytes) in [(0, 1_001), (86_400, 700), (2 * 86_400, 699), (3 * 86_400, 1_001)] {
+        committed(&catalog, lease, vec![DataFile { bytes, ..file(TENANT, at(second)) }]).await;
+    }
+    let first = Day::of(at(0)).0;
+    let over = Wanted { closed_before: Day(first + 3), ..wanted(0, 2) };
+    let found = |days: Vec<TenantDay>| days.iter().map(|found| found.day.0 - first).collect::<Vec<_>>();
+    assert_eq!(found(catalog.days(over, 10).await.unwrap()), [1, 0], "what may be merged with others comes first");
+    assert_eq!(found(catalog.days(wanted(0, 2), 10).await.unwrap()), [0; 0], "while days are not over");
 }
 
 pub(crate) async fn a_day_that_is_over_is_finished_once(database: &Database) {

@@ -95,6 +95,7 @@ guarantees! {
         days_with_the_most_files_come_first,
         files_of_final_size_make_no_day_worth_a_look,
         a_settled_day_comes_again_only_with_new_files,
+        a_large_file_of_a_day_that_is_over_is_wanted_alone,
         a_day_that_is_over_is_finished_once,
         a_day_belongs_to_one_until_its_lease_ends,
         a_day_that_failed_waits_and_counts,

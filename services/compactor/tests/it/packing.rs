@@ -2,6 +2,7 @@
 
 use spanlake_compactor::Config;
 use spanlake_proto::compactor::{Compacted, Compactor};
+use spanlake_store::file;
 
 use crate::world::{TENANT, World, text};
 
@@ -29,6 +30,26 @@ async fn a_day_that_is_over_becomes_one_file_and_that_once() {
         world.flush(TENANT, &[(10 + 2 * number, "late")], &[]).await;
     }
     assert_eq!(compactor.run_once().await.unwrap().merged_files, 9, "unless they are many, as always");
+}
+
+#[tokio::test]
+async fn a_large_file_of_a_day_that_is_over_is_packed_alone_and_that_once() {
+    let world = World::new().await;
+    let flushed = world.flush(TENANT, &[(0, &text(50_000))], &[]).await.remove(0);
+    // What tells the encodings apart here: text by chance, which LZ4 cannot make any smaller.
+    let settled = file::Config { zstd_level: 0, ..file::Config::settled() };
+    let config = Config { settled, alone_bytes_min: flushed.bytes, ..Config::default() };
+    let compactor = world.compactor(config.clone());
+    assert_eq!(compactor.run_once().await.unwrap(), Compacted::default(), "not while it may grow");
+    world.clock.pass(OVER_S);
+    let too_small = Config { alone_bytes_min: flushed.bytes + 1, ..config };
+    assert_eq!(world.compactor(too_small).run_once().await.unwrap(), Compacted::default());
+    let done = compactor.run_once().await.unwrap();
+    assert_eq!((done.merged_files, done.written_files), (1, 1));
+    let packed = world.live(TENANT).await.remove(0);
+    assert!(packed.id != flushed.id && packed.bytes > flushed.bytes * 11 / 10, "{packed:?} of {flushed:?}");
+    world.clock.pass(OVER_S);
+    assert_eq!(compactor.run_once().await.unwrap().merged_files, 0);
 }
 
 #[tokio::test]
