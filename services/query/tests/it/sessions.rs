@@ -132,6 +132,7 @@ async fn a_session_is_found_by_its_own_scores_as_by_those_of_its_spans() {
     let spans: Vec<_> =
         sessions.iter().map(|(name, byte)| of_session(name, span(*byte, 1, u64::from(*byte)))).collect();
     world.file(tenant(1), 1, &spans, &[]).await;
+    world.writer(0, vec![fresh(tenant(1), &[], &[])]);
     let of = |name: &str, value: f64| Score {
         session_id: Some(name.into()),
         trace_id: None,
