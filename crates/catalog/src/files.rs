@@ -138,8 +138,12 @@ pub struct Removed {
 /// The data half of the catalog.
 #[async_trait]
 pub trait Files: Send + Sync + 'static {
-    /// What a query over `range` needs, in one consistent read.
-    async fn snapshot(&self, tenant: TenantId, table: Table, range: TimeRange) -> Result<Snapshot, Error>;
+    /// What a query over these tables and ranges needs, all of it in one consistent read; a snapshot for each, in their order.
+    async fn snapshots(&self, tenant: TenantId, of: &[(Table, TimeRange)]) -> Result<Vec<Snapshot>, Error>;
+    /// As [`Self::snapshots`], of one table.
+    async fn snapshot(&self, tenant: TenantId, table: Table, range: TimeRange) -> Result<Snapshot, Error> {
+        Ok(self.snapshots(tenant, &[(table, range)]).await?.pop().unwrap_or_default())
+    }
 
     /// Takes the writer's lease: its epoch rises by one, which fences whoever held it.
     async fn register_writer(&self, writer: WriterId, address: &str, at: Timestamp) -> Result<WriterLease, Error>;

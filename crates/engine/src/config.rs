@@ -31,8 +31,13 @@ pub struct Config {
     pub tenant_scans_at_once: usize,
     /// Bytes of data files one query may read; at the bound it fails. An export may read any number.
     pub query_read_bytes: u64,
-    /// Which traces which files hold, about 4 bytes a trace, kept from one query to the next; at the bound the least used go.
+    /// Which traces, sessions and users which files hold, about 4 bytes each, kept from one query to the next; at the bound the least used
+    /// go.
     pub trace_index_bytes: usize,
+    /// What single data files came to in metrics, facets and sorted lists, kept from one query to the next; at the bound the least used go.
+    pub answers_bytes: usize,
+    /// Rows from which on what a data file came to is kept; smaller ones are merged soon.
+    pub piece_rows: u64,
     /// Rows whose trees are held at a time to settle which usage counts; a query over more does it in several rounds, each over
     /// some of the traces.
     pub tree_rows: u64,
@@ -58,6 +63,8 @@ impl Default for Config {
             tenant_scans_at_once: 2,
             query_read_bytes: 16 << 30,
             trace_index_bytes: 64 << 20,
+            answers_bytes: 128 << 20,
+            piece_rows: 16_384,
             tree_rows: 1_000_000,
             metadata_cache_bytes: 64 << 20,
             partitions: 2,

@@ -14,11 +14,12 @@ use spanlake_model::{Caller, Clock, Receipt, Table, TenantId, TimeRange};
 use spanlake_proto::ingest::FreshSource;
 use tokio::time::{Instant, timeout_at};
 
+use crate::answers::Answers;
 use crate::books::Books;
 use crate::config::Config;
 use crate::error::Error;
 use crate::guard::Tripwire;
-use crate::index::TraceIndex;
+use crate::index::Index;
 use crate::session::{TenantSession, Workshop};
 use crate::snapshot;
 use crate::turns::{Full, Turns};
@@ -56,7 +57,8 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     memory: Arc<dyn MemoryPool>,
     metadata: Arc<FileMetadataCache>,
-    index: TraceIndex,
+    index: Index,
+    answers: Answers,
     queries: Arc<Turns>,
     scans: Arc<Turns>,
     trespasses: Arc<AtomicU64>,
@@ -95,7 +97,8 @@ impl Engine {
             clock,
             memory,
             metadata,
-            index: TraceIndex::new(config.trace_index_bytes),
+            index: Index::new(config.trace_index_bytes),
+            answers: Answers::new(config.answers_bytes),
             queries: Turns::new(config.query_turns()),
             scans: Turns::new(config.scan_turns()),
             trespasses,
@@ -116,7 +119,7 @@ impl Engine {
     }
 
     /// As [`Self::snapshot`] of spans, with all the tenant's scores that are kept beside them ([`TenantSession::scores`]),
-    /// whatever the range. Both are read at the same time, under one turn and one budget.
+    /// whatever the range: as of the same instant, under one turn and one budget.
     ///
     /// # Errors
     /// As [`Self::snapshot`].
@@ -185,21 +188,21 @@ impl Engine {
             timeout_at(deadline, turns.take(tenant, at_once)).await.map_err(|_| Error::Deadline { deadline_ms })?;
         let turn = Arc::new(turn.map_err(crowded)?);
         let now = self.clock.now();
-        let take =
-            |request| async move { snapshot::take(&*self.files, &*self.fresh, files_max, tenant, &request, now).await };
-        let scores = async {
-            let scores = SnapshotRequest { table: Table::Scores, range: TimeRange::all(), after: request.after };
-            if with_scores { take(scores).await.map(Some) } else { Ok(None) }
-        };
-        let taking = async { tokio::try_join!(take(*request), scores) };
+        let scores = SnapshotRequest { table: Table::Scores, range: TimeRange::all(), after: request.after };
+        let requests = [*request, scores];
+        let requests = if with_scores { &requests[..] } else { &requests[..1] };
+        let taking = snapshot::take(&*self.files, &*self.fresh, files_max, tenant, requests, now);
         let late = |_| Error::Deadline { deadline_ms };
-        let (rows, scores) = timeout_at(deadline, taking).await.map_err(late)??;
+        let mut taken = timeout_at(deadline, taking).await.map_err(late)??.into_iter();
+        let rows = taken.next().expect("rows for each request");
+        let scores = taken.next();
         let workshop = Workshop {
             config: self.config.clone(),
             memory: self.memory.clone(),
             metadata: self.metadata.clone(),
             store: self.stores.tenant(tenant),
             index: self.index.clone(),
+            answers: self.answers.clone(),
             turn,
             read_bytes,
             book: self.books.of(tenant, rows.own_prices.as_deref()),

@@ -37,13 +37,22 @@ impl<A: Send + 'static> Folded<A> {
     /// When the work panics, which is a mistake of ours.
     pub async fn finish<R: Send + 'static>(self, work: impl FnOnce(Vec<A>) -> R + Send + 'static) -> Result<R, Error> {
         let Self { parts, memory } = self;
-        let finished = tokio::task::spawn_blocking(move || {
+        finished(move || {
             let result = work(parts);
             drop(memory);
             result
-        });
-        finished.await.map_err(|error| Error::Engine(DataFusionError::External(Box::new(error))))
+        })
+        .await
     }
+}
+
+/// What comes of work that may take its time, on a thread where it may.
+///
+/// # Errors
+/// When the work panics, which is a mistake of ours.
+pub async fn finished<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, Error> {
+    let finished = tokio::task::spawn_blocking(work).await;
+    finished.map_err(|error| Error::Engine(DataFusionError::External(Box::new(error))))
 }
 
 /// Why a part stopped.
@@ -69,13 +78,14 @@ where
     let work = async {
         let context = Arc::new(frame.task_ctx());
         let plan = run::plan(frame).await.map_err(Stop::Engine)?;
-        for batches in execute_stream_partitioned(plan, context).map_err(Stop::Engine)? {
+        for batches in execute_stream_partitioned(plan.clone(), context).map_err(Stop::Engine)? {
             tasks.spawn(part(batches, memory.clone(), add.clone()));
         }
         let mut parts = Vec::new();
         while let Some(part) = tasks.join_next().await {
             parts.push(part.map_err(|error| Stop::Engine(DataFusionError::External(Box::new(error))))??);
         }
+        run::tell_what_it_did(&plan);
         Ok(parts)
     };
     match timeout_at(bounds.deadline, work).await {

@@ -27,6 +27,11 @@ impl Hidden {
         Self { below }
     }
 
+    /// All of them.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &SpanKey> {
+        self.below.keys()
+    }
+
     /// Whether a row with this key, in a file of this version, has been replaced.
     pub(crate) fn hides(&self, key: &SpanKey, version: u64) -> bool {
         self.below.get(key).is_some_and(|below| *below > version)

@@ -11,6 +11,7 @@
 //!          ├ priced(frame): costs of today's price book where the client sent none; call_totals(): each call summed once
 //!          ├ uncounted(): which spans' usage repeats others', for sums in groups of any kind; distinct: counted in the share
 //!          ├ fold(frame): each part of the rows into something of its own, where an aggregate would be slower
+//!          ├ pieces(): single files whose traces are nowhere else, and the rest; what each came to is remembered
 //!          └ logs(): the log records that lie beside the spans, which frame() leaves out
 //! ```
 //!
@@ -29,6 +30,7 @@
 //!
 //! Deliberately absent: SQL from users, functions by name (the registry is empty), a shared catalog, file and URL tables.
 
+mod answers;
 mod books;
 mod calls;
 mod columns;
@@ -45,6 +47,7 @@ mod hidden;
 mod index;
 mod memory;
 mod metered;
+mod pieces;
 mod priced;
 mod range;
 mod rivals;
@@ -61,8 +64,11 @@ pub use config::Config;
 pub use distinct::distinct;
 pub use engine::{Engine, SnapshotRequest, TenantStores};
 pub use error::Error;
-pub use fold::Folded;
-pub use range::starts_in;
+pub use fold::{Folded, finished};
+pub use index::Named;
+pub use memory::Held;
+pub use pieces::{Piece, Pieces};
+pub use range::{joined, microsecond, starts_in, starts_in_any};
 pub use run::PLANS;
 pub use session::TenantSession;
 pub use tree::{LooseEnds, ParentStatus};

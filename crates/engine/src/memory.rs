@@ -32,6 +32,23 @@ impl QueryPool {
     }
 }
 
+/// Memory of a query for what is held beside its plans, until it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    pub(crate) reservation: MemoryReservation,
+    pub(crate) pool: Arc<QueryPool>,
+}
+
+impl Held {
+    /// Takes so many bytes more.
+    ///
+    /// # Errors
+    /// [`Error::QueryMemory`], [`Error::SharedMemory`].
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Error> {
+        self.reservation.try_grow(bytes).map_err(|error| Error::of(error, || self.pool.error()))
+    }
+}
+
 impl MemoryPool for QueryPool {
     fn name(&self) -> &str {
         "query"

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, displayable, execute_stream};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -17,7 +18,7 @@ use crate::memory::QueryPool;
 use crate::metered::Metered;
 use crate::turns::Turn;
 
-/// The target of events that show plans: `RUST_LOG=spanlake::plans=trace`.
+/// The target of events that show plans as they will be run, and again with what each step did when they have been: `RUST_LOG=spanlake::plans=trace`.
 pub const PLANS: &str = "spanlake::plans";
 
 /// Batches made ahead of the reader; at the bound the work waits.
@@ -53,10 +54,14 @@ pub(crate) async fn start(frame: DataFrame, bounds: Bounds) -> std::result::Resu
     task.spawn(async move {
         let started = async {
             let context = Arc::new(frame.task_ctx());
-            execute_stream(plan(frame).await?, context)
+            let plan = plan(frame).await?;
+            Ok((plan.clone(), execute_stream(plan, context)?))
         };
         match started.await {
-            Ok(stream) => forward(stream, &batches).await,
+            Ok((plan, stream)) => {
+                forward(stream, &batches).await;
+                tell_what_it_did(&plan);
+            }
             // The reader is gone: nobody to tell.
             Err(error) => drop(batches.send(Err(error)).await),
         }
@@ -69,6 +74,11 @@ pub(crate) async fn plan(frame: DataFrame) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = frame.create_physical_plan().await?;
     tracing::trace!(target: PLANS, plan = %displayable(&*plan).indent(false), "a plan");
     Ok(plan)
+}
+
+/// Of each step the rows that came out of it, what it looked at, and how long that took.
+pub(crate) fn tell_what_it_did(plan: &Arc<dyn ExecutionPlan>) {
+    tracing::trace!(target: PLANS, analyzed = %DisplayableExecutionPlan::with_metrics(&**plan).indent(false), "a plan that was run");
 }
 
 async fn forward(mut stream: SendableRecordBatchStream, batches: &mpsc::Sender<Result<RecordBatch>>) {

@@ -1,5 +1,6 @@
 //! One query's own world: a DataFusion context that holds one tenant's snapshot and nothing else.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -18,10 +19,12 @@ use datafusion::prelude::{Expr, SessionConfig, SessionContext, col};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
-use spanlake_model::{Day, Receipt, Table, TimeRange, Timestamp, TraceId};
+use spanlake_catalog::DataFile;
+use spanlake_model::{Day, FileId, Receipt, SpanKey, Table, TimeRange, Timestamp, TraceId};
 use spanlake_prices::Book;
 use tokio::time::{Instant, timeout_at};
 
+use crate::answers::Answers;
 use crate::calls::call_totals;
 use crate::config::Config;
 use crate::days::days_in;
@@ -31,14 +34,16 @@ use crate::extent::Extent;
 use crate::fold::{self, Folded};
 use crate::guard::Tripwire;
 use crate::hidden::Hidden;
-use crate::index::TraceIndex;
-use crate::memory::QueryPool;
+use crate::index::{Index, Named, Prints, Shares, print};
+use crate::memory::{Held, QueryPool};
 use crate::metered::Metered;
+use crate::pieces::Cut;
 use crate::priced::priced;
 use crate::range::starts_in;
 use crate::run::{self, Bounds};
 use crate::snapshot::Rows;
 use crate::table::SnapshotTable;
+use crate::tree::hash;
 use crate::turns::Turn;
 use crate::wanted::Wanted;
 
@@ -54,7 +59,8 @@ pub(crate) struct Workshop {
     pub(crate) memory: Arc<dyn MemoryPool>,
     pub(crate) metadata: Arc<FileMetadataCache>,
     pub(crate) store: Arc<dyn ObjectStore>,
-    pub(crate) index: TraceIndex,
+    pub(crate) index: Index,
+    pub(crate) answers: Answers,
     pub(crate) turn: Arc<Turn>,
     /// Bytes of data files the session may read.
     pub(crate) read_bytes: u64,
@@ -82,10 +88,16 @@ pub struct TenantSession {
     /// Made when it is first asked for: most queries know their range.
     extent: OnceLock<Extent>,
     store: Arc<dyn ObjectStore>,
-    index: TraceIndex,
+    index: Index,
+    answers: Answers,
     range: TimeRange,
     shown: Vec<Receipt>,
+    /// Whose trees are held at a time.
+    tree_rows: u64,
     rounds: u64,
+    piece_rows: u64,
+    /// Of the tenant's own prices.
+    prices: u64,
     book: Arc<Book>,
     bounds: Bounds,
 }
@@ -109,6 +121,7 @@ impl TenantSession {
             metadata,
             store,
             index,
+            answers,
             turn,
             read_bytes,
             tripwire,
@@ -132,6 +145,7 @@ impl TenantSession {
             erased: rows.erasures.into(),
             files: rows.files,
             fresh: rows.fresh,
+            cut: None,
             tripwire: tripwire.clone(),
             store: url.clone(),
             reader: reader.clone(),
@@ -140,9 +154,9 @@ impl TenantSession {
             let (range, shown) = (rows.range, std::mem::take(&mut rows.shown));
             Scores { provider: Arc::new(snapshot_table(Table::Scores, rows)), range, shown }
         });
-        let in_files = rows.files.iter().map(|file| file.rows);
-        let in_memory = rows.fresh.iter().map(|batch| batch.num_rows() as u64);
-        let rounds = in_files.chain(in_memory).sum::<u64>().div_ceil(config.tree_rows.max(1));
+        let tree_rows = config.tree_rows.max(1);
+        let rounds = rows_in(&rows.files, &rows.fresh).div_ceil(tree_rows);
+        let prices = hash(&rows.own_prices);
         let (range, mut rows) = (rows.range, rows);
         let shown = std::mem::take(&mut rows.shown);
         let table = snapshot_table(request.table, rows);
@@ -156,9 +170,13 @@ impl TenantSession {
             scores,
             store,
             index,
+            answers,
             range,
             shown,
+            tree_rows,
             rounds,
+            piece_rows: config.piece_rows,
+            prices,
             book,
             bounds,
         })
@@ -170,11 +188,96 @@ impl TenantSession {
     /// # Errors
     /// [`Error::Index`], [`Error::Deadline`].
     pub async fn near(&self, traces: &[TraceId]) -> Result<Self, Error> {
-        let holding = self.index.holding(&self.store, &self.provider.files, traces);
-        let late = |_| Error::Deadline { deadline_ms: self.bounds.deadline_ms };
-        let files = timeout_at(self.bounds.deadline, holding).await.map_err(late)??;
-        let provider = Arc::new(SnapshotTable { files, ..self.provider.as_ref().clone() });
-        Ok(Self { provider, extent: OnceLock::new(), ..self.clone() })
+        let wanted: Vec<_> = traces.iter().map(|trace| print(trace.as_bytes())).collect();
+        self.holding(Named::Trace, &wanted).await
+    }
+
+    /// As [`Self::near`], by texts that spans themselves have.
+    ///
+    /// # Errors
+    /// As [`Self::near`].
+    pub async fn near_named(&self, named: Named, texts: &[String]) -> Result<Self, Error> {
+        let wanted: Vec<_> = texts.iter().map(|text| print(text.as_bytes())).collect();
+        self.holding(named, &wanted).await
+    }
+
+    async fn holding(&self, named: Named, wanted: &[u32]) -> Result<Self, Error> {
+        let holding = self.index.holding(&self.store, &self.provider.files, named, wanted);
+        let files = self.in_time(holding).await??;
+        Ok(self.over(SnapshotTable { files, ..self.provider.as_ref().clone() }))
+    }
+
+    /// What the files hold of traces, and what of that they share.
+    pub(crate) async fn traces_of_files(&self) -> Result<(Vec<Arc<Prints>>, Arc<Shares>), Error> {
+        let files = &self.provider.files;
+        let held = self.in_time(self.index.all(&self.store, files, Named::Trace)).await??;
+        let shares = self.index.shares(files, &held).await;
+        Ok((held, shares))
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        timeout_at(self.bounds.deadline, work).await.map_err(|_| self.bounds.late())
+    }
+
+    /// The session over other rows of the snapshot.
+    fn over(&self, table: SnapshotTable) -> Self {
+        Self { provider: Arc::new(table), extent: OnceLock::new(), ..self.clone() }
+    }
+
+    /// Over one file, which lies in the range as a whole and of whose rows that are left none has been replaced.
+    pub(crate) fn alone(&self, file: DataFile, cut: Option<Cut>) -> Self {
+        let rounds = file.rows.div_ceil(self.tree_rows);
+        let table = SnapshotTable {
+            files: vec![file],
+            fresh: Vec::new(),
+            hidden: Arc::default(),
+            cut,
+            ..self.provider.as_ref().clone()
+        };
+        Self { range: TimeRange::all(), rounds, ..self.over(table) }
+    }
+
+    /// Without some files, and with what is cut off of others, about so many rows.
+    pub(crate) fn without(&self, files: &HashSet<FileId>, cut: Cut, rows_cut: u64) -> Self {
+        let mut table = self.provider.as_ref().clone();
+        table.files.retain(|file| !files.contains(&file.id));
+        let whole = table.files.iter().filter(|file| !cut.files.contains(&file.id)).map(|file| file.rows);
+        let rows = whole.sum::<u64>().saturating_add(rows_in(&[], &table.fresh)).saturating_add(rows_cut);
+        table.cut = Some(cut);
+        Self { rounds: rows.div_ceil(self.tree_rows), ..self.over(table) }
+    }
+
+    pub(crate) fn files(&self) -> &[DataFile] {
+        &self.provider.files
+    }
+
+    pub(crate) fn fresh(&self) -> &[RecordBatch] {
+        &self.provider.fresh
+    }
+
+    /// Keys of rows that others have taken the place of.
+    pub(crate) fn replaced(&self) -> impl Iterator<Item = &SpanKey> {
+        self.provider.hidden.keys()
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// In which its rows begin.
+    pub fn range(&self) -> TimeRange {
+        self.range
+    }
+
+    /// Rows from which on a file is a piece of its own.
+    pub(crate) fn piece_rows(&self) -> u64 {
+        self.piece_rows
+    }
+
+    /// What decides about a file's rows beside the rows of others.
+    pub(crate) fn world(&self) -> u64 {
+        let erased = self.provider.erased.iter().map(|erasure| format!("{erasure:?}"));
+        erased.fold(self.prices, |world, erasure| hash((world, erasure)))
     }
 
     /// The latest part of the range up to `end` that holds about so many rows, `end` excluded; the rest of the range
@@ -319,6 +422,11 @@ impl TenantSession {
         MemoryConsumer::new(name).register(&pool)
     }
 
+    /// As [`Self::memory`], for others.
+    pub fn held(&self, name: &str) -> Held {
+        Held { reservation: self.memory(name), pool: self.bounds.pool.clone() }
+    }
+
     /// What came of asking for more of it.
     pub(crate) fn within<T>(&self, asked: datafusion::error::Result<T>) -> Result<T, Error> {
         asked.map_err(|error| Error::of(error, || self.bounds.pool.error()))
@@ -331,6 +439,10 @@ impl TenantSession {
     pub async fn collect(&self, frame: DataFrame) -> Result<Vec<RecordBatch>, Error> {
         self.stream(frame).await?.try_collect().await
     }
+}
+
+fn rows_in(files: &[DataFile], fresh: &[RecordBatch]) -> u64 {
+    files.iter().map(|file| file.rows).chain(fresh.iter().map(|batch| batch.num_rows() as u64)).sum()
 }
 
 fn session_config(config: &Config) -> SessionConfig {

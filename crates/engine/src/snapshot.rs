@@ -34,23 +34,29 @@ pub(crate) struct Rows {
     pub(crate) own_prices: Option<String>,
 }
 
+/// Of each of the requests, which are of different tables; all of them as of one instant of the catalog.
 pub(crate) async fn take(
     files: &dyn Files,
     source: &dyn FreshSource,
     files_max: usize,
     tenant: TenantId,
-    request: &SnapshotRequest,
+    requests: &[SnapshotRequest],
     now: Timestamp,
-) -> Result<Rows, Error> {
+) -> Result<Vec<Rows>, Error> {
+    let of: Vec<_> = requests.iter().map(|request| (request.table, request.range)).collect();
     for _ in 0..ROUNDS {
-        let snapshot = files.snapshot(tenant, request.table, request.range).await?;
-        if snapshot.files.len() > files_max {
-            return Err(Error::TooManyFiles { files: snapshot.files.len(), max: files_max });
+        let snapshots = files.snapshots(tenant, &of).await?;
+        if let Some(files) = snapshots.iter().map(|snapshot| snapshot.files.len()).find(|files| *files > files_max) {
+            return Err(Error::TooManyFiles { files, max: files_max });
         }
-        let asked = snapshot.writers.iter().map(|writer| ask(source, writer, &snapshot, tenant, request));
-        let answers: Option<Vec<FreshRows>> = try_join_all(asked).await?.into_iter().collect();
+        let of_each = requests.iter().zip(&snapshots).map(|(request, snapshot)| async move {
+            let asked = snapshot.writers.iter().map(|writer| ask(source, writer, snapshot, tenant, request));
+            Ok::<Option<Vec<FreshRows>>, Error>(try_join_all(asked).await?.into_iter().collect())
+        });
+        let answers: Option<Vec<_>> = try_join_all(of_each).await?.into_iter().collect();
         if let Some(answers) = answers {
-            return rows(snapshot, answers, request, now);
+            let of_each = requests.iter().zip(snapshots).zip(answers);
+            return of_each.map(|((request, snapshot), answers)| rows(snapshot, answers, request, now)).collect();
         }
     }
     Err(Error::Unsettled { rounds: ROUNDS })

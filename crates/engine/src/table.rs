@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::common::{ColumnStatistics, DFSchema, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
@@ -19,6 +19,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::Expr;
 use datafusion::scalar::ScalarValue;
@@ -27,6 +28,7 @@ use spanlake_model::{Erasure, Table, Timestamp};
 
 use crate::guard::{ATTRIBUTES, GuardExec, REFERRED, Tripwire, Veil, Watch};
 use crate::hidden::Hidden;
+use crate::pieces::{CUT_BY, Cut};
 
 /// One tenant's rows of one table, as they were at one instant.
 #[derive(Clone)]
@@ -38,6 +40,8 @@ pub(crate) struct SnapshotTable {
     pub(crate) fresh: Vec<RecordBatch>,
     pub(crate) hidden: Arc<Hidden>,
     pub(crate) erased: Arc<[Erasure]>,
+    /// Rows of some of the files that are not to be seen here.
+    pub(crate) cut: Option<Cut>,
     pub(crate) tripwire: Tripwire,
     pub(crate) store: ObjectStoreUrl,
     pub(crate) reader: Arc<CachedParquetFileReaderFactory>,
@@ -73,7 +77,10 @@ impl TableProvider for SnapshotTable {
         let mut parts = Vec::new();
         for (version, files) in self.hidden.runs(&self.files) {
             let veil = version.map(|version| Veil { hidden: self.hidden.clone(), version });
-            parts.push(self.scan_files(session, &asked, self.watch(veil), &files)?);
+            let (cut, whole): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| self.is_cut(file));
+            for (files, is_cut) in [(whole, false), (cut, true)].into_iter().filter(|(files, _)| !files.is_empty()) {
+                parts.push(self.scan_files(session, &asked, self.watch(veil.clone()), &files, is_cut)?);
+            }
         }
         if !self.fresh.is_empty() {
             parts.push(self.scan_fresh(&asked)?);
@@ -91,14 +98,21 @@ impl SnapshotTable {
         Watch { table: self.table, tripwire: self.tripwire.clone(), veil, erased: self.erased.clone() }
     }
 
+    fn is_cut(&self, file: &DataFile) -> bool {
+        self.cut.as_ref().is_some_and(|cut| cut.files.contains(&file.id))
+    }
+
     fn scan_files(
         &self,
         session: &dyn Session,
         asked: &[usize],
         watch: Watch,
         files: &[&DataFile],
+        is_cut: bool,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = self.with_columns(asked, watch.columns())?;
+        let kept = self.cut.as_ref().filter(|_| is_cut).map(Cut::kept);
+        let held_against = kept.iter().flat_map(|_| CUT_BY.iter().copied());
+        let columns = self.with_columns(asked, watch.columns().chain(held_against))?;
         let source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(session.default_table_options().parquet)
             .with_parquet_file_reader_factory(self.reader.clone());
@@ -107,7 +121,11 @@ impl SnapshotTable {
             .with_file_groups(groups)
             .with_projection_indices(Some(columns))?
             .build();
-        let scan = DataSourceExec::from_data_source(scan);
+        let mut scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(scan);
+        if let Some(kept) = kept {
+            let schema = DFSchema::try_from(scan.schema())?;
+            scan = Arc::new(FilterExec::try_new(session.create_physical_expr(kept, &schema)?, scan)?);
+        }
         Ok(Arc::new(GuardExec::new(scan, asked.len(), watch)?))
     }
 

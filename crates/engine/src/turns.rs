@@ -181,7 +181,7 @@ mod tests {
 
     fn ask(turns: &Arc<Turns>, byte: u8) -> Asking {
         let turns = turns.clone();
-        let mut asking: Asking = Box::pin(async move { turns.take(tenant(byte), BOUNDS.of_tenant).await });
+        let mut asking: Asking = Box::pin(async move { turns.take(tenant(byte), turns.bounds.of_tenant).await });
         // The first look puts it into the line.
         match look(&mut asking) {
             Poll::Pending => asking,
@@ -265,5 +265,51 @@ mod tests {
         now(&mut ask(&turns, 99));
         let state = turns.lock();
         assert!(state.tenants.len() <= 10 && state.running == 0, "{state:?}");
+    }
+
+    /// One who asks again as soon as it was answered.
+    struct Client {
+        tenant: u8,
+        asking: Asking,
+        asked: usize,
+        /// Until when.
+        running: Option<(Turn, usize)>,
+    }
+
+    /// For how long each query of a small tenant waits, of which one is asked at a time, beside three that have so many clients each and ask
+    /// for ten times as much.
+    fn waits_beside(clients: usize) -> Vec<usize> {
+        let turns = Turns::new(Bounds { at_once: 8, of_tenant: 4, waiting_of_tenant: 64 });
+        let client = |tenant| Client { tenant, asking: ask(&turns, tenant), asked: 0, running: None };
+        let mut all: Vec<_> = (0..clients).flat_map(|_| [1, 2, 3]).map(client).collect();
+        all.push(client(9));
+        let mut waits = Vec::new();
+        for time in 0..20_000 {
+            for (place, client) in all.iter_mut().enumerate() {
+                if client.running.as_ref().is_some_and(|(_, until)| *until <= time) {
+                    client.running = None;
+                    (client.asking, client.asked) = (ask(&turns, client.tenant), time);
+                }
+                if client.running.is_some() {
+                    continue;
+                }
+                if let Poll::Ready(turn) = look(&mut client.asking) {
+                    let lasts = if client.tenant == 9 { 3 } else { 25 + (place * 7 + time) % 11 };
+                    waits.extend((client.tenant == 9).then(|| time - client.asked));
+                    client.running = Some((turn.unwrap(), time + lasts));
+                }
+            }
+        }
+        waits.sort_unstable();
+        waits
+    }
+
+    #[test]
+    fn ten_times_its_share_of_one_tenant_slows_no_other_by_more_than_a_fifth() {
+        let p95 = |waits: &[usize]| waits[waits.len() * 95 / 100];
+        // With what each of them takes itself, as whoever asks feels it.
+        let [share, ten_times] = [4, 40].map(|clients| p95(&waits_beside(clients)) + 3);
+        assert!(share > 3, "beside nobody who is in the way this shows nothing");
+        assert!(ten_times * 5 <= share * 6, "{ten_times} where it was {share}");
     }
 }

@@ -8,6 +8,8 @@ pub(crate) mod logs;
 pub(crate) mod metadata;
 pub(crate) mod metrics;
 pub(crate) mod order;
+mod parts;
+mod pieces;
 pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod scan;

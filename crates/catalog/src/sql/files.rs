@@ -32,18 +32,25 @@ const FILES_OF_DAY: &str = select_live_files!("day = $3");
 
 #[async_trait]
 impl Files for Catalog {
-    #[tracing::instrument(name = "catalog.snapshot", skip_all, fields(tenant.id = %tenant))]
-    async fn snapshot(&self, tenant: TenantId, table: Table, range: TimeRange) -> Result<Snapshot, Error> {
+    #[tracing::instrument(name = "catalog.snapshots", skip_all, fields(tenant.id = %tenant))]
+    async fn snapshots(&self, tenant: TenantId, of: &[(Table, TimeRange)]) -> Result<Vec<Snapshot>, Error> {
         let mut transaction = self.begin_read().await?;
-        let files = files_of_range(&mut transaction, tenant, table, range).await?;
-        let version = version(&mut transaction, tenant, table).await?;
-        let watermarks = watermarks_of_tenant(&mut transaction, tenant, table).await?;
         let writers = registered_writers(&mut transaction).await?;
-        let erasures = erasures::hiding(&mut transaction, tenant, table).await?;
-        let kept_days = retention::kept_days(&mut transaction, tenant, table).await?;
         let own_prices = prices::own(&mut transaction, tenant).await?;
+        let mut snapshots = Vec::with_capacity(of.len());
+        for (table, range) in of.iter().copied() {
+            snapshots.push(Snapshot {
+                files: files_of_range(&mut transaction, tenant, table, range).await?,
+                version: version(&mut transaction, tenant, table).await?,
+                watermarks: watermarks_of_tenant(&mut transaction, tenant, table).await?,
+                writers: writers.clone(),
+                erasures: erasures::hiding(&mut transaction, tenant, table).await?,
+                kept_days: retention::kept_days(&mut transaction, tenant, table).await?,
+                own_prices: own_prices.clone(),
+            });
+        }
         transaction.commit().await?;
-        Ok(Snapshot { files, version, watermarks, writers, erasures, kept_days, own_prices })
+        Ok(snapshots)
     }
 
     #[tracing::instrument(name = "catalog.register_writer", skip_all, fields(writer.id = %writer))]

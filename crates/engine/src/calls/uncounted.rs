@@ -40,7 +40,7 @@ pub fn reports() -> Expr {
 /// Spans whose usage repeats that of others in their trace, by the rule of [`TenantSession::call_totals`].
 pub struct Uncounted {
     spans: Arc<HashedSet>,
-    _memory: MemoryReservation,
+    _memory: Option<MemoryReservation>,
 }
 
 impl fmt::Debug for Uncounted {
@@ -71,7 +71,13 @@ impl Uncounted {
                 found.insert(span);
             }
         }
-        Ok(Self { spans: Arc::new(found), _memory: kept })
+        Ok(Self { spans: Arc::new(found), _memory: Some(kept) })
+    }
+
+    /// No longer in the memory of its query, to be kept beyond it, and how many bytes it takes.
+    pub fn kept(self) -> (Self, usize) {
+        let bytes = self.spans.len() * KEPT_BYTES;
+        (Self { spans: self.spans, _memory: None }, bytes)
     }
 
     /// Whether a span's usage counts.

@@ -5,6 +5,7 @@ mod bounds;
 mod calls;
 mod erased;
 mod near;
+mod pieces;
 mod prices;
 mod rows;
 mod world;

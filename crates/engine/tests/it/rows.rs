@@ -265,3 +265,12 @@ async fn a_start_prunes_groups_of_rows() {
     assert_eq!(figure(&session, late, "row_groups_pruned_statistics").await, (3, 3));
     assert_eq!(spans[0].span_id, id(1));
 }
+
+#[tokio::test]
+async fn spans_and_scores_are_of_one_instant() {
+    let world = World::new();
+    world.file(tenant(1), 1, &[span(1, 1, 0)], &[]).await;
+    let request = SnapshotRequest { table: Table::Spans, range: TimeRange::all(), after: None };
+    world.engine(Config::default()).snapshot_with_scores(&caller(1, 1), &request).await.unwrap();
+    assert_eq!(*world.catalog_reads.lock().unwrap(), 1);
+}

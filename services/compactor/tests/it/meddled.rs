@@ -54,8 +54,8 @@ impl Meddled {
 
 #[async_trait::async_trait]
 impl Files for Meddled {
-    async fn snapshot(&self, tenant: TenantId, table: Table, range: TimeRange) -> Result<Snapshot, Error> {
-        self.inner.snapshot(tenant, table, range).await
+    async fn snapshots(&self, tenant: TenantId, of: &[(Table, TimeRange)]) -> Result<Vec<Snapshot>, Error> {
+        self.inner.snapshots(tenant, of).await
     }
     async fn register_writer(&self, writer: WriterId, address: &str, at: Timestamp) -> Result<WriterLease, Error> {
         self.inner.register_writer(writer, address, at).await

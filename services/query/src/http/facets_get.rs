@@ -3,8 +3,7 @@
 use axum::extract::State;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
-use spanlake_engine::starts_in;
-use spanlake_model::{Caller, Code, Fault, SpanFilter};
+use spanlake_model::{Caller, Code, Fault};
 use spanlake_transport::extract::{Path, Query};
 use spanlake_transport::response::{ErrorResponse, Page};
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +12,6 @@ use super::filters::Short;
 use super::{Face, cursor, params};
 use crate::error::Error;
 use crate::read::facets::{FacetQuery, read};
-use crate::read::filter::filtered;
 use crate::read::metrics::dimension::Dimension;
 
 /// Which values, and how many.
@@ -84,11 +82,9 @@ async fn page(face: &Face, caller: &Caller, field: &str, params: Params) -> Resu
     let limit = params::limit(params.limit, 50)?;
     let filter = Short { filter: params.filter.as_deref(), ..Short::default() }.read()?;
     let (range, after_value) = cursor::begin(&binding, params.cursor.as_deref(), asked)?;
-    let query = FacetQuery { field, prefix: params.q, after: after_value, limit };
     let session = face.service.session_for(caller, &filter, range, after).await?;
-    let spans = session.frame()?.filter(starts_in(range))?;
-    let spans = filtered(&session, caller, spans, &SpanFilter { filter, ..SpanFilter::default() }).await?;
-    let (facets, has_more) = read(&session, spans, &query).await?;
+    let query = FacetQuery { field, range, filter, prefix: params.q, after: after_value, limit };
+    let (facets, has_more) = read(&session, caller, &query).await?;
     let next_cursor = facets.last().filter(|_| has_more).map(|last| cursor::seal(&binding, range, last));
     let data = facets.into_iter().map(|facet| FacetRow { value: facet.value, count: facet.count }).collect();
     Ok(Page { data, limit, next_cursor, total: None })

@@ -13,7 +13,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{Face, params};
 use crate::error::Error;
-use crate::read::columns::own;
 use crate::read::metadata::keys::{Known, read};
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -72,7 +71,7 @@ async fn keys(face: &Face, caller: &Caller, params: Params) -> Result<MetadataKe
     let range = params::range(face.service.now(), params.start_date.as_deref(), params.end_date.as_deref())?;
     let after = params::parsed("after", params.after.as_deref())?;
     let session = face.service.session(caller, range, after).await?;
-    let found = read(&session, session.frame()?.filter(own(caller))?).await?;
+    let found = read(&session, caller, range).await?;
     let mut keys: Vec<_> = found.known.into_iter().map(MetadataKey::from).collect();
     keys.sort_by_key(|key| Reverse(key.count));
     Ok(MetadataKeys { keys, has_more: found.has_more })

@@ -90,10 +90,12 @@ async fn answer(face: &Face, caller: &Caller, id: String, params: Params) -> Res
     let whole = params::whole_range(face.service.now());
     let (range, from) = cursor::begin(&binding, params.cursor.as_deref(), whole)?;
     let session = face.service.session_with_scores(caller, range, receipt).await?;
-    let found = describe(&session, caller, std::slice::from_ref(&id)).await?.pop();
-    let row = found.ok_or_else(|| Fault::not_found("session"))?.into();
-    let chosen = timeline(&session, caller, &id, order, from.as_ref(), limit).await?;
-    let traces = traces::describe(&session, caller, &chosen.ids(), TimeRange::all()).await?;
+    let (mut found, chosen) = futures::try_join!(
+        describe(&session, caller, std::slice::from_ref(&id)),
+        timeline(&session, caller, &id, order, from.as_ref(), limit),
+    )?;
+    let row = found.pop().ok_or_else(|| Fault::not_found("session"))?.into();
+    let traces = traces::describe(&session, caller, &chosen.ids(), &[TimeRange::all()]).await?;
     let last = chosen.places.last().filter(|_| chosen.has_more);
     let next_cursor = last.map(|moment| cursor::seal(&binding, range, moment));
     let data = SessionDetail { row, traces: traces.into_iter().map(TraceRow::from).collect() };

@@ -116,9 +116,14 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
     wanted.after = from.map(|Place(start, span_id)| Position { start, trace_id: trace, span_id });
     let all = face.service.session_with_scores(caller, range, wanted.receipt).await?;
     let session = all.near(&[trace]).await?;
-    let found = describe(&session, caller, &[trace], TimeRange::all()).await?.pop();
-    let mut trace = found.ok_or_else(|| Fault::not_found("trace"))?;
-    let mut spans = read_spans(&session, caller, &wanted).await?;
+    let anywhere = [TimeRange::all()];
+    let (mut found, mut spans, loose, scores) = futures::try_join!(
+        describe(&session, caller, std::slice::from_ref(&trace), &anywhere),
+        read_spans(&session, caller, &wanted),
+        loose_ends(&session, caller, trace),
+        scores::of_trace(&session, caller, trace),
+    )?;
+    let mut trace = found.pop().ok_or_else(|| Fault::not_found("trace"))?;
     let at = |span: &Span| Place(span.start, span.span_id);
     let next_cursor = cursor::cut(&binding, range, &mut spans, wanted.limit, at);
     let with_io = wanted.columns == Columns::SkeletonWithIo;
@@ -126,8 +131,6 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
         logs::fill(&all, caller, &mut spans).await?;
     }
     let metadata = Json::of(std::mem::take(&mut trace.metadata));
-    let loose = LooseEnds::of(&session, session.frame()?.filter(own(caller).and(is_trace(trace.id)))?).await?;
-    let scores = scores::of_trace(&session, caller, trace.id).await?;
     let node = |span: Span| {
         let own = scores.iter().filter(|score| score.span_id == Some(span.span_id)).cloned().collect();
         let parent = loose.status(span.trace_id, span.span_id, span.parent_span_id);
@@ -137,6 +140,10 @@ async fn answer(face: &Face, caller: &Caller, trace: TraceId, params: Params) ->
     let scores = scores.into_iter().map(ScoreRow::from).collect();
     let data = TraceDetail { row: trace.into(), scores, metadata, spans };
     Ok(Answer { data, pagination: SpanPages { limit: wanted.limit, next_cursor } })
+}
+
+async fn loose_ends(session: &TenantSession, caller: &Caller, trace: TraceId) -> Result<LooseEnds, Error> {
+    Ok(LooseEnds::of(session, session.frame()?.filter(own(caller).and(is_trace(trace)))?).await?)
 }
 
 async fn read_spans(session: &TenantSession, caller: &Caller, wanted: &Wanted) -> Result<Vec<Span>, Error> {

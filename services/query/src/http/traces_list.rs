@@ -121,7 +121,7 @@ async fn page(face: &Face, caller: &Caller, params: Params) -> Result<Page<Trace
     (query.range, query.after) = cursor::begin(&binding, params.cursor.as_deref(), query.range)?;
     let session = face.service.session_with_scores(caller, params::reaching(query.range, REACH), after).await?;
     let chosen = choose(&session, caller, &query).await?;
-    let traces = describe(&session, caller, &chosen.ids(), chosen.range).await?;
+    let traces = describe(&session, caller, &chosen.ids(), &chosen.ranges).await?;
     let last = chosen.places.last().filter(|_| chosen.has_more);
     Ok(Page {
         data: traces.into_iter().map(TraceRow::from).collect(),

@@ -112,7 +112,8 @@ pub(super) fn attributed(
     let aliased = [col("trace_id").alias("attributed_trace")].into_iter();
     let condensed = wanted.iter().enumerate().map(|(place, one)| one.condensed(col(named(place))).alias(named(place)));
     let traces = traces.select(aliased.chain(condensed).collect::<Vec<_>>())?;
-    let joined = frame.join(traces, JoinType::Left, &["trace_id"], &["attributed_trace"], None)?;
+    // There are fewer traces than spans, so they are what is held in memory.
+    let joined = traces.join(frame, JoinType::Right, &["attributed_trace"], &["trace_id"], None)?;
     let settled = |name: &str| {
         let place = wanted.iter().position(|one| one.column() == name)?;
         Some(wanted[place].settled(col(named(place))).alias(name))

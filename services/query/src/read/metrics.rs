@@ -1,10 +1,14 @@
 //! Counts, sums and durations of spans: over all, over time, and in groups.
 //!
 //! ```text
-//!   spans of the range and an hour around it ──► which usage repeats others' (Uncounted) ─┐
-//!     └─► of the range, attributed, filtered ──────────────────────────────────────────────┴─► all; each bucket
-//!            └─ with groups: top N by one aggregate ──► a number each, one for all others ──► each group; group × bucket
+//!   each piece of the snapshot, and the rest (TenantSession::pieces): whole traces
+//!     spans of the range and an hour around it ──► which usage repeats others' (Uncounted) ─┐
+//!       └─► of the range, attributed, filtered ──────────────────────────────────────────────┴─► all; each bucket
+//!              └─ with groups: ranks ──► of all parts the top N: a number each, one for all others ──► each group; group × bucket
+//!   all parts, put together
 //! ```
+//! What a piece came to is remembered, so that asking again, of a range that has moved on, looks at what is new.
+//!
 //! Which usage counts is settled before anything is filtered or grouped, so that the sums of the groups are the whole. Each span is
 //! counted in one cell of group and bucket; groups and the whole are put together from those.
 
@@ -13,28 +17,24 @@ mod cell;
 mod counted;
 pub(crate) mod dimension;
 mod labels;
+mod part;
+mod ranks;
 mod rows;
 mod sketch;
+mod summed;
 mod tally;
 
-use spanlake_engine::datafusion::common::{NullHandling, UnnestOptions};
-use spanlake_engine::datafusion::dataframe::DataFrame;
-use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
-use spanlake_engine::datafusion::functions_aggregate::expr_fn::{count, sum};
-use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
-use spanlake_engine::datafusion::prelude::{Expr, col, lit};
-use spanlake_engine::{TenantSession, Uncounted, reports, starts_in};
-use spanlake_model::{Caller, Kind, SpanFilter, Status, TimeRange};
+use spanlake_engine::{TenantSession, finished};
+use spanlake_model::{Caller, SpanFilter, TimeRange};
 
 use self::buckets::Buckets;
 pub(crate) use self::cell::{Cell, Durations};
-use self::counted::Counted;
-use self::dimension::{Dimension, shown};
+use self::dimension::Dimension;
 use self::labels::Labels;
-use self::rows::{BUCKET, GROUP, IS_CALL, IS_REQUEST, columns};
-use super::attribution::{Attributed, attributed};
-use super::columns::{own, text};
-use super::filter::{matches, scored};
+use self::part::Part;
+use self::ranks::Ranks;
+use self::summed::Summed;
+use super::pieces::of_each;
 use crate::error::Error;
 
 /// What the groups are chosen by.
@@ -83,88 +83,30 @@ pub(crate) struct Metrics {
 
 /// Measures.
 pub(crate) async fn measure(session: &TenantSession, caller: &Caller, query: &MetricsQuery) -> Result<Metrics, Error> {
-    let spans = session.priced(session.frame()?.filter(own(caller))?)?;
-    let uncounted = Uncounted::among(session, spans.clone()).await?;
-    let mut selected = selected(session, caller, query, spans, &uncounted).await?;
-    let mut names = Vec::new();
-    let mut wanted: Vec<_> = columns().map(col).collect();
-    if !query.group_by.is_empty() {
-        let labels;
-        (labels, names) = top(session, &selected, query).await?;
-        selected =
-            selected.with_column(GROUP, labels.of_span(query.group_by.iter().map(Dimension::column).collect()))?;
-        wanted.push(col(GROUP));
-    }
-    let counted = session.fold(selected.select(wanted)?, Counted::add).await?;
+    // A score may be about anything, and come at any time.
+    let pieces = match query.filter.filter.asks_for_scores() {
+        true => session.whole(),
+        false => session.pieces(Some(query.range)).await?,
+    };
+    let parts = Part::all(&pieces, caller, query);
+    let (labels, names) = match query.group_by.is_empty() {
+        true => Default::default(),
+        false => top(session, query, &parts).await?,
+    };
+    let summed = of_each(parts.iter().map(|part| part.summed(&labels)).collect()).await?;
     let buckets = query.buckets.len();
-    Ok(counted.finish(move |parts| Counted::together(parts, names, buckets)).await?)
-}
-
-/// The spans, with what each of them is.
-async fn selected(
-    session: &TenantSession,
-    caller: &Caller,
-    query: &MetricsQuery,
-    spans: DataFrame,
-    uncounted: &Uncounted,
-) -> Result<DataFrame, Error> {
-    let filter = matches(session, &query.filter)?;
-    let mut wanted: Vec<_> = query.group_by.iter().filter_map(Dimension::attributed).collect();
-    wanted.extend(filter.column_refs().into_iter().filter_map(|column| Attributed::in_column(&column.name)));
-    if !wanted.is_empty() || filter != lit(true) || !query.group_by.is_empty() {
-        // Users are counted: also of the spans below the one that names them.
-        wanted.push(Attributed::User);
-    }
-    wanted.dedup();
-    let mut once: Vec<Attributed> = Vec::new();
-    wanted.into_iter().for_each(|one| once.extend((!once.contains(&one)).then_some(one)));
-    let in_range = spans.filter(starts_in(query.range))?;
-    let spans = attributed(session, caller, in_range, &once)?;
-    let spans = scored::spans(session, caller, spans, &query.filter.filter).await?.filter(filter)?;
-    let generations = [Kind::LLM, Kind::EMBEDDING].map(text).to_vec();
-    let is_request = col("kind").in_list(generations, false).and(uncounted.counts());
-    let spans = spans.with_column(IS_CALL, reports().and(uncounted.counts()))?.with_column(IS_REQUEST, is_request)?;
-    Ok(spans.with_column(BUCKET, query.buckets.place())?)
+    Ok(finished(move || Summed::together(summed, names, buckets)).await?)
 }
 
 /// The top groups by number, and their values.
 async fn top(
     session: &TenantSession,
-    selected: &DataFrame,
     query: &MetricsQuery,
+    parts: &[Part<'_>],
 ) -> Result<(Labels, Vec<Vec<Option<String>>>), Error> {
-    let mut spans = selected.clone();
-    if query.group_by.contains(&Dimension::Tag) {
-        spans = spans.unnest_columns_with_options(&["tags"], expanding())?;
+    let (mut all, mut held) = (Ranks::default(), session.held("ranked groups"));
+    for ranks in of_each(parts.iter().map(Part::ranks).collect()).await? {
+        held.grow(all.merge(&ranks))?;
     }
-    let columns: Vec<_> = query.group_by.iter().map(Dimension::column).collect();
-    let ranked = spans.aggregate(columns.clone(), vec![rank(query.rank_by)?.alias("rank")])?;
-    let by_value = columns.iter().map(|column| column.clone().sort(true, true));
-    let sort = std::iter::once(col("rank").sort(false, false)).chain(by_value).collect();
-    let ranked = ranked.sort(sort)?.limit(0, Some(query.groups_max))?;
-    let (mut labels, mut names) = (Labels::default(), Vec::new());
-    for batch in session.collect(ranked).await? {
-        let columns = &batch.columns()[..query.group_by.len()];
-        labels.add(columns, batch.num_rows())?;
-        for row in 0..batch.num_rows() {
-            names.push(columns.iter().map(|column| shown(column, row)).collect::<Result<_, _>>()?);
-        }
-    }
-    Ok((labels, names))
-}
-
-fn rank(by: RankBy) -> Result<Expr, Error> {
-    let of_calls = |column: &str| Ok::<_, Error>(sum(col(column)).filter(col(IS_CALL)).build()?);
-    Ok(match by {
-        RankBy::Spans => count(lit(1_i64)),
-        RankBy::Requests => count(lit(1_i64)).filter(col(IS_REQUEST)).build()?,
-        RankBy::Errors => count(lit(1_i64)).filter(col("status").eq(lit(Status::Error.as_i8()))).build()?,
-        RankBy::Tokens => coalesce(vec![of_calls("total_tokens")?, lit(0_i64)]),
-        RankBy::Cost => of_calls("cost")?,
-    })
-}
-
-/// Empty lists and missing ones are one null.
-fn expanding() -> UnnestOptions {
-    UnnestOptions::new().with_null_handling(NullHandling::PreserveAndExpandEmpty)
+    Ok(all.top(&query.group_by, query.groups_max))
 }

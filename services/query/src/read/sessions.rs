@@ -3,24 +3,26 @@
 //! - A trace belongs to one session, the one its own row names: the root's, else that of its earliest span that has any.
 //! - A session is listed when a span that names it began in the range, and shown whole: over all its traces, wherever they began.
 //! - It matches a filter when one of its spans does, and in the filter language each condition by one of them; latency, cost and tokens
-//!   are its own.
+//!   are its own, and so are the scores that it was given itself, beside those of its spans.
 //! - Tokens and cost are summed over calls of providers, each once, also where two traces report one call ([`TenantSession::call_totals`]).
 
+mod by_start;
 mod row;
 
 use arrow::array::{AsArray, RecordBatch};
 use serde::{Deserialize, Serialize};
-use spanlake_engine::datafusion::common::JoinType;
+use spanlake_engine::datafusion::common::{Column, JoinType};
 use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::functions::core::expr_fn::{coalesce, get_field};
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_or, count, first_value, max, min};
 use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
-use spanlake_engine::{TenantSession, distinct, starts_in};
-use spanlake_model::{Caller, Field, SpanFilter, Status, TimeRange, Timestamp, TraceId};
+use spanlake_engine::{Named, TenantSession, distinct, starts_in};
+use spanlake_model::{Caller, Condition, Field, SpanFilter, Status, TimeRange, Timestamp, TraceId};
 
 pub(crate) use self::row::Session;
 use super::columns::{id, own, start_ns, text};
+use super::filter::condition::holds;
 use super::filter::grouped::{Grouped, TOTALS, add_once, sum_holds};
 use super::filter::{conditions, scored};
 use super::order::Order;
@@ -62,6 +64,16 @@ pub(crate) struct Place {
     id: String,
 }
 
+impl Place {
+    /// Of a list by start.
+    fn began(&self) -> Timestamp {
+        match self.key {
+            Key::Number(start) => Timestamp::from_nanos(start),
+            Key::Money(_) | Key::Text(_) => Timestamp::from_nanos(i64::MIN),
+        }
+    }
+}
+
 /// Where a trace stands in the timeline of its session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Moment(Timestamp, TraceId);
@@ -86,27 +98,36 @@ impl Chosen<Moment> {
 }
 
 /// Names a span's session in joined frames: that of its trace.
-pub(super) const SESSION: &str = "session";
+const SESSION: &str = "session";
 /// Names the trace on the other side of a join.
 const OF_TRACE: &str = "of_trace";
 
 /// Sessions, and traces of them, that are looked up by their ids; more are found by reading all.
 const LOOKED_UP_MAX: usize = 1_000;
 
-/// Which sessions the page holds: those that the range names, then one aggregate by session, then Top-K.
+/// Which sessions the page holds. Newest first they are found part by part of the range, as far as the page needs. In any other order:
+/// those that the range names, then one aggregate by session, then Top-K.
 pub(crate) async fn choose(
     session: &TenantSession,
     caller: &Caller,
     query: &SessionQuery,
 ) -> Result<Chosen<Place>, Error> {
+    if scored::is_hopeless(session, &query.with_span.filter) {
+        return Ok(Chosen { places: Vec::new(), has_more: false });
+    }
+    if let (SortBy::Start, Order::NewestFirst) = (query.sort_by, query.order)
+        && let Some(chosen) = by_start::choose(session, caller, query).await?
+    {
+        return Ok(chosen);
+    }
     let in_range = named(session.frame()?, caller)?.filter(starts_in(query.range))?;
-    let Some(listed) = few(session, in_range).await? else {
-        return ranked(session, caller, query, None).await;
+    let Some(listed) = names(session, in_range, LOOKED_UP_MAX).await? else {
+        return ranked(session, caller, query, None, query.limit).await;
     };
     if listed.is_empty() {
         return Ok(Chosen { places: Vec::new(), has_more: false });
     }
-    ranked(session, caller, query, Some(&listed)).await
+    ranked(session, caller, query, Some(&listed), query.limit).await
 }
 
 async fn ranked(
@@ -114,12 +135,14 @@ async fn ranked(
     caller: &Caller,
     query: &SessionQuery,
     listed: Option<&[String]>,
+    limit: usize,
 ) -> Result<Chosen<Place>, Error> {
     let matched = conditions(&query.with_span);
     let filter = &query.with_span.filter;
     let asked = Grouped::of(session, filter, |condition, columns| match &condition.field {
         Field::Known(known) => Ok(sum_holds(session, known, &condition.test, columns)),
-        _ => Ok(None),
+        Field::Metadata(_) => Ok(None),
+        Field::Score(_) | Field::AnyScore => of_scores(session, condition, columns),
     })?;
     let names_it = col("session_id").eq(col(SESSION)).and(starts_in(query.range));
     let mut needed = sort_columns(session, query.sort_by);
@@ -130,14 +153,23 @@ async fn ranked(
         (0..matched.len()).fold(col("is_in_range"), |wanted, place| wanted.and(col(format!("like_{place}"))));
     let is_wanted = asked.wanted.into_iter().fold(is_wanted, Expr::and);
     let spans = scored::spans(session, caller, members(session, caller, listed).await?, filter).await?;
-    let sessions = spans.aggregate(vec![col(SESSION)], needed)?.filter(is_wanted)?;
+    let sessions = spans.aggregate(vec![col(SESSION)], needed)?;
+    let sessions = scored::sessions(session, caller, sessions, filter, SESSION)?.filter(is_wanted)?;
     let keyed = sessions.select(vec![sort_key(query.sort_by).alias("key"), col(SESSION)])?;
     let keyed = match &query.after {
         Some(place) => keyed.filter(beyond(place, query.order))?,
         None => keyed,
     };
     let sort = ["key", SESSION].map(|key| col(key).sort(query.order.is_ascending(), false));
-    page(session, keyed.sort(sort.to_vec())?, query.limit, read_places).await
+    page(session, keyed.sort(sort.to_vec())?, limit, read_places).await
+}
+
+/// Whether one of the spans has such a score, or the session itself.
+fn of_scores(session: &TenantSession, condition: &Condition, columns: &mut Vec<Expr>) -> Result<Option<Expr>, Error> {
+    let column = format!("scored {condition:?}");
+    columns.push(bool_or(holds(session, condition)?).alias(&column));
+    let of_spans = Expr::Column(Column::new_unqualified(column));
+    Ok(scored::of_session(condition).map(|of_session| of_spans.or(of_session)))
 }
 
 /// The rows of these sessions, in the order of their ids here; sessions without any trace are left out.
@@ -205,64 +237,55 @@ fn named(spans: DataFrame, caller: &Caller) -> Result<DataFrame, Error> {
     Ok(spans.filter(own(caller).and(col("session_id").is_not_null()))?)
 }
 
-/// The sessions that these spans name, unless they are many.
-async fn few(session: &TenantSession, spans: DataFrame) -> Result<Option<Vec<String>>, Error> {
-    let names = spans.select(vec![col("session_id")])?.distinct()?.limit(0, Some(LOOKED_UP_MAX + 1))?;
+/// The sessions that these spans name, unless they are more than `most`.
+async fn names(session: &TenantSession, spans: DataFrame, most: usize) -> Result<Option<Vec<String>>, Error> {
+    let names = spans.select(vec![col("session_id")])?.distinct()?.limit(0, Some(most + 1))?;
     let mut listed = Vec::new();
     for batch in session.collect(names).await? {
         let names = batch.column(0).as_string_view_opt().ok_or(Error::Column("session_id"))?;
         listed.extend(names.iter().flatten().map(str::to_owned));
     }
-    Ok((listed.len() <= LOOKED_UP_MAX).then_some(listed))
+    Ok((listed.len() <= most).then_some(listed))
 }
 
-/// Each trace that belongs to a session, and which; of these sessions, or of all.
-pub(super) fn membership(
-    session: &TenantSession,
-    caller: &Caller,
-    listed: Option<&[String]>,
-) -> Result<DataFrame, Error> {
-    let is_listed = |column: &str, ids: &[String]| col(column).in_list(ids.iter().map(text).collect(), false);
-    let mut spans = named(session.frame()?, caller)?;
-    if let Some(ids) = listed {
-        // A trace that one of them names may belong to another: all its names are looked at.
-        let naming = named(session.frame()?, caller)?.filter(is_listed("session_id", ids))?;
-        let naming = naming.select(vec![col("trace_id").alias(OF_TRACE)])?.distinct()?;
-        spans = spans.join(naming, JoinType::LeftSemi, &["trace_id"], &[OF_TRACE], None)?;
-    }
+/// Each trace that belongs to a session, and which; `naming` are its spans that name any.
+fn membership(naming: DataFrame) -> Result<DataFrame, Error> {
     let own_session = first_set(col("session_id"), col("session_id").is_not_null())?.alias(SESSION);
-    let traces = spans.aggregate(vec![col("trace_id")], vec![own_session])?;
-    let traces = traces.select(vec![col("trace_id").alias(OF_TRACE), col(SESSION)])?;
-    Ok(match listed {
-        Some(ids) => traces.filter(is_listed(SESSION, ids))?,
-        None => traces,
-    })
+    let traces = naming.aggregate(vec![col("trace_id")], vec![own_session])?;
+    Ok(traces.select(vec![col("trace_id").alias(OF_TRACE), col(SESSION)])?)
 }
 
-/// All spans of all traces of these sessions, or of all, priced, with their [`SESSION`]. Where the traces are few, only files that hold
-/// one of them are read.
+fn is_listed(column: &str, ids: &[String]) -> Expr {
+    col(column).in_list(ids.iter().map(text).collect(), false)
+}
+
+/// All spans of all traces of these sessions, or of all, priced, with their [`SESSION`].
 async fn members(session: &TenantSession, caller: &Caller, listed: Option<&[String]>) -> Result<DataFrame, Error> {
-    let traces = membership(session, caller, listed)?;
-    let near = match listed {
-        Some(_) => few_traces(session, traces.clone()).await?,
-        None => None,
-    };
-    let (spans, traces) = match near {
-        Some(ids) => {
-            let near = session.near(&ids).await?;
-            (near.frame()?.filter(is_one_of(&ids))?, membership(&near, caller, listed)?)
-        }
-        None => (session.frame()?, traces),
+    let (spans, traces) = match listed {
+        None => (session.frame()?, membership(named(session.frame()?, caller)?)?),
+        Some(ids) => of_listed(session, caller, ids).await?,
     };
     let spans = session.priced(spans.filter(own(caller))?)?;
-    Ok(spans.join(traces, JoinType::Inner, &["trace_id"], &[OF_TRACE], None)?)
+    // Traces with their sessions are fewer than spans, so they are what is held in memory.
+    Ok(traces.join(spans, JoinType::Inner, &[OF_TRACE], &["trace_id"], None)?)
 }
 
-/// These traces, unless they are many.
-async fn few_traces(session: &TenantSession, traces: DataFrame) -> Result<Option<Vec<TraceId>>, Error> {
-    let ids = traces.select(vec![col(OF_TRACE)])?.limit(0, Some(LOOKED_UP_MAX + 1))?;
-    let few = trace_ids(session, ids, OF_TRACE).await?;
-    Ok((few.len() <= LOOKED_UP_MAX).then_some(few))
+/// Spans among which are all of these sessions', and which traces those are. Where the traces are few, only files that hold one of them
+/// are read. A trace that one of the sessions is named by may belong to another: all its names are looked at.
+async fn of_listed(session: &TenantSession, caller: &Caller, ids: &[String]) -> Result<(DataFrame, DataFrame), Error> {
+    let near = session.near_named(Named::Session, ids).await?;
+    let naming = named(near.frame()?, caller)?.filter(is_listed("session_id", ids))?;
+    let naming = naming.select(vec![col("trace_id").alias(OF_TRACE)])?.distinct()?;
+    let few = trace_ids(session, naming.clone().limit(0, Some(LOOKED_UP_MAX + 1))?, OF_TRACE).await?;
+    let (spans, names) = if few.len() <= LOOKED_UP_MAX {
+        let near = session.near(&few).await?;
+        let spans = near.frame()?.filter(is_one_of(&few))?;
+        (spans.clone(), named(spans, caller)?)
+    } else {
+        let names = named(session.frame()?, caller)?;
+        (session.frame()?, naming.join(names, JoinType::RightSemi, &[OF_TRACE], &["trace_id"], None)?)
+    };
+    Ok((spans, membership(names)?.filter(is_listed(SESSION, ids))?))
 }
 
 /// The aggregates that a sort needs.

@@ -1,5 +1,7 @@
 //! What a list is sorted by, as a cursor keeps it.
 
+use std::cmp::Ordering;
+
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,22 @@ impl Key {
     /// Of money; what is unknown is less than all that is known.
     pub(super) fn money(pico: Option<i128>) -> Self {
         Self::Money(pico.unwrap_or_else(least_pico).to_string())
+    }
+
+    /// Among keys of the same list.
+    pub(super) fn compared(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            (one, other) => one.amount().cmp(&other.amount()),
+        }
+    }
+
+    /// In bytes, beside itself.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Money(text) | Self::Text(text) => text.len(),
+        }
     }
 
     /// Of a number, or of money in units of 10⁻¹² dollars.

@@ -1,6 +1,7 @@
 //! Spans: which columns are read, and back into our words.
 
 pub(crate) mod list;
+mod matched;
 pub(crate) mod sorted;
 
 use arrow::array::RecordBatch;

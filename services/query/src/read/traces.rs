@@ -14,6 +14,8 @@ mod filtered;
 mod most;
 mod row;
 
+use std::cmp::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -24,14 +26,15 @@ use spanlake_engine::datafusion::functions::core::expr_fn::{coalesce, get_field}
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_or, count, first_value, max, min};
 use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, SortExpr, cast, when};
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
-use spanlake_engine::{TenantSession, starts_in};
-use spanlake_model::{Caller, Filter, Kind, SpanFilter, Status, TimeRange, Timestamp, TraceId};
+use spanlake_engine::{TenantSession, joined, microsecond, starts_in_any};
+use spanlake_model::{Caller, Filter, Kind, SpanFilter, Status, TimeRange, TraceId};
 
 pub(crate) use self::row::Trace;
 use super::columns::{id, own, start_ns, text};
 use super::filter::grouped::{TOTALS, add_once};
 use super::filter::{conditions, scored};
 use super::order::Order;
+use super::pieces::{Part, of_each};
 use super::row::Row;
 use super::sort_key::{Key, SortBy, least_money};
 use super::{logs, scores};
@@ -61,20 +64,46 @@ pub(crate) struct Place {
 }
 
 /// A trace that fits, and when its first and its last span begin, in nanoseconds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Found {
     place: Place,
     first_ns: i64,
     last_ns: i64,
 }
 
+/// Ranges of a page's traces that lie closer together than this are one.
+const GAP: Duration = Duration::from_secs(60);
+/// Ranges of a page at most.
+const RANGES_MAX: usize = 64;
+
 /// The traces of one page, in order, and whether more follow.
 #[derive(Debug)]
 pub(crate) struct Chosen {
     pub(crate) places: Vec<Place>,
     pub(crate) has_more: bool,
-    /// All their spans start in it.
-    pub(crate) range: TimeRange,
+    /// Each of their spans starts in one of them.
+    pub(crate) ranges: Vec<TimeRange>,
+}
+
+impl Found {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.place.key.bytes()
+    }
+
+    /// In which all its spans begin.
+    fn range(&self) -> Option<TimeRange> {
+        // Whole microseconds make for shorter conditions.
+        let micros = |nanos: i64| nanos.div_euclid(1_000);
+        let end = microsecond(micros(self.last_ns)).end();
+        TimeRange::new(microsecond(micros(self.first_ns)).start(), end).ok()
+    }
+}
+
+impl Place {
+    fn compared(&self, other: &Self, order: Order) -> Ordering {
+        let compared = self.key.compared(&other.key).then_with(|| self.trace.cmp(&other.trace));
+        if order.is_ascending() { compared } else { compared.reverse() }
+    }
 }
 
 impl Chosen {
@@ -83,19 +112,51 @@ impl Chosen {
     }
 }
 
-/// Which traces the page holds. By start they are found part by part of the range, as far as the page needs; those with the
-/// most cost or tokens by sums that are cheaper than the exact ones; any other order needs all traces of the range.
+/// Which traces the page holds. By start they are found part by part of the range, as far as the page needs. Any other order needs all
+/// traces of the range: the first of each piece of the snapshot, which is remembered, and of these the first.
 pub(crate) async fn choose(session: &TenantSession, caller: &Caller, query: &TraceQuery) -> Result<Chosen, Error> {
-    let quick = match (query.sort_by, query.order) {
-        (SortBy::Start, _) => by_start::choose(session, caller, query).await?,
-        (SortBy::Cost | SortBy::Tokens, Order::NewestFirst) => most::choose(session, caller, query).await?,
-        _ => None,
-    };
-    if let Some(chosen) = quick {
+    if scored::is_hopeless(session, &query.with_span.filter) {
+        return Ok(Chosen::of(Vec::new(), query.limit));
+    }
+    if query.sort_by == SortBy::Start
+        && let Some(chosen) = by_start::choose(session, caller, query).await?
+    {
         return Ok(chosen);
     }
-    let limit = query.limit.saturating_add(1);
-    Ok(Chosen::of(find(session, caller, query, None, limit).await?, query.limit))
+    // A score may be about anything, and come at any time.
+    let pieces = match query.with_span.filter.asks_for_scores() {
+        true => session.whole(),
+        false => session.pieces(Some(query.range)).await?,
+    };
+    let parts = Part::all(&pieces, caller);
+    let found = of_each(parts.iter().map(|part| first_of(part, caller, query)).collect()).await?;
+    let mut found: Vec<Found> = found.iter().flat_map(|found| found.iter().cloned()).collect();
+    found.sort_by(|one, other| one.place.compared(&other.place, query.order));
+    Ok(Chosen::of(found, query.limit))
+}
+
+/// The first traces of a part, one more than a page.
+async fn first_of(part: &Part<'_>, caller: &Caller, query: &TraceQuery) -> Result<Arc<Vec<Found>>, Error> {
+    // All traces of a piece are in the range.
+    let TraceQuery { range: _, with_span, name, status, sort_by, order, after, limit } = query;
+    let asked =
+        format!("first {limit} traces by {sort_by:?} {order:?} after {after:?}: {name:?} {status:?} {with_span:?}");
+    let settle = async {
+        let found = first(part.session, caller, query).await?;
+        let bytes = found.iter().map(Found::bytes).sum();
+        Ok((found, bytes))
+    };
+    part.remembered(asked, settle).await
+}
+
+/// As [`find`] of one more than a page; those with the most cost or tokens by sums that are cheaper than the exact ones.
+async fn first(session: &TenantSession, caller: &Caller, query: &TraceQuery) -> Result<Vec<Found>, Error> {
+    if let (SortBy::Cost | SortBy::Tokens, Order::NewestFirst) = (query.sort_by, query.order)
+        && let Some(found) = most::first(session, caller, query).await?
+    {
+        return Ok(found);
+    }
+    find(session, caller, query, None, query.limit.saturating_add(1)).await
 }
 
 impl Chosen {
@@ -103,11 +164,8 @@ impl Chosen {
     fn of(mut found: Vec<Found>, limit: usize) -> Self {
         let has_more = found.len() > limit;
         found.truncate(limit);
-        let first = found.iter().map(|found| found.first_ns).min();
-        let last = found.iter().map(|found| found.last_ns).max();
-        let at = |ns: Option<i64>| Timestamp::from_nanos(ns.unwrap_or(0));
-        let range = TimeRange::new(at(first), at(last).plus(Duration::from_nanos(1))).unwrap_or(TimeRange::all());
-        Self { places: found.into_iter().map(|found| found.place).collect(), has_more, range }
+        let ranges = joined(found.iter().filter_map(Found::range).collect(), GAP, RANGES_MAX);
+        Self { places: found.into_iter().map(|found| found.place).collect(), has_more, ranges }
     }
 }
 
@@ -207,21 +265,21 @@ pub(super) fn is_one_of(traces: &[TraceId]) -> Expr {
     col("trace_id").in_list(traces.iter().map(|trace| id(trace.as_bytes())).collect(), false)
 }
 
-/// The rows of these traces, all of whose spans start in `range`, in the order of their ids here; traces that are not there are
-/// left out.
+/// The rows of these traces, each of whose spans starts in one of `ranges`, in the order of their ids here; traces that are not there
+/// are left out.
 pub(crate) async fn describe(
     session: &TenantSession,
     caller: &Caller,
     ids: &[TraceId],
-    range: TimeRange,
+    ranges: &[TimeRange],
 ) -> Result<Vec<Trace>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let session = &session.near(ids).await?;
     let mut spans = session.frame()?.filter(own(caller).and(is_one_of(ids)))?;
-    if range != TimeRange::all() {
-        spans = spans.filter(starts_in(range))?;
+    if ranges != [TimeRange::all()] {
+        spans = spans.filter(starts_in_any(ranges))?;
     }
     let spans = session.priced(spans)?;
     let mut traces = Vec::new();

@@ -35,8 +35,9 @@ pub struct Face {
     router: Router,
 }
 
+/// Every file is a piece, however small.
 pub fn service(world: &Arc<World>, config: Config) -> Service {
-    service_over(Arc::new(world.engine(EngineConfig::default())), world, config)
+    service_over(Arc::new(world.engine(EngineConfig { piece_rows: 1, ..EngineConfig::default() })), world, config)
 }
 
 /// As [`service`], with an engine of the test's own.
@@ -58,7 +59,16 @@ pub fn key_of(holder: [u8; 3]) -> String {
 }
 
 pub fn face(world: &Arc<World>) -> Face {
-    let (router, _) = routes(Arc::new(service(world, Config::default())), gate()).split();
+    face_of(service(world, Config::default()))
+}
+
+/// As [`face`], with an engine of the test's own.
+pub fn face_over(engine: Engine, world: &Arc<World>) -> Face {
+    face_of(service_over(Arc::new(engine), world, Config::default()))
+}
+
+fn face_of(service: Service) -> Face {
+    let (router, _) = routes(Arc::new(service), gate()).split();
     Face { router }
 }
 

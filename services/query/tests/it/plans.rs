@@ -1,14 +1,14 @@
-//! The plans of what people ask most, so that a change of one is seen in review. The questions are those of `load-tests/src/queries/set.rs`.
+//! The plans of what people ask most, and what each of their steps did, so that a change of one is seen in review. The questions are those of `load-tests/src/queries/set.rs`.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
-use spanlake_engine::PLANS;
+use spanlake_engine::{Config, PLANS};
 use spanlake_model::{Kind, Span, Usage};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::face::face;
+use crate::face::face_over;
 use crate::filters::scores;
 use crate::world::{World, fresh, id, span, tenant};
 
@@ -38,15 +38,17 @@ const QUESTIONS: [(&str, &str); 18] = [
 struct Listener {
     thread: ThreadId,
     plans: Arc<Mutex<Vec<String>>>,
+    /// With what each step did.
+    analyzed: Arc<Mutex<Vec<String>>>,
 }
 
 impl<S: tracing::Subscriber> Layer<S> for Listener {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         if event.metadata().target() == PLANS && std::thread::current().id() == self.thread {
-            event.record(&mut |field: &tracing::field::Field, value: &dyn Debug| {
-                if field.name() == "plan" {
-                    self.plans.lock().unwrap().push(format!("{value:?}"));
-                }
+            event.record(&mut |field: &tracing::field::Field, value: &dyn Debug| match field.name() {
+                "plan" => self.plans.lock().unwrap().push(format!("{value:?}")),
+                "analyzed" => self.analyzed.lock().unwrap().push(format!("{value:?}")),
+                _ => {}
             });
         }
     }
@@ -91,6 +93,29 @@ fn in_general(plan: &str) -> String {
     general
 }
 
+/// What is told of each step that is the same in every run: rows, and what of the files was passed over.
+const TOLD: [&str; 5] = [
+    "output_rows",
+    "files_ranges_pruned_statistics",
+    "row_groups_pruned_statistics",
+    "row_groups_pruned_bloom_filter",
+    "pushdown_rows_pruned",
+];
+
+/// The steps of a plan that was run, each with what it did.
+fn steps(analyzed: &str) -> String {
+    let mut steps = String::new();
+    for line in analyzed.lines() {
+        let (step, metrics) = line.split_once("metrics=[").unwrap_or((line, ""));
+        let name = step.split([':', ',']).next().unwrap_or_default();
+        let told = metrics.trim_end_matches(']').split(", ");
+        let told: Vec<_> =
+            told.filter(|metric| TOLD.iter().any(|name| metric.starts_with(&format!("{name}=")))).collect();
+        writeln!(steps, "{name} {}", told.join(", ")).unwrap();
+    }
+    steps
+}
+
 /// Long numbers are times and ids.
 fn without_numbers(line: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
@@ -107,16 +132,22 @@ fn without_numbers(line: &str) -> String {
 #[tokio::test]
 async fn what_people_ask_most_is_planned_as_it_was() {
     // The runtime of this test has one thread. What listens to one only may miss what others have made known before it.
-    let listener = Listener { thread: std::thread::current().id(), plans: Arc::default() };
+    let thread = std::thread::current().id();
+    let listener = Listener { thread, plans: Arc::default(), analyzed: Arc::default() };
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(listener.clone())).unwrap();
-    let face = face(&world().await);
-    let mut pages = String::new();
+    let world = world().await;
+    let face = face_over(world.engine(Config::default()), &world);
+    let (mut pages, mut all_steps) = (String::new(), String::new());
     for (name, path) in QUESTIONS {
         face.ok(path).await;
         let plans = std::mem::take(&mut *listener.plans.lock().unwrap());
         assert!(!plans.is_empty(), "{name}: no plan was told");
         writeln!(pages, "=== {name}: {path}").unwrap();
         plans.iter().for_each(|plan| writeln!(pages, "{}", in_general(plan)).unwrap());
+        writeln!(all_steps, "=== {name}: {path}").unwrap();
+        let analyzed = std::mem::take(&mut *listener.analyzed.lock().unwrap());
+        analyzed.iter().for_each(|plan| writeln!(all_steps, "{}", steps(plan)).unwrap());
     }
     insta::assert_snapshot!(pages);
+    insta::assert_snapshot!("what_each_step_of_it_did", all_steps);
 }

@@ -126,6 +126,45 @@ fn liked(trace_byte: u8) -> Score {
 }
 
 #[tokio::test]
+async fn a_session_is_found_by_its_own_scores_as_by_those_of_its_spans() {
+    let world = World::new();
+    let sessions = [("a", 1), ("b", 2), ("c", 3), ("d", 4)];
+    let spans: Vec<_> =
+        sessions.iter().map(|(name, byte)| of_session(name, span(*byte, 1, u64::from(*byte)))).collect();
+    world.file(tenant(1), 1, &spans, &[]).await;
+    world.writer(0, vec![fresh(tenant(1), &[], &[])]);
+    let of = |name: &str, value: f64| Score {
+        session_id: Some(name.into()),
+        trace_id: None,
+        span_id: None,
+        name: "quality".into(),
+        value: Some(value),
+        ..score(&format!("{name} {value}"))
+    };
+    let of_trace = Score { trace_id: Some(trace(2)), session_id: None, ..of("trace", 0.9) };
+    world.scores.lock().unwrap().extend([of("a", 0.95), of("c", 0.2), of("c", 0.4), of_trace]);
+    let face = face(&world);
+    for (filter, expected) in [
+        ("score__quality > 0.8", vec!["b", "a"]),
+        ("score__quality < 0.5", vec!["c"]),
+        ("score__quality exists", vec!["c", "b", "a"]),
+        ("score__quality does not exist", vec!["d"]),
+        ("any_score > 0.92", vec!["a"]),
+    ] {
+        for sort in ["start_time", "latency"] {
+            let (status, body) = face
+                .get(&format!(
+                    "/v1/sessions?sort_by={sort}&filter={}",
+                    filter.replace(' ', "%20").replace('>', "%3E").replace('<', "%3C")
+                ))
+                .await;
+            assert_eq!(status, StatusCode::OK, "{filter}: {body}");
+            assert_eq!(ids(&body), expected, "{filter} by {sort}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn more_sessions_than_are_looked_up_by_id_are_listed_all_the_same() {
     let world = World::new();
     let spans: Vec<_> = (0..1_100_u32)

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use spanlake_model::{Event, Kind, Link, Span, Status, Timestamp, Usage};
 
 use crate::face::face;
-use crate::world::{World, at, id, span, tenant, trace};
+use crate::pages::walk;
+use crate::world::{World, at, fresh, id, span, tenant, trace};
 
 #[tokio::test]
 async fn a_span_is_shown_whole() {
@@ -79,4 +80,45 @@ async fn the_span_list_is_filtered_and_leaves_input_and_output_out() {
     let (_, refused) = face.get("/v1/spans?type=LLM").await;
     assert_eq!(refused["error"]["details"]["type"], json!("'LLM' is not one of GENERATION, SPAN, EVENT"));
     assert_ne!(refused, Value::Null);
+}
+
+/// Six files, an hour each, of a span a minute, some of which say the word; and one in memory. As the list has them, newest first.
+async fn with_a_rare_word(world: &World) -> Vec<String> {
+    let says = |number: u64| [3, 64, 65, 170, 290, 355].contains(&number);
+    let one = |number: u64| {
+        let (trace_byte, span_byte) = (1 + (number / 5) as u8, 1 + (number % 250) as u8);
+        let text = if says(number) { "a Needle in it" } else { "nothing" };
+        Span { input: Some(text.into()), ..span(trace_byte, span_byte, number * 60) }
+    };
+    for hour in 0..6 {
+        let spans: Vec<_> = (hour * 60..(hour + 1) * 60).map(one).collect();
+        world.file(tenant(1), 1 + hour, &spans, &[]).await;
+    }
+    let last = Span { output: Some("NEEDLE".into()), ..span(100, 9, 359 * 60 + 30) };
+    world.writer(0, vec![fresh(tenant(1), std::slice::from_ref(&last), &[])]);
+    // So many that a part of the range is a small part of a file.
+    world.claim(1_000_000);
+    let found = (0..360).filter(|number| says(*number)).map(one).chain([last]);
+    let mut found: Vec<_> = found.map(|span| span.span_id.to_string()).collect();
+    found.reverse();
+    found
+}
+
+#[tokio::test]
+async fn a_rare_word_is_found_wherever_it_stands_and_again_by_what_is_remembered() {
+    let world = World::new();
+    let newest_first = with_a_rare_word(&world).await;
+    let face = face(&world);
+    let ids = |page: &Value| {
+        page["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(walk(&face, "/v1/spans?search=needle&", ids).await, newest_first);
+        let mut oldest_first = walk(&face, "/v1/spans?search=needle&sort_order=asc&", ids).await;
+        oldest_first.reverse();
+        assert_eq!(oldest_first, newest_first);
+        let some = "/v1/spans?search=needle&start_date=2026-01-02T01:04:30Z&end_date=2026-01-02T05:00:00Z";
+        assert_eq!(ids(&face.ok(some).await), newest_first[2..5]);
+    }
+    assert!(ids(&face.ok("/v1/spans?search=haystack").await).is_empty());
 }

@@ -87,11 +87,15 @@ fn one_span(dice: &Dice, number: u8, place: u8, first: i64, session: Option<&str
     }
 }
 
-/// A world that holds them, dealt out over files and a writer's memory.
+/// A world that holds them, dealt out over files and a writer's memory: span by span, or trace by trace but for a few that stray.
 pub async fn world_of(dice: &Dice, spans: &[Span]) -> Arc<World> {
     let world = World::new();
     let mut parts = vec![Vec::new(); 4];
-    spans.iter().for_each(|span| parts[dice.below(4)].push(span.clone()));
+    let strays = [100, 4][dice.below(2)];
+    for span in spans {
+        let home = usize::from(span.trace_id.as_bytes()[0]) % 4;
+        parts[if dice.chance(strays) { dice.below(4) } else { home }].push(span.clone());
+    }
     for (version, part) in parts.iter().enumerate().take(3).filter(|(_, part)| !part.is_empty()) {
         world.file(tenant(1), 1 + version as u64, part, &[]).await;
     }

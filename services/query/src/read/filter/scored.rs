@@ -1,7 +1,9 @@
 //! Scores as columns, so that conditions can be held against them.
 //!
 //! A span has its own scores of a name, else those that its trace was given: who exports the calls of runs that people liked scores
-//! the runs. A trace has its own and those of its spans.
+//! the runs. A trace has its own and those of its spans; a session its own beside those of its spans.
+
+use std::collections::BTreeSet;
 
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::common::{Column, JoinType};
@@ -10,12 +12,16 @@ use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::{avg, count};
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::datafusion::scalar::ScalarValue;
-use spanlake_model::{Caller, Condition, Field, Filter, Test, TraceId};
+use spanlake_model::{Caller, Condition, Field, Filter, Resource, Test, TraceId};
 
 use super::condition::number_holds;
 use crate::error::Error;
 use crate::read::columns::text;
-use crate::read::scores::of_traces;
+use crate::read::row::trace_ids;
+use crate::read::scores::{is_about_a, latest, of_traces};
+
+/// The trace of a score.
+const OF_TRACE: &str = "of_trace";
 
 /// What a condition wants to know of scores.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +53,20 @@ impl<'a> Wanted<'a> {
         match self {
             Self::Mean(name) => format!("score {name}"),
             Self::Any(test) => format!("any score {test:?}"),
+        }
+    }
+
+    fn column_of_session(self) -> String {
+        format!("of session {}", self.column())
+    }
+
+    /// By what the column says.
+    fn holds(self, column: String, condition: &Condition) -> Expr {
+        // Unqualified as it is: a name may hold dots and capitals.
+        let column = Expr::Column(Column::new_unqualified(column));
+        match self {
+            Self::Mean(_) => number_holds(&column, &condition.test),
+            Self::Any(_) => column,
         }
     }
 
@@ -103,12 +123,44 @@ impl Found {
 /// Whether the condition holds, in a frame that [`spans`] or [`traces`] made; `None` when it asks for no scores.
 pub(super) fn holds(condition: &Condition) -> Option<Expr> {
     let wanted = Wanted::of(condition)?;
-    // Unqualified as it is: a name may hold dots and capitals.
-    let column = Expr::Column(Column::new_unqualified(wanted.column()));
-    Some(match wanted {
-        Wanted::Mean(_) => number_holds(&column, &condition.test),
-        Wanted::Any(_) => column,
-    })
+    Some(wanted.holds(wanted.column(), condition))
+}
+
+/// A clause that only scores can satisfy.
+fn by_scores(filter: &Filter) -> Option<&[Condition]> {
+    let is_said_by_scores = |condition: &Condition| !condition.is_not && Wanted::of(condition).is_some();
+    filter.clauses().iter().map(|clause| &**clause).find(|clause| clause.iter().all(is_said_by_scores))
+}
+
+/// Whether nothing can fit, since it takes a score and there is none.
+pub(in crate::read) fn is_hopeless(session: &TenantSession, filter: &Filter) -> bool {
+    by_scores(filter).is_some() && !session.has_scores()
+}
+
+/// The traces that may fit by what their scores say, where that decides and they are no more than `most`.
+///
+/// # Errors
+/// As [`spans`].
+pub(in crate::read) async fn candidates(
+    session: &TenantSession,
+    caller: &Caller,
+    filter: &Filter,
+    most: usize,
+) -> Result<Option<Vec<TraceId>>, Error> {
+    let Some(clause) = by_scores(filter) else { return Ok(None) };
+    let Some(scores) = numbers(session, caller, None).await? else { return Ok(Some(Vec::new())) };
+    let mut found = BTreeSet::new();
+    for condition in clause {
+        let Some(wanted) = Wanted::of(condition) else { return Ok(None) };
+        let means = wanted.found(scores.clone(), &["of_trace"], "candidate")?;
+        let passing = match wanted {
+            Wanted::Mean(_) => means.frame.filter(number_holds(&col(&means.value), &condition.test))?,
+            Wanted::Any(_) => means.frame,
+        };
+        let passing = passing.select(vec![col("candidate_of_trace").alias(OF_TRACE)])?.limit(0, Some(most + 1))?;
+        found.extend(trace_ids(session, passing, OF_TRACE).await?);
+    }
+    Ok((found.len() <= most).then(|| found.into_iter().collect()))
 }
 
 /// The spans of the frame, with a column for each thing that the filter wants to know of their scores.
@@ -189,6 +241,33 @@ pub(in crate::read) async fn traces(
         frame = found.beside(frame, &["trace_id"])?.with_column(&column, settled)?;
     }
     Ok(frame)
+}
+
+/// The sessions of the frame, which are in the column `key`, likewise, by scores of the sessions themselves; for [`of_session`].
+///
+/// # Errors
+/// As [`spans`].
+pub(in crate::read) fn sessions(
+    session: &TenantSession,
+    caller: &Caller,
+    mut frame: DataFrame,
+    filter: &Filter,
+    key: &str,
+) -> Result<DataFrame, Error> {
+    for (place, (_, wanted)) in Wanted::all(filter).into_iter().enumerate() {
+        let of_sessions = is_about_a(Resource::Session).and(col("session_id").is_not_null());
+        let scores = latest(session, caller, of_sessions.and(col("value").is_not_null()))?;
+        let found = wanted.found(scores, &["session_id"], &format!("sessions_{place}"))?;
+        let settled = wanted.settled(&found);
+        frame = found.beside(frame, &[key])?.with_column(&wanted.column_of_session(), settled)?;
+    }
+    Ok(frame)
+}
+
+/// Whether the condition holds by a score of a session itself, in a frame that [`sessions`] made; `None` when it asks for no scores.
+pub(in crate::read) fn of_session(condition: &Condition) -> Option<Expr> {
+    let wanted = Wanted::of(condition)?;
+    Some(wanted.holds(wanted.column_of_session(), condition))
 }
 
 /// The scores with a number; `None` when there is no score at all.

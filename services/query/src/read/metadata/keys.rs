@@ -13,10 +13,12 @@ use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use spanlake_engine::datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use spanlake_engine::datafusion::prelude::col;
+use spanlake_model::{Caller, TimeRange};
 
 use super::shown;
 use crate::error::Error;
-use crate::read::columns::text;
+use crate::read::columns::{own, text};
+use crate::read::pieces::{Part, of_each};
 
 /// Keys that are kept; of those that are met when there are so many, none is.
 pub(crate) const KEYS_MAX: usize = 1_000;
@@ -47,8 +49,27 @@ pub(crate) struct Keys {
     pub(crate) has_more: bool,
 }
 
-/// The keys in the metadata of these spans.
-pub(crate) async fn read(session: &TenantSession, spans: DataFrame) -> Result<Keys, Error> {
+/// The keys in the metadata of the caller's spans that begin in the range, which is the session's.
+pub(crate) async fn read(session: &TenantSession, caller: &Caller, range: TimeRange) -> Result<Keys, Error> {
+    let pieces = session.pieces(Some(range)).await?;
+    let parts = Part::all(&pieces, caller);
+    let mut all = Keys::default();
+    for keys in of_each(parts.iter().map(|part| of_part(part, caller)).collect()).await? {
+        all.merge(Arc::unwrap_or_clone(keys));
+    }
+    Ok(all)
+}
+
+async fn of_part(part: &Part<'_>, caller: &Caller) -> Result<Arc<Keys>, Error> {
+    let settle = async {
+        let keys = of_spans(part.session, part.session.frame()?.filter(own(caller))?).await?;
+        let bytes = keys.size();
+        Ok((keys, bytes))
+    };
+    part.remembered("metadata keys".to_owned(), settle).await
+}
+
+async fn of_spans(session: &TenantSession, spans: DataFrame) -> Result<Keys, Error> {
     let aggregate = AggregateUDF::from(MetadataKeys { signature: SIGNATURE.clone() });
     let spans = spans.filter(col("metadata").not_eq(text("{}")))?;
     let keys = spans.aggregate(vec![], vec![aggregate.call(vec![col("metadata")]).alias("keys")])?;

@@ -78,6 +78,13 @@ impl Buckets {
         self.bounds.len() - 1
     }
 
+    /// Those that a range within them touches, and the number of the first.
+    pub(super) fn around(&self, range: TimeRange) -> (usize, Self) {
+        let first = self.bounds.partition_point(|bound| *bound <= range.start()).saturating_sub(1);
+        let last = self.bounds.partition_point(|bound| *bound < range.end()).clamp(first + 1, self.len());
+        (first, Self { zone: self.zone, bounds: self.bounds[first..=last].to_vec() })
+    }
+
     /// From where to where.
     pub(crate) fn bounds(&self, place: usize) -> (Timestamp, Timestamp) {
         (self.bounds[place], self.bounds[place + 1])

@@ -5,12 +5,11 @@ use std::str::FromStr;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int8Type;
 use spanlake_engine::datafusion::common::Column;
-use spanlake_engine::datafusion::prelude::{Expr, lit};
+use spanlake_engine::datafusion::prelude::Expr;
 use spanlake_model::{AgentId, Status};
 
 use crate::error::Error;
 use crate::read::attribution::Attributed;
-use crate::read::columns::{id, text};
 use crate::read::metadata::text_at;
 
 /// One of the things that spans can be grouped by.
@@ -97,12 +96,12 @@ impl Dimension {
         }
     }
 
-    /// A value that was shown, as its column holds it.
-    pub(in crate::read) fn literal(&self, shown: &str) -> Option<Expr> {
+    /// Where a value stands among others: nulls first, a status by its number, any other by its letters.
+    pub(in crate::read) fn order<'v>(&self, value: Option<&'v str>) -> (Option<usize>, Option<&'v str>) {
+        let place = |value| STATUSES.iter().position(|status| Some(status.as_str()) == value);
         match self {
-            Self::Agent => shown.parse::<AgentId>().ok().map(|agent| id(agent.as_bytes())),
-            Self::Status => STATUSES.iter().find(|status| status.as_str() == shown).map(|status| lit(status.as_i8())),
-            _ => Some(text(shown)),
+            Self::Status => (place(value), None),
+            _ => (None, value),
         }
     }
 

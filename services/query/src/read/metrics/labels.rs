@@ -1,7 +1,7 @@
 //! Groups by number: the top ones from 0, and one number for all others.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int32Builder, ListBuilder};
@@ -18,15 +18,27 @@ pub(super) struct Labels {
     numbers: HashMap<u64, i32>,
 }
 
+impl FromIterator<u64> for Labels {
+    /// From the hashes of the top groups' values, as [`hash_of`] tells them.
+    fn from_iter<I: IntoIterator<Item = u64>>(groups: I) -> Self {
+        let numbered = groups.into_iter().zip(0..);
+        Self { numbers: numbered.collect() }
+    }
+}
+
+/// The hash of a group's values, in columns as [`Labels::of_span`] will be given.
+pub(super) fn hash_of(columns: &[ArrayRef], row: usize) -> Result<u64> {
+    columns.iter().try_fold(0, |hash, column| extended(hash, column, row))
+}
+
 impl Labels {
-    /// Numbers the next groups, a row each, in columns as [`Self::of_span`] will be given.
-    pub(super) fn add(&mut self, columns: &[ArrayRef], rows: usize) -> Result<()> {
-        for row in 0..rows {
-            let hash = columns.iter().try_fold(0, |hash, column| extended(hash, column, row))?;
-            let next = i32::try_from(self.numbers.len()).unwrap_or(i32::MAX);
-            self.numbers.entry(hash).or_insert(next);
-        }
-        Ok(())
+    /// The same for the same groups with the same numbers.
+    pub(super) fn hash(&self) -> u64 {
+        let mut groups: Vec<_> = self.numbers.iter().map(|(hash, number)| (*number, *hash)).collect();
+        groups.sort_unstable();
+        let mut hasher = DefaultHasher::new();
+        groups.hash(&mut hasher);
+        hasher.finish()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -71,7 +83,7 @@ struct GroupNumbers {
     signature: Signature,
 }
 
-impl std::hash::Hash for GroupNumbers {
+impl Hash for GroupNumbers {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Arc::as_ptr(&self.labels).hash(state);
     }
@@ -120,7 +132,7 @@ impl ScalarUDFImpl for GroupNumbers {
         let columns = args.args.into_iter().map(|column| column.into_array(rows)).collect::<Result<Vec<_>>>()?;
         let number = |hash: u64| self.labels.numbers.get(&hash).copied().unwrap_or(self.labels.other());
         if !columns.iter().any(|column| matches!(column.data_type(), DataType::List(_))) {
-            let group = |row| columns.iter().try_fold(0, |hash, column| extended(hash, column, row)).map(number);
+            let group = |row| hash_of(&columns, row).map(number);
             return Ok(ColumnarValue::Array(Arc::new((0..rows).map(group).collect::<Result<Int32Array>>()?)));
         }
         let mut lists = ListBuilder::new(Int32Builder::new());

@@ -116,6 +116,16 @@ impl Sketch {
         self.values.merge(&other.values);
     }
 
+    /// Takes no more room than it must.
+    pub(super) fn shrink_to_fit(&mut self) {
+        if let Values::Many { counts, .. } = &mut self.values {
+            let used = counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
+            counts.truncate(used);
+        }
+        let (Values::Few(numbers) | Values::Many { counts: numbers, .. }) = &mut self.values;
+        numbers.shrink_to_fit();
+    }
+
     /// In bytes, beside itself.
     pub(super) fn held(&self) -> usize {
         let (Values::Few(numbers) | Values::Many { counts: numbers, .. }) = &self.values;

@@ -24,7 +24,10 @@ pub(super) fn hash(bytes: &[u8]) -> u64 {
 pub(super) struct Tally {
     pub(super) spans: i64,
     pub(super) failed_spans: i64,
+    /// Of which it is known which they are.
     traces: Values,
+    /// Others.
+    more_traces: i64,
     users: Values,
     models: Values,
     /// The trace of the last span: those of a trace mostly come together.
@@ -110,6 +113,7 @@ impl Tally {
         counts.into_iter().chain(tokens).for_each(|(sum, more)| *sum = sum.saturating_add(more));
         self.cost.iter_mut().zip(other.cost).for_each(|(sum, more)| *sum += more);
         self.requests_ns += other.requests_ns;
+        self.more_traces += other.more_traces;
         for (values, more) in
             [(&mut self.traces, &other.traces), (&mut self.users, &other.users), (&mut self.models, &other.models)]
         {
@@ -120,7 +124,17 @@ impl Tally {
     }
 
     pub(super) fn traces(&self) -> i64 {
-        count(&self.traces)
+        self.more_traces + count(&self.traces)
+    }
+
+    /// Keeps only how many traces there are, and takes no more room than it must: no span of one of them comes any more.
+    pub(super) fn forget_traces(&mut self) {
+        self.more_traces += count(&std::mem::take(&mut self.traces));
+        self.last_trace = None;
+        self.users.shrink_to_fit();
+        self.models.shrink_to_fit();
+        self.latency.shrink_to_fit();
+        self.first_token.shrink_to_fit();
     }
 
     pub(super) fn users(&self) -> i64 {

@@ -1,20 +1,22 @@
-//! A page of spans: in the order of spans part by part of the range, from where the page begins, until it is full; in any other order by
-//! one look at all of it.
+//! A page of spans: in the order of spans part by part of the range, from where the page begins, until it is full, or it shows that they
+//! are few ([`matched`]); in any other order by one look at all of it.
 
+use spanlake_engine::datafusion::prelude::Expr;
 use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, Span, SpanFilter, TimeRange, Timestamp};
 
 use super::sorted::{KEY, Place, sort};
-use super::{Columns, collect};
+use super::{Columns, collect, matched};
 use crate::error::Error;
-use crate::read::filter::filtered;
+use crate::read::filter::{filtered, scored};
 use crate::read::order::Order;
+use crate::read::parts::Parts;
 use crate::read::sort_key::SortBy;
 
-/// Rows of the first part, for each span of a page; each part has twice the rows of the one before.
+/// Rows of the first part, for each span of a page.
 const ROWS_A_SPAN: u64 = 32;
-/// Rows of a part at most.
-const ROWS_MAX: u64 = 1 << 20;
+/// When so many rows have been looked at and the page is not full, the spans are few, and where they are is found and remembered.
+const ROWS_LOOKED_AT: u64 = 1 << 16;
 
 /// Which spans, in which order, after which place, and how many at most.
 #[derive(Clone, Debug)]
@@ -26,25 +28,38 @@ pub(crate) struct List<'a> {
     pub(crate) limit: usize,
 }
 
+impl List<'_> {
+    /// Whether a span that fits does so whatever comes later: a score may be about anything.
+    fn is_settled(&self) -> bool {
+        !self.filter.filter.asks_for_scores()
+    }
+}
+
 /// Without input and output.
 pub(crate) async fn read(session: &TenantSession, caller: &Caller, list: &List<'_>) -> Result<Vec<Span>, Error> {
     if list.by != SortBy::Start {
         return some(session, caller, list, None, list.limit).await;
     }
+    if scored::is_hopeless(session, &list.filter.filter) {
+        return Ok(Vec::new());
+    }
     let from = list.from.as_ref().map(Place::start);
-    let mut edge = match list.order {
+    let edge = match list.order {
         Order::NewestFirst => from.map_or(Timestamp::from_nanos(i64::MAX), just_after),
         Order::OldestFirst => from.unwrap_or(Timestamp::from_nanos(i64::MIN)),
     };
-    let mut rows = ROWS_A_SPAN.saturating_mul(list.limit as u64);
+    let mut parts = Parts::new(list.order, edge, ROWS_A_SPAN, list.limit);
     let mut spans = Vec::new();
-    while let Some(part) = list.order.part(session, edge, rows) {
-        spans.extend(some(session, caller, list, Some(part), list.limit - spans.len()).await?);
+    while let Some(part) = parts.next(session, TimeRange::all()) {
+        spans.extend(some(session, caller, list, Some(starts_in(part)), list.limit - spans.len()).await?);
         if spans.len() >= list.limit {
             break;
         }
-        edge = list.order.end_of(part);
-        rows = rows.saturating_mul(2).min(ROWS_MAX);
+        parts.found(spans.len());
+        if parts.looked_at() > ROWS_LOOKED_AT && list.is_settled() {
+            spans.extend(matched::from(session, caller, list, parts.edge(), list.limit - spans.len()).await?);
+            break;
+        }
     }
     Ok(spans)
 }
@@ -53,16 +68,17 @@ fn just_after(start: Timestamp) -> Timestamp {
     Timestamp::from_nanos(start.as_nanos().saturating_add(1))
 }
 
-async fn some(
+/// The first of those that begin as this says.
+pub(super) async fn some(
     session: &TenantSession,
     caller: &Caller,
     list: &List<'_>,
-    part: Option<TimeRange>,
+    begins: Option<Expr>,
     limit: usize,
 ) -> Result<Vec<Span>, Error> {
     let mut frame = session.frame()?;
-    if let Some(part) = part {
-        frame = frame.filter(starts_in(part))?;
+    if let Some(begins) = begins {
+        frame = frame.filter(begins)?;
     }
     frame = filtered(session, caller, frame, list.filter).await?;
     if let Some(key) = list.by.key(session) {

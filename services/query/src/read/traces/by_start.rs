@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   range   ├──────────────────────────────┬──────────┬────┬──┤
-//!   parts             …                    3          2    1     each holds about twice as many rows as the one before
+//!   parts             …                    3          2    1     each holds at least twice as many rows as the one before
 //! ```
 //! Of each part the traces with a span in it are asked for whole, wherever their other spans lie ([`TenantSession::near`]). A trace is
 //! asked for once.
@@ -21,16 +21,16 @@ use spanlake_engine::datafusion::prelude::{Expr, col};
 use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, TimeRange, Timestamp, TraceId};
 
-use super::{Chosen, Found, Key, Place, TraceQuery, find, own, row_conditions};
+use super::{Chosen, Found, Key, Place, TraceQuery, find, is_one_of, own, row_conditions};
 use crate::error::Error;
 use crate::read::filter::condition::necessary;
+use crate::read::filter::scored;
 use crate::read::order::Order;
+use crate::read::parts::Parts;
 use crate::read::row::trace_ids;
 
 /// Rows of the first part, for each trace of a page: a few times what an agent's run has.
 const ROWS_A_TRACE: u64 = 64;
-/// Rows of a part at most.
-const ROWS_MAX: u64 = 1 << 20;
 /// Traces that are asked for at a time.
 const TRACES_AT_ONCE: usize = 1_000;
 /// When so many have been asked for and the page is not full, one look at all traces of the range is cheaper.
@@ -44,12 +44,18 @@ pub(super) async fn choose(
     caller: &Caller,
     query: &TraceQuery,
 ) -> Result<Option<Chosen>, Error> {
-    let wanted = asked_for(session, query)?;
-    let mut edge = first_edge(query, wanted.is_none());
-    let mut rows = ROWS_A_TRACE.saturating_mul(query.limit as u64 + 1);
+    let filter = &query.with_span.filter;
+    let scored = scored::candidates(session, caller, filter, TRACES_MAX).await?;
+    let (near, wanted) = match &scored {
+        Some(traces) => (session.near(traces).await?, Some(is_one_of(traces))),
+        None => (session.clone(), asked_for(session, query)?),
+    };
+    // The first span of a trace is one of it.
+    let is_met_by_any = scored.is_some() || wanted.is_none();
+    let mut parts = Parts::new(query.order, first_edge(query, is_met_by_any), ROWS_A_TRACE, query.limit);
     let (mut met, mut found) = (HashSet::new(), Vec::new());
-    while let Some(part) = query.order.part(session, edge, rows) {
-        let mut new = spans_in(session, caller, wanted.as_ref(), part).await?;
+    while let Some(part) = parts.next(session, TimeRange::all()) {
+        let mut new = spans_in(&near, caller, wanted.as_ref(), part).await?;
         new.retain(|trace| met.insert(*trace));
         if met.len() > TRACES_MAX {
             return Ok(None);
@@ -57,16 +63,17 @@ pub(super) async fn choose(
         for some in new.chunks(TRACES_AT_ONCE) {
             found.extend(find(&session.near(some).await?, caller, query, Some(some), some.len()).await?);
         }
-        edge = query.order.end_of(part);
+        let edge = parts.edge();
         let is_known = |found: &Found| match query.order {
             Order::NewestFirst => found.first_ns >= edge.as_nanos(),
             Order::OldestFirst => found.first_ns < edge.as_nanos(),
         };
-        if found.iter().filter(|found| is_known(found)).count() > query.limit {
+        let known = found.iter().filter(|found| is_known(found)).count();
+        if known > query.limit {
             found.retain(is_known);
             break;
         }
-        rows = rows.saturating_mul(2).min(ROWS_MAX);
+        parts.found(known);
     }
     match query.order {
         Order::NewestFirst => found.sort_by_key(|found| Reverse((found.first_ns, found.place.trace))),

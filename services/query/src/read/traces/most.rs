@@ -13,7 +13,7 @@ use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
 use spanlake_engine::datafusion::prelude::{col, lit};
 use spanlake_model::{Caller, TraceId};
 
-use super::{Chosen, Fitting, Found, Key, Place, SortBy, TraceQuery, find};
+use super::{Fitting, Found, Key, Place, SortBy, TraceQuery, find};
 use crate::error::Error;
 use crate::read::row::Row;
 
@@ -28,12 +28,12 @@ struct Candidate {
     bound: i128,
 }
 
-/// The page, or `None` when it is better found another way.
-pub(super) async fn choose(
+/// The first traces of the query, one more than a page, or `None` when they are better found another way.
+pub(super) async fn first(
     session: &TenantSession,
     caller: &Caller,
     query: &TraceQuery,
-) -> Result<Option<Chosen>, Error> {
+) -> Result<Option<Vec<Found>>, Error> {
     let candidates = candidates(session, caller, query).await?;
     let mut found: Vec<Found> = Vec::new();
     for some in candidates.chunks(AT_ONCE) {
@@ -43,7 +43,8 @@ pub(super) async fn choose(
         found.sort_by_key(|found| Reverse((found.place.amount(), found.place.trace)));
         let at_most = some.last().map(|candidate| candidate.bound);
         if found.get(query.limit).is_some_and(|last| last.place.amount() > at_most) {
-            return Ok(Some(Chosen::of(found, query.limit)));
+            found.truncate(query.limit + 1);
+            return Ok(Some(found));
         }
     }
     Ok(None)

@@ -33,8 +33,8 @@ impl FaultyCatalog {
 
 #[async_trait]
 impl Files for FaultyCatalog {
-    async fn snapshot(&self, tenant: TenantId, table: Table, range: TimeRange) -> Result<Snapshot, Error> {
-        self.reads("catalog.snapshot", self.inner.snapshot(tenant, table, range)).await
+    async fn snapshots(&self, tenant: TenantId, of: &[(Table, TimeRange)]) -> Result<Vec<Snapshot>, Error> {
+        self.reads("catalog.snapshots", self.inner.snapshots(tenant, of)).await
     }
     async fn register_writer(&self, writer: WriterId, address: &str, at: Timestamp) -> Result<WriterLease, Error> {
         self.changes("catalog.register_writer", self.inner.register_writer(writer, address, at)).await
