@@ -18,7 +18,7 @@ use crate::books::Books;
 use crate::config::Config;
 use crate::error::Error;
 use crate::guard::Tripwire;
-use crate::index::TraceIndex;
+use crate::index::Index;
 use crate::session::{TenantSession, Workshop};
 use crate::snapshot;
 use crate::turns::{Full, Turns};
@@ -56,7 +56,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     memory: Arc<dyn MemoryPool>,
     metadata: Arc<FileMetadataCache>,
-    index: TraceIndex,
+    index: Index,
     queries: Arc<Turns>,
     scans: Arc<Turns>,
     trespasses: Arc<AtomicU64>,
@@ -95,7 +95,7 @@ impl Engine {
             clock,
             memory,
             metadata,
-            index: TraceIndex::new(config.trace_index_bytes),
+            index: Index::new(config.trace_index_bytes),
             queries: Turns::new(config.query_turns()),
             scans: Turns::new(config.scan_turns()),
             trespasses,

@@ -18,6 +18,7 @@ use datafusion::prelude::{Expr, SessionConfig, SessionContext, col};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
+use spanlake_catalog::DataFile;
 use spanlake_model::{Day, Receipt, Table, TimeRange, Timestamp, TraceId};
 use spanlake_prices::Book;
 use tokio::time::{Instant, timeout_at};
@@ -31,7 +32,7 @@ use crate::extent::Extent;
 use crate::fold::{self, Folded};
 use crate::guard::Tripwire;
 use crate::hidden::Hidden;
-use crate::index::TraceIndex;
+use crate::index::{Index, Sought};
 use crate::memory::QueryPool;
 use crate::metered::Metered;
 use crate::priced::priced;
@@ -54,7 +55,7 @@ pub(crate) struct Workshop {
     pub(crate) memory: Arc<dyn MemoryPool>,
     pub(crate) metadata: Arc<FileMetadataCache>,
     pub(crate) store: Arc<dyn ObjectStore>,
-    pub(crate) index: TraceIndex,
+    pub(crate) index: Index,
     pub(crate) turn: Arc<Turn>,
     /// Bytes of data files the session may read.
     pub(crate) read_bytes: u64,
@@ -82,7 +83,7 @@ pub struct TenantSession {
     /// Made when it is first asked for: most queries know their range.
     extent: OnceLock<Extent>,
     store: Arc<dyn ObjectStore>,
-    index: TraceIndex,
+    index: Index,
     range: TimeRange,
     shown: Vec<Receipt>,
     rounds: u64,
@@ -170,11 +171,41 @@ impl TenantSession {
     /// # Errors
     /// [`Error::Index`], [`Error::Deadline`].
     pub async fn near(&self, traces: &[TraceId]) -> Result<Self, Error> {
-        let holding = self.index.holding(&self.store, &self.provider.files, traces);
+        self.holding(Sought::traces(traces)).await
+    }
+
+    /// As [`Self::near`], less those files without a span that names one of these sessions itself.
+    ///
+    /// # Errors
+    /// As [`Self::near`].
+    pub async fn near_sessions(&self, sessions: &[String]) -> Result<Self, Error> {
+        self.holding(Sought::sessions(sessions)).await
+    }
+
+    /// As [`Self::near`], less those files that hold no span of any session that a span in `range` names; some others may stay.
+    ///
+    /// # Errors
+    /// As [`Self::near`].
+    pub async fn near_sessions_in(&self, range: TimeRange) -> Result<Self, Error> {
+        let SnapshotTable { files, fresh, .. } = self.provider.as_ref();
+        let is_in_range = |file: &DataFile| range.touches(file.min_start, file.max_start);
+        self.with_files(self.index.holding_sessions(&self.store, files, fresh, is_in_range)).await
+    }
+
+    async fn holding(&self, sought: Sought) -> Result<Self, Error> {
+        self.with_files(self.index.holding(&self.store, &self.provider.files, &sought)).await
+    }
+
+    async fn with_files(&self, files: impl Future<Output = Result<Vec<DataFile>, Error>>) -> Result<Self, Error> {
         let late = |_| Error::Deadline { deadline_ms: self.bounds.deadline_ms };
-        let files = timeout_at(self.bounds.deadline, holding).await.map_err(late)??;
+        let files = timeout_at(self.bounds.deadline, files).await.map_err(late)??;
         let provider = Arc::new(SnapshotTable { files, ..self.provider.as_ref().clone() });
         Ok(Self { provider, extent: OnceLock::new(), ..self.clone() })
+    }
+
+    /// Whether a row of the snapshot may start before `instant`, as far as is known without opening a file.
+    pub fn reaches_before(&self, instant: Timestamp) -> bool {
+        self.extent().first().is_some_and(|first| first.max(self.range.start()) < instant)
     }
 
     /// The latest part of the range up to `end` that holds about so many rows, `end` excluded; the rest of the range

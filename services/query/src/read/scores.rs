@@ -79,7 +79,7 @@ impl Filter {
     }
 }
 
-fn is_about_a(resource: Resource) -> Expr {
+pub(super) fn is_about_a(resource: Resource) -> Expr {
     match resource {
         Resource::Span => col("span_id").is_not_null(),
         Resource::Trace => col("span_id").is_null().and(col("trace_id").is_not_null()),

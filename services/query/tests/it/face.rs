@@ -58,7 +58,11 @@ pub fn key_of(holder: [u8; 3]) -> String {
 }
 
 pub fn face(world: &Arc<World>) -> Face {
-    let (router, _) = routes(Arc::new(service(world, Config::default())), gate()).split();
+    face_over(service(world, Config::default()))
+}
+
+pub fn face_over(service: Service) -> Face {
+    let (router, _) = routes(Arc::new(service), gate()).split();
     Face { router }
 }
 

@@ -10,12 +10,14 @@ use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::{avg, count};
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::datafusion::scalar::ScalarValue;
-use spanlake_model::{Caller, Condition, Field, Filter, Test, TraceId};
+use spanlake_model::{Caller, Condition, Field, Filter, Resource, Test, TraceId};
 
 use super::condition::number_holds;
 use crate::error::Error;
 use crate::read::columns::text;
-use crate::read::scores::of_traces;
+use crate::read::row::{texts_of, trace_ids};
+use crate::read::scores::{is_about_a, latest, of_traces};
+use crate::read::trace_set::is_among;
 
 /// What a condition wants to know of scores.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +191,60 @@ pub(in crate::read) async fn traces(
         frame = found.beside(frame, &["trace_id"])?.with_column(&column, settled)?;
     }
     Ok(frame)
+}
+
+/// Those of these sessions for which the condition holds by their own scores alone; none when it asks for no scores.
+///
+/// # Errors
+/// As [`spans`].
+pub(in crate::read) async fn sessions(
+    session: &TenantSession,
+    caller: &Caller,
+    condition: &Condition,
+    sessions: &[String],
+) -> Result<Vec<String>, Error> {
+    let Some(wanted) = Wanted::of(condition).filter(|_| session.has_scores()) else { return Ok(Vec::new()) };
+    let is_listed = col("session_id").in_list(sessions.iter().map(text).collect(), false);
+    let own = latest(session, caller, is_about_a(Resource::Session).and(is_listed))?;
+    let found = wanted.found(own.filter(col("value").is_not_null())?, &["session_id"], "own")?;
+    let passing = match wanted {
+        Wanted::Mean(_) => found.frame.filter(number_holds(&col(&found.value), &condition.test))?,
+        Wanted::Any(_) => found.frame,
+    };
+    texts_of(session, passing.select(vec![col("own_session_id").alias("session_id")])?, "session_id").await
+}
+
+/// Sessions with scores of their own that are named in a plan, and traces with scores that are held to look spans up by.
+const SESSIONS_MAX: usize = 1_000;
+const TRACES_MAX: usize = 200_000;
+
+/// What one span of a session must be like so that a condition of this clause, which asks for nothing but scores, may hold for it: of a
+/// trace that was scored so, or naming a session that was. `None` where that would be too many to look for.
+///
+/// # Errors
+/// As [`spans`].
+pub(in crate::read) async fn necessary(
+    session: &TenantSession,
+    caller: &Caller,
+    clause: &[Condition],
+) -> Result<Option<Expr>, Error> {
+    session.scores()?;
+    let named = |condition: &Condition| match &condition.field {
+        Field::Score(name) => col("name").eq(text(name)),
+        _ => lit(true),
+    };
+    let is_named = clause.iter().map(named).reduce(Expr::or).unwrap_or(lit(true));
+    let is_so = col("value").is_not_null().and(is_named);
+    let each = |scores: DataFrame, id: &str, most: usize| {
+        let scores = scores.filter(is_so.clone())?.aggregate(vec![col(id)], vec![count(lit(1_i64)).alias("scores")])?;
+        Ok::<_, Error>(scores.limit(0, Some(most + 1))?)
+    };
+    let traces = each(of_traces(session, caller, None).await?, "of_trace", TRACES_MAX)?;
+    let traces = trace_ids(session, traces, "of_trace").await?;
+    let own = latest(session, caller, is_about_a(Resource::Session))?;
+    let own = texts_of(session, each(own, "session_id", SESSIONS_MAX)?, "session_id").await?;
+    let is_few = traces.len() <= TRACES_MAX && own.len() <= SESSIONS_MAX;
+    Ok(is_few.then(|| is_among(&traces).or(col("session_id").in_list(own.into_iter().map(text).collect(), false))))
 }
 
 /// The scores with a number; `None` when there is no score at all.
