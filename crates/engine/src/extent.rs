@@ -25,6 +25,11 @@ impl Extent {
         Self(files.iter().map(in_file).chain(fresh.iter().filter_map(Stretch::of)).collect())
     }
 
+    /// The first instant at which a row may start.
+    pub(crate) fn first(&self) -> Option<Timestamp> {
+        self.0.iter().map(|stretch| stretch.first).min()
+    }
+
     /// The range that ends at `end`, begins at `floor` or later, and holds about so many rows; `floor..end` when it holds fewer.
     pub(crate) fn before(&self, end: Timestamp, floor: Timestamp, rows: u64) -> Option<TimeRange> {
         let (mut enough, mut little) = (floor, end);

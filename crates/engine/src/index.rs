@@ -94,6 +94,33 @@ impl Index {
         looked.buffered(READ_AT_ONCE).try_filter_map(|file| async { Ok(file) }).try_collect().await
     }
 
+    /// Those of the files that may hold a span of a session, of which a span is in one of the files that are `begun` with or in memory;
+    /// in their order. A session's spans need not name it, but one of each of its traces does.
+    ///
+    /// # Errors
+    /// As [`Self::holding`].
+    pub(crate) async fn holding_sessions(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        files: &[DataFile],
+        fresh: &[RecordBatch],
+        begun: impl Fn(&DataFile) -> bool,
+    ) -> Result<Vec<DataFile>, Error> {
+        let mut wanted: Vec<bool> = files.iter().map(begun).collect();
+        for named in [Named::Session, Named::Trace] {
+            if wanted.iter().all(|wanted| *wanted) {
+                break;
+            }
+            let mut prints = Prints::of_batches(fresh, named)?.0.into_vec();
+            let known = self.all(store, files, named).await?;
+            let held = known.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+            held.for_each(|(held, _)| prints.extend(held.0.iter()));
+            let sought = Prints::of(prints);
+            wanted.iter_mut().zip(known).for_each(|(wanted, held)| *wanted |= held.meet(&sought));
+        }
+        Ok(files.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(file, _)| file.clone()).collect())
+    }
+
     /// What each of the files holds, in their order.
     ///
     /// # Errors
@@ -158,6 +185,12 @@ impl Prints {
 
     pub(crate) fn holds(&self, print: u32) -> bool {
         self.0.binary_search(&print).is_ok()
+    }
+
+    /// Whether they have one in common.
+    fn meet(&self, other: &Self) -> bool {
+        let (few, many) = if self.0.len() < other.0.len() { (self, other) } else { (other, self) };
+        few.0.iter().any(|print| many.holds(*print))
     }
 
     fn any(&self, wanted: &[u32]) -> bool {

@@ -201,10 +201,28 @@ impl TenantSession {
         self.holding(named, &wanted).await
     }
 
+    /// As [`Self::near`], less those files that hold no span of any session that a span in `range` names; some others may stay.
+    ///
+    /// # Errors
+    /// As [`Self::near`].
+    pub async fn near_sessions_in(&self, range: TimeRange) -> Result<Self, Error> {
+        let SnapshotTable { files, fresh, .. } = self.provider.as_ref();
+        let is_in_range = |file: &DataFile| range.touches(file.min_start, file.max_start);
+        self.with_files(self.index.holding_sessions(&self.store, files, fresh, is_in_range)).await
+    }
+
     async fn holding(&self, named: Named, wanted: &[u32]) -> Result<Self, Error> {
-        let holding = self.index.holding(&self.store, &self.provider.files, named, wanted);
-        let files = self.in_time(holding).await??;
+        self.with_files(self.index.holding(&self.store, &self.provider.files, named, wanted)).await
+    }
+
+    async fn with_files(&self, files: impl Future<Output = Result<Vec<DataFile>, Error>>) -> Result<Self, Error> {
+        let files = self.in_time(files).await??;
         Ok(self.over(SnapshotTable { files, ..self.provider.as_ref().clone() }))
+    }
+
+    /// Whether a row of the snapshot may start before `instant`, as far as is known without opening a file.
+    pub fn reaches_before(&self, instant: Timestamp) -> bool {
+        self.extent().first().is_some_and(|first| first.max(self.range.start()) < instant)
     }
 
     /// What the files hold of traces, and what of that they share.

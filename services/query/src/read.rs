@@ -17,4 +17,5 @@ pub(crate) mod scores;
 pub(crate) mod sessions;
 pub(crate) mod sort_key;
 pub(crate) mod spans;
+mod trace_set;
 pub(crate) mod traces;

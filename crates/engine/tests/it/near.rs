@@ -2,8 +2,8 @@
 
 use spanlake_engine::datafusion::prelude::{col, lit};
 use spanlake_engine::datafusion::scalar::ScalarValue;
-use spanlake_engine::{Config, Error, SnapshotRequest, TenantSession};
-use spanlake_model::{SpanKey, Table, TimeRange, TraceId};
+use spanlake_engine::{Config, Error, Named, SnapshotRequest, TenantSession};
+use spanlake_model::{Span, SpanKey, Table, TimeRange, TraceId};
 use spanlake_store::rows::decode;
 
 use crate::world::{World, app, caller, fresh, id, span, tenant, trace};
@@ -70,4 +70,25 @@ async fn a_file_that_cannot_be_indexed_is_no_fault_of_the_caller() {
     world.lose_file(0).await;
     let session = world.engine(Config::default()).snapshot(&caller(1, 1), &all()).await.unwrap();
     assert!(matches!(session.near(&[trace(1)]).await, Err(Error::Index(_))));
+}
+
+#[tokio::test]
+async fn all_spans_that_name_a_session_are_near_it_and_files_without_one_are_not_opened_once_they_are_known() {
+    let of_session = |name: &str, span: Span| Span { session_id: Some(name.into()), ..span };
+    let world = World::new();
+    world.file(tenant(1), 1, &[of_session("a", span(1, 1, 0)), of_session("b", span(2, 2, 0))], &[]).await;
+    world.file(tenant(1), 2, &[of_session("b", span(3, 3, 0))], &[]).await;
+    world.file(tenant(1), 3, &[span(1, 4, 9)], &[]).await;
+    world.writer(0, vec![fresh(tenant(1), &[of_session("a", span(4, 5, 10))], &[])]);
+    let engine = world.engine(Config::default());
+    let session = engine.snapshot(&caller(1, 1), &all()).await.unwrap();
+    session.near_named(Named::Session, &["c".into()]).await.unwrap();
+    drop(session);
+    world.lose_file(1).await;
+    world.lose_file(2).await;
+    let session = engine.snapshot(&caller(1, 1), &all()).await.unwrap();
+    let near = session.near_named(Named::Session, &["a".into()]).await.unwrap();
+    let naming = near.frame().unwrap().filter(col("session_id").eq(lit("a"))).unwrap();
+    let rows: usize = near.collect(naming).await.unwrap().iter().map(arrow::array::RecordBatch::num_rows).sum();
+    assert_eq!(rows, 2);
 }

@@ -14,7 +14,7 @@ use super::trace_row::TraceRow;
 use super::{Face, cursor, params};
 use crate::error::Error;
 use crate::read::order::Order;
-use crate::read::sessions::{describe, timeline};
+use crate::read::sessions::Whole;
 use crate::read::traces;
 
 /// How much of the timeline.
@@ -90,11 +90,9 @@ async fn answer(face: &Face, caller: &Caller, id: String, params: Params) -> Res
     let whole = params::whole_range(face.service.now());
     let (range, from) = cursor::begin(&binding, params.cursor.as_deref(), whole)?;
     let session = face.service.session_with_scores(caller, range, receipt).await?;
-    let (mut found, chosen) = futures::try_join!(
-        describe(&session, caller, std::slice::from_ref(&id)),
-        timeline(&session, caller, &id, order, from.as_ref(), limit),
-    )?;
-    let row = found.pop().ok_or_else(|| Fault::not_found("session"))?.into();
+    let whole = Whole::one(&session, caller, &id).await?;
+    let row = whole.rows().await?.pop().ok_or_else(|| Fault::not_found("session"))?.into();
+    let chosen = whole.timeline(order, from.as_ref(), limit);
     let traces = traces::describe(&session, caller, &chosen.ids(), &[TimeRange::all()]).await?;
     let last = chosen.places.last().filter(|_| chosen.has_more);
     let next_cursor = last.map(|moment| cursor::seal(&binding, range, moment));

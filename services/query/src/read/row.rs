@@ -36,6 +36,21 @@ pub(crate) async fn trace_ids(
     Ok(traces)
 }
 
+/// The texts in this column of the frame, which is bounded and has one in each row.
+pub(crate) async fn texts_of(
+    session: &TenantSession,
+    frame: DataFrame,
+    column: &'static str,
+) -> Result<Vec<String>, Error> {
+    let mut texts = Vec::new();
+    for batch in session.collect(frame).await? {
+        for row in Row::all(&batch) {
+            texts.push(row.text(column)?.ok_or(Error::Column(column))?);
+        }
+    }
+    Ok(texts)
+}
+
 /// One row of a batch.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {

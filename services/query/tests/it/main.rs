@@ -10,6 +10,7 @@ mod facets;
 mod filters;
 mod isolation;
 mod logs;
+mod long_sessions;
 mod metrics;
 mod newest;
 mod pages;

@@ -55,6 +55,11 @@ impl Grouped {
     }
 }
 
+/// Whether a group has it as a whole, as [`sum_holds`] says.
+pub(crate) fn is_sum(known: &Known) -> bool {
+    matches!(known.name, "latency_ms" | "cost" | "input_tokens" | "output_tokens" | "total_tokens")
+}
+
 /// On how long a group took, on its cost and its tokens; `None` of any other field.
 pub(crate) fn sum_holds(session: &TenantSession, known: &Known, test: &Test, columns: &mut Vec<Expr>) -> Option<Expr> {
     match known.name {

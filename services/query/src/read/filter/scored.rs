@@ -17,8 +17,9 @@ use spanlake_model::{Caller, Condition, Field, Filter, Resource, Test, TraceId};
 use super::condition::number_holds;
 use crate::error::Error;
 use crate::read::columns::text;
-use crate::read::row::trace_ids;
+use crate::read::row::{texts_of, trace_ids};
 use crate::read::scores::{is_about_a, latest, of_traces};
+use crate::read::trace_set::is_among;
 
 /// The trace of a score.
 const OF_TRACE: &str = "of_trace";
@@ -54,10 +55,6 @@ impl<'a> Wanted<'a> {
             Self::Mean(name) => format!("score {name}"),
             Self::Any(test) => format!("any score {test:?}"),
         }
-    }
-
-    fn column_of_session(self) -> String {
-        format!("of session {}", self.column())
     }
 
     /// By what the column says.
@@ -243,31 +240,58 @@ pub(in crate::read) async fn traces(
     Ok(frame)
 }
 
-/// The sessions of the frame, which are in the column `key`, likewise, by scores of the sessions themselves; for [`of_session`].
+/// Those of these sessions for which the condition holds by their own scores alone; none when it asks for no scores.
 ///
 /// # Errors
 /// As [`spans`].
-pub(in crate::read) fn sessions(
+pub(in crate::read) async fn sessions(
     session: &TenantSession,
     caller: &Caller,
-    mut frame: DataFrame,
-    filter: &Filter,
-    key: &str,
-) -> Result<DataFrame, Error> {
-    for (place, (_, wanted)) in Wanted::all(filter).into_iter().enumerate() {
-        let of_sessions = is_about_a(Resource::Session).and(col("session_id").is_not_null());
-        let scores = latest(session, caller, of_sessions.and(col("value").is_not_null()))?;
-        let found = wanted.found(scores, &["session_id"], &format!("sessions_{place}"))?;
-        let settled = wanted.settled(&found);
-        frame = found.beside(frame, &[key])?.with_column(&wanted.column_of_session(), settled)?;
-    }
-    Ok(frame)
+    condition: &Condition,
+    sessions: &[String],
+) -> Result<Vec<String>, Error> {
+    let Some(wanted) = Wanted::of(condition).filter(|_| session.has_scores()) else { return Ok(Vec::new()) };
+    let is_listed = col("session_id").in_list(sessions.iter().map(text).collect(), false);
+    let own = latest(session, caller, is_about_a(Resource::Session).and(is_listed))?;
+    let found = wanted.found(own.filter(col("value").is_not_null())?, &["session_id"], "own")?;
+    let passing = match wanted {
+        Wanted::Mean(_) => found.frame.filter(number_holds(&col(&found.value), &condition.test))?,
+        Wanted::Any(_) => found.frame,
+    };
+    texts_of(session, passing.select(vec![col("own_session_id").alias("session_id")])?, "session_id").await
 }
 
-/// Whether the condition holds by a score of a session itself, in a frame that [`sessions`] made; `None` when it asks for no scores.
-pub(in crate::read) fn of_session(condition: &Condition) -> Option<Expr> {
-    let wanted = Wanted::of(condition)?;
-    Some(wanted.holds(wanted.column_of_session(), condition))
+/// Sessions with scores of their own that are named in a plan, and traces with scores that are held to look spans up by.
+const SESSIONS_MAX: usize = 1_000;
+const TRACES_MAX: usize = 200_000;
+
+/// What one span of a session must be like so that a condition of this clause, which asks for nothing but scores, may hold for it: of a
+/// trace that was scored so, or naming a session that was. `None` where that would be too many to look for.
+///
+/// # Errors
+/// As [`spans`].
+pub(in crate::read) async fn necessary(
+    session: &TenantSession,
+    caller: &Caller,
+    clause: &[Condition],
+) -> Result<Option<Expr>, Error> {
+    session.scores()?;
+    let named = |condition: &Condition| match &condition.field {
+        Field::Score(name) => col("name").eq(text(name)),
+        _ => lit(true),
+    };
+    let is_named = clause.iter().map(named).reduce(Expr::or).unwrap_or(lit(true));
+    let is_so = col("value").is_not_null().and(is_named);
+    let each = |scores: DataFrame, id: &str, most: usize| {
+        let scores = scores.filter(is_so.clone())?.aggregate(vec![col(id)], vec![count(lit(1_i64)).alias("scores")])?;
+        Ok::<_, Error>(scores.limit(0, Some(most + 1))?)
+    };
+    let traces = each(of_traces(session, caller, None).await?, "of_trace", TRACES_MAX)?;
+    let traces = trace_ids(session, traces, "of_trace").await?;
+    let own = latest(session, caller, is_about_a(Resource::Session))?;
+    let own = texts_of(session, each(own, "session_id", SESSIONS_MAX)?, "session_id").await?;
+    let is_few = traces.len() <= TRACES_MAX && own.len() <= SESSIONS_MAX;
+    Ok(is_few.then(|| is_among(&traces).or(col("session_id").in_list(own.into_iter().map(text).collect(), false))))
 }
 
 /// The scores with a number; `None` when there is no score at all.
