@@ -8,6 +8,7 @@
 //! ```
 
 mod app;
+mod away;
 mod follow;
 mod remember;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 mod tokens;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -23,15 +25,16 @@ use moka::future::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use spanlake_model::{
-    AgentId, AppId, Caller, Clock, Code, Day, Fault, FaultKind, KeyId, Limit, MemberId, Principal, Quota, Role, Scope,
-    ScopeSet, Standing, TenantId, Timestamp,
+    AgentId, AppId, Caller, Clock, Code, Day, Exhausted, Fault, FaultKind, KeyId, Limit, MemberId, Principal, Quota,
+    Role, Scope, ScopeSet, Standing, TenantId, Timestamp,
 };
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
 
+use self::away::Away;
 use self::remember::Remembered;
 use self::tokens::Tokens;
 use crate::credential::{self, Presented};
-use crate::limiter::Limiter;
+use crate::limiter::{LimitError, Limiter};
 
 /// How long a revoked key is kept in mind, beyond the time its last answer may stand while auth is away: longer than a load that
 /// began before the revocation can last and be cached.
@@ -61,6 +64,19 @@ impl Default for Config {
     }
 }
 
+/// How a gate does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The last call to auth failed.
+    pub is_auth_away: bool,
+    /// How often what auth had said before it went away did for an answer.
+    pub served_from_memory: u64,
+    /// The shared limits are away: this process gives its share of them.
+    pub are_limits_local: bool,
+    /// Requests that a limit refused, by limit.
+    pub refused: Vec<(&'static str, u64)>,
+}
+
 /// Verifies credentials and takes limits. Cloning is cheap and shares everything.
 #[derive(Clone)]
 pub struct Gate(Arc<Inner>);
@@ -69,6 +85,9 @@ struct Inner {
     auth: Arc<dyn Auth>,
     limiter: Arc<dyn Limiter>,
     clock: Arc<dyn Clock>,
+    away: Arc<Away>,
+    /// Requests that a limit refused, in the order of [`Limit::ALL`].
+    refused: [AtomicU64; Limit::ALL.len()],
     tokens: Tokens,
     /// By SHA-256 of the whole key: a wrong secret never meets the answer for the right one, and no secret lies here.
     keys: Remembered<[u8; 32], Arc<KeyIdentity>>,
@@ -94,17 +113,20 @@ impl Gate {
     pub fn new(auth: Arc<dyn Auth>, limiter: Arc<dyn Limiter>, clock: Arc<dyn Clock>, config: Config) -> Self {
         let Config { known_max, refused_max, known_while_away_seconds } = config;
         let while_away = Duration::from_secs(known_while_away_seconds.into()).min(KNOWN_WHILE_AWAY_MAX);
+        let away = Arc::<Away>::default();
         Self(Arc::new(Inner {
             tokens: Tokens::new(Arc::clone(&auth), Arc::clone(&clock)),
-            keys: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
+            keys: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock), Arc::clone(&away)),
             revoked: Cache::builder().max_capacity(known_max).time_to_live(while_away + REVOKED_FOR).build(),
-            tenants: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
-            apps: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
-            agents: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
-            members: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock)),
+            tenants: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock), Arc::clone(&away)),
+            apps: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock), Arc::clone(&away)),
+            agents: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock), Arc::clone(&away)),
+            members: Remembered::new(known_max, refused_max, while_away, Arc::clone(&clock), Arc::clone(&away)),
             auth,
             limiter,
             clock,
+            away,
+            refused: Default::default(),
         }))
     }
 
@@ -140,7 +162,23 @@ impl Gate {
     pub async fn take(&self, caller: &Caller, costs: &[(Limit, u64)]) -> Result<Vec<Standing>, Fault> {
         let tenant = self.tenant(caller.tenant()).await?;
         self.within_month(&tenant, costs)?;
-        self.0.limiter.take(caller.tenant(), &tenant.limits, costs).await.map_err(Fault::from)
+        let taken = self.0.limiter.take(caller.tenant(), &tenant.limits, costs).await;
+        if let Err(LimitError::Exhausted(Exhausted { limit, .. }) | LimitError::TooLarge { limit, .. }) = &taken {
+            let counts = Limit::ALL.iter().zip(&self.0.refused);
+            counts.filter(|(one, _)| *one == limit).for_each(|(_, count)| _ = count.fetch_add(1, Ordering::Relaxed));
+        }
+        taken.map_err(Fault::from)
+    }
+
+    /// How it does, for whoever watches.
+    pub fn reading(&self) -> Reading {
+        let refused = Limit::ALL.map(Limit::as_str).into_iter().zip(&self.0.refused);
+        Reading {
+            is_auth_away: self.0.away.is_away(),
+            served_from_memory: self.0.away.served(),
+            are_limits_local: self.0.limiter.is_degraded(),
+            refused: refused.map(|(limit, count)| (limit, count.load(Ordering::Relaxed))).collect(),
+        }
     }
     /// How many queries of the caller's tenant may run at the same time; `None`: as many as the installation lets a tenant run.
     ///

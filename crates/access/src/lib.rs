@@ -33,5 +33,5 @@ pub mod seal;
 pub mod secret;
 pub mod token;
 
-pub use gate::{Config, Gate};
+pub use gate::{Config, Gate, Reading};
 pub use limiter::{LimitError, Limiter, MemoryLimiter, RedisLimiter, SharedLimiter};

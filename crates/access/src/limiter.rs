@@ -98,6 +98,11 @@ pub trait Limiter: Send + Sync + 'static {
     /// # Errors
     /// [`LimitError::Unavailable`].
     async fn forget(&self, tenant: TenantId) -> Result<(), LimitError>;
+
+    /// Whether it counts by itself what it should count with others.
+    fn is_degraded(&self) -> bool {
+        false
+    }
 }
 
 /// One cost against one rule; what both implementations work on.

@@ -182,7 +182,7 @@ pub struct AuditHead {
 
 /// The record of who changed what.
 #[async_trait]
-pub trait Audit: Send + Sync + 'static {
+pub trait Audit: Deeds {
     /// The same accounts; what is changed through them is put on record as this act's, in the transaction that changes it.
     fn by(&self, act: Act) -> Arc<dyn Accounts>;
     /// Entries of the tenant below `before`, newest first, at most `most`.

@@ -112,7 +112,7 @@ pub trait Erasures: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Crowded`] when [`OPEN_ERASURES_MAX`] of the tenant are under way, or they name [`OPEN_TRACES_MAX`] traces.
     async fn add_erasure(&self, new: NewErasure) -> Result<(), Error>;
-    /// What became of an erasure of the tenant.
+    /// What became of an erasure of the tenant. An app that was deleted has one of its own id, from then on.
     async fn erasure(&self, tenant: TenantId, id: ErasureId) -> Result<Option<ErasureProof>, Error>;
     /// Tenants with rows to be erased, longest waiting first, at most `most`. Across tenants: only the compactor asks.
     async fn tenants_to_erase(&self, most: u32) -> Result<Vec<TenantId>, Error>;
@@ -123,6 +123,7 @@ pub trait Erasures: Send + Sync + 'static {
     async fn erase(&self, replacement: Replacement, erased: &[ErasedFile]) -> Result<(), Error>;
     /// No live file holds a row of this erasure, and none can come: it hides nothing from now on. Doing so twice keeps the first time.
     async fn rewritten(&self, id: ErasureId, at: Timestamp) -> Result<(), Error>;
+    /// Begins erasures of apps that were deleted an hour ago, once every writer has settled what it let in of them; each has the id of its app.
     /// Finishes every erasure that is rewritten and whose tenant's files that were removed by then are all deleted and
     /// forgotten; answers how many. So it does with tenants that were deleted, and it deletes some of what ended of sessions, invitations
     /// and links.

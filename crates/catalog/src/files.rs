@@ -150,6 +150,9 @@ pub trait Files: Send + Sync + 'static {
     /// Gives the lease back after everything is flushed; readers stop asking this writer, and the lease can commit no more.
     /// Giving it back twice is harmless. [`Error::Fenced`] when the writer has registered again since.
     async fn retire_writer(&self, lease: WriterLease) -> Result<(), Error>;
+    /// Says that of what this writer let in before `before` nothing is in its memory or its log any more. [`Error::Fenced`] when it has
+    /// registered again since.
+    async fn settled(&self, lease: WriterLease, before: Timestamp) -> Result<(), Error>;
     /// All watermarks of a writer: (tenant, table, sequence).
     async fn watermarks(&self, writer: WriterId) -> Result<Vec<(TenantId, Table, u64)>, Error>;
 

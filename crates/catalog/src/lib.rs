@@ -62,4 +62,4 @@ pub use people::{Invite, MemberChange, OPEN_INVITES_MAX, People};
 pub use sessions::{Exchange, PasswordReset, RefreshToken, Sessions};
 pub use sql::Catalog;
 pub use sweeps::{Orphan, SweepLease, Sweeps};
-pub use tenancy::{ClosedTenant, Tenancy, UsageDay};
+pub use tenancy::{ClosedTenant, Holdings, Tenancy, UsageDay};

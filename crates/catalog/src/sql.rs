@@ -13,6 +13,7 @@ mod audit;
 mod changes;
 mod commit;
 mod connect;
+mod deleted_apps;
 mod erasures;
 mod exports;
 mod files;

@@ -27,11 +27,26 @@ pub struct ClosedTenant {
     pub finished_at: Option<Timestamp>,
 }
 
+/// How many of each thing a tenant has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Apps that were not deleted.
+    pub apps: u64,
+    /// Agents that were not deleted.
+    pub agents: u64,
+    /// Keys that open something: neither revoked nor expired.
+    pub keys: u64,
+    /// People.
+    pub members: u64,
+}
+
 /// Tenants as a whole. Only auth uses it.
 #[async_trait]
 pub trait Tenancy: Send + Sync + 'static {
     /// Sets what the tenant may use. `false` when there is no such tenant.
     async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<bool, Error>;
+    /// How much of everything the tenant has at `now`.
+    async fn holdings(&self, tenant: TenantId, now: Timestamp) -> Result<Holdings, Error>;
     /// What the tenant took in from the first day to the last, both included, oldest first.
     async fn usage(&self, tenant: TenantId, first: Day, last: Day) -> Result<Vec<UsageDay>, Error>;
     /// Deletes the tenant with its people, apps, agents, keys, settings and audit log, and gives its files to the compactor: all or

@@ -218,6 +218,16 @@ impl Engine {
         self.queries.running()
     }
 
+    /// Queries that wait for their tenant's turn, exports apart.
+    pub fn queries_waiting(&self) -> usize {
+        self.queries.waiting()
+    }
+
+    /// Scans for exports that run.
+    pub fn scans_running(&self) -> usize {
+        self.scans.running()
+    }
+
     /// How often a scan met a row of another tenant. Must stay 0.
     pub fn trespasses(&self) -> u64 {
         self.trespasses.load(Ordering::Relaxed)

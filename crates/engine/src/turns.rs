@@ -98,6 +98,13 @@ impl Turns {
         self.lock().running
     }
 
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        let state = self.lock();
+        let waiting = |line: &Line| line.waiting.iter().filter(|waiting| !waiting.is_closed()).count();
+        state.tenants.values().map(waiting).sum()
+    }
+
     /// Gives turns to those who wait, as long as there are any to give.
     fn give(self: &Arc<Self>) {
         loop {

@@ -9,7 +9,7 @@ use crate::fault::Quota;
 /// Something that is counted per tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
-    /// Requests to any ingest route.
+    /// Requests that bring something in, and those to auth by somebody of the tenant.
     Requests,
     /// Spans and log records taken in.
     Spans,
@@ -38,7 +38,7 @@ impl Limit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Ingest requests a second.
+    /// Requests a second that bring something in or go to auth.
     pub requests_per_second: u32,
     /// Spans and log records a second.
     pub spans_per_second: u32,

@@ -28,6 +28,7 @@ mod thread;
 pub use coming::Announced;
 pub use folder::{FolderError, LogFolder};
 pub use frame::{Compression, Encoding, Frame};
+pub use kept::Size;
 pub use segment::{Damage, FORMAT_VERSION, Recovered};
 
 use std::sync::Arc;
@@ -164,6 +165,11 @@ impl<P: Send + 'static> Log<P> {
     /// Which frames keep the log longer than `bytes_max`: all up to this sequence lie in closed segments beyond it; 0 when there are none.
     pub fn sequence_beyond(&self, bytes_max: u64) -> u64 {
         self.kept.beyond(bytes_max)
+    }
+
+    /// How much log there is.
+    pub fn size(&self) -> Size {
+        self.kept.size()
     }
 
     /// Removes closed segments that are wholly in data files: every tenant in them is at or below its watermark here.

@@ -191,6 +191,27 @@ impl Memtables {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Rows held, replaced ones among them.
+    pub fn row_count(&self) -> u64 {
+        let tables: Vec<_> = lock(&self.tables).values().cloned().collect();
+        let of = |rows: Arc<Mutex<TenantRows>>| {
+            let rows = lock(&rows);
+            rows.frozen.iter().chain([&rows.active]).map(Chunk::row_count).sum::<u64>()
+        };
+        tables.into_iter().map(of).sum()
+    }
+
+    /// Since when the rows are held that have waited longest; none when none wait.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        let tables: Vec<_> = lock(&self.tables).values().cloned().collect();
+        let of = |rows: Arc<Mutex<TenantRows>>| {
+            let rows = lock(&rows);
+            let held = rows.frozen.iter().chain([&rows.active]).filter(|chunk| !chunk.is_empty());
+            held.map(Chunk::opened_at).min()
+        };
+        tables.into_iter().filter_map(of).min()
+    }
+
     /// What is in files of a tenant's table.
     pub fn watermark(&self, tenant: TenantId, table: Table) -> u64 {
         lock(&self.rows(tenant, table)).landed

@@ -3,6 +3,9 @@
 //! What is declared stands in the OpenAPI document as `x-permission`; that handlers hold to it is for tests, which try every
 //! operation of the document with every credential that must not do.
 
+use std::collections::HashMap;
+
+use http::Method;
 use spanlake_model::Scope;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::extensions::Extensions;
@@ -32,6 +35,44 @@ impl Permission {
             Self::Owner => "owner",
         }
     }
+}
+
+impl Permission {
+    /// Reads what [`Self::as_str`] wrote.
+    fn parse(text: &str) -> Option<Self> {
+        let named = [Self::Anyone, Self::Credential, Self::Owner].into_iter().find(|one| one.as_str() == text);
+        named.or_else(|| Scope::ALL.into_iter().find(|scope| scope.as_str() == text).map(Self::Scope))
+    }
+}
+
+/// Who may use each operation of a document, in the document's words.
+pub(crate) fn permissions(document: &OpenApi) -> HashMap<(Method, String), &'static str> {
+    let mut all = HashMap::new();
+    for (path, item) in &document.paths.paths {
+        for (method, operation) in methods(item) {
+            let declared = operation.extensions.as_ref().and_then(|extensions| extensions.get(EXTENSION)?.as_str());
+            if let Some(permission) = declared.and_then(Permission::parse) {
+                all.insert((method, path.clone()), permission.as_str());
+            }
+        }
+    }
+    all
+}
+
+/// The operations of a path, each with its method.
+pub(crate) fn methods(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
+    let PathItem { get, put, post, delete, options, head, patch, trace, .. } = item;
+    let named = [
+        (Method::GET, get),
+        (Method::PUT, put),
+        (Method::POST, post),
+        (Method::DELETE, delete),
+        (Method::OPTIONS, options),
+        (Method::HEAD, head),
+        (Method::PATCH, patch),
+        (Method::TRACE, trace),
+    ];
+    named.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
 impl From<Scope> for Permission {

@@ -5,7 +5,6 @@
 //!   answer  ◄── headers ◄── envelope with the id ◄── logged once if it is our fault ◄──┘
 //! ```
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span, field};
 
 use crate::response::{Envelope, ErrorResponse, Own, Quiet, RequestId, error_body};
+use crate::telemetry::literal;
 
 /// Bounds of one public request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +115,7 @@ async fn answer(request: Request, next: Next, deadline: Duration) -> Response {
     match timeout(deadline, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
-            tracing::error!(error.message = text(&*panic), "a handler panicked");
+            tracing::error!(error.message = literal(&*panic), "a handler panicked");
             let mut response = ErrorResponse(Fault::internal()).into_response();
             response.extensions_mut().insert(Quiet);
             response
@@ -125,11 +125,6 @@ async fn answer(request: Request, next: Next, deadline: Duration) -> Response {
             ErrorResponse(Fault::new(Code::Timeout, message)).into_response()
         }
     }
-}
-
-fn text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("(no message)")
 }
 
 /// Fills the span in, and logs the request once: as an error when it is our mistake, as a warning when something is away.
@@ -160,6 +155,8 @@ fn finish(mut response: Response, id: &RequestId, version: http::Version) -> Res
         let (body_parts, body) = error_body(&fault, Some(id)).into_response().into_parts();
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.extend(body_parts.headers);
+        // For whoever counts refusals.
+        parts.extensions.insert(fault.code);
         response = Response::from_parts(parts, body);
     }
     let failed = response.status().is_client_error() || response.status().is_server_error();

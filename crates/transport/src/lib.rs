@@ -35,6 +35,7 @@ pub mod extract;
 pub mod health;
 pub mod layers;
 pub mod listener;
+pub mod metrics;
 pub mod openapi;
 pub mod peer;
 pub mod response;

@@ -135,10 +135,15 @@ pub(crate) fn error_body(fault: &Fault, request_id: Option<&RequestId>) -> Json<
 fn set_retry_after(response: &mut Response, fault: &Fault) {
     if let Some(wait) = spanlake_proto::status::retry_after(fault) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
-        if let Some(quota) = fault.quota {
-            response.headers_mut().extend(rate_limits(&[Standing { quota, left: 0, renewed_in: wait }]));
-        }
+        response.headers_mut().extend(used_up(fault));
     }
+}
+
+/// As [`rate_limits`], of the limit that a fault says is used up; no headers when it says none.
+pub fn used_up(fault: &Fault) -> HeaderMap {
+    let standing = spanlake_proto::status::retry_after(fault)
+        .and_then(|renewed_in| Some(Standing { quota: fault.quota?, left: 0, renewed_in }));
+    standing.map(|standing| rate_limits(&[standing])).unwrap_or_default()
 }
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

@@ -1,11 +1,19 @@
 //! Our own log: to stderr, as text for people or JSON for machines.
+//!
+//! What others sent is never in it. Other people's code says at `debug` and `trace` what goes over its wires, credentials among it, so of that nothing
+//! below `info` is logged, whatever the filter says. A panic's message may have been made of what somebody sent; unless it is a literal of the code,
+//! only its place is logged.
 
+use std::any::Any;
 use std::io::Write as _;
+use std::panic::PanicHookInfo;
 
 use serde::{Deserialize, Serialize};
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +78,29 @@ impl Drop for Guard {
 /// When the filter does not parse, or logging has been started before.
 pub fn init(config: &Config) -> Result<Guard, Error> {
     tracing::subscriber::set_global_default(subscriber(config, std::io::stderr)?)?;
+    std::panic::set_hook(Box::new(log_panic));
     Ok(Guard(()))
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    tracing::error!(
+        panic.place = place,
+        panic.message = literal(panic.payload()),
+        panic.thread = thread.name().unwrap_or_default(),
+        "a thread panicked"
+    );
+}
+
+/// The message of a panic, if it stands in the code as it is.
+pub(crate) fn literal(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("(made at run time; not shown)")
+}
+
+/// Of ours all that is asked for; of others nothing below `info`.
+fn is_ours_or_tame(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || metadata.target().starts_with("spanlake")
 }
 
 /// The same, to any writer and not yet in place.
@@ -83,8 +113,8 @@ where
         .map_err(|source| Error::Filter { filter: config.filter.clone(), source })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
     Ok(match config.format {
-        Format::Text => Box::new(builder.finish()),
-        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+        Format::Text => Box::new(builder.finish().with(filter_fn(is_ours_or_tame))),
+        Format::Json => Box::new(builder.json().flatten_event(true).finish().with(filter_fn(is_ours_or_tame))),
     })
 }
 
@@ -126,6 +156,27 @@ mod tests {
         let say = || tracing::debug!("details");
         assert_eq!(logged(&Config::default(), say), "");
         assert!(logged(&Config { filter: "debug".into(), ..Config::default() }, say).contains("details"));
+    }
+
+    #[test]
+    fn what_others_say_below_info_is_not_logged_whatever_the_filter_says() {
+        let config = Config { filter: "trace,h2=trace".into(), ..Config::default() };
+        let line = logged(&config, || {
+            tracing::trace!(target: "h2::hpack", "authorization: Bearer hunter2");
+            tracing::debug!(target: "sqlx::query", "hunter2");
+            tracing::info!(target: "sqlx::query", "slow");
+            tracing::trace!(target: "spanlake_access", "ours");
+        });
+        assert!(!line.contains("hunter2") && line.contains("slow") && line.contains("ours"), "{line}");
+    }
+
+    #[test]
+    fn of_a_panic_only_what_stands_in_the_code_is_told() {
+        let caught = |panics: fn()| std::panic::catch_unwind(panics).unwrap_err();
+        let word = "hunter2";
+        assert_eq!(literal(&*caught(|| panic!("a queue is gone"))), "a queue is gone");
+        let made = std::panic::catch_unwind(|| panic!("no such user: {word}")).unwrap_err();
+        assert!(!literal(&*made).contains(word));
     }
 
     #[test]

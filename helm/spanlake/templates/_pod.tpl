@@ -47,6 +47,9 @@ spec:
         {{- if eq .role "ingest" }}
         - { name: otlp-grpc, containerPort: {{ .root.Values.ports.otlpGrpc }} }
         {{- end }}
+        {{- if .root.Values.metrics.enabled }}
+        - { name: admin, containerPort: {{ .root.Values.metrics.port }} }
+        {{- end }}
       # Alive while the log is replayed; ready when it has been.
       livenessProbe:
         httpGet: { path: /livez, port: http }
@@ -105,6 +108,9 @@ spec:
 SPANLAKE_HTTP: "0.0.0.0:{{ $ports.http }}"
 SPANLAKE_GRPC: "0.0.0.0:{{ $ports.grpc }}"
 SPANLAKE_OTLP_GRPC: "0.0.0.0:{{ $ports.otlpGrpc }}"
+{{- if .root.Values.metrics.enabled }}
+SPANLAKE_ADMIN: "0.0.0.0:{{ .root.Values.metrics.port }}"
+{{- end }}
 SPANLAKE_DATA_DIR: /var/lib/spanlake
 SPANLAKE_STORE: {{ include "spanlake.store" .root | quote }}
 SPANLAKE_AUTH_URL: "{{ $fullname }}-auth:{{ $ports.grpc }}"
@@ -128,6 +134,10 @@ SPANLAKE_TELEMETRY__FILTER: {{ .root.Values.log | quote }}
   valueFrom: { secretKeyRef: { name: {{ $secret }}, key: catalog } }
 - name: SPANLAKE_LIMITS
   valueFrom: { secretKeyRef: { name: {{ $secret }}, key: limits } }
+{{- if .root.Values.metrics.enabled }}
+- name: SPANLAKE_ADMIN_TOKEN
+  valueFrom: { secretKeyRef: { name: {{ $secret }}, key: admin-token } }
+{{- end }}
 {{- if eq .role "auth" }}
 - name: SPANLAKE_SECRET
   valueFrom: { secretKeyRef: { name: {{ $secret }}, key: secret } }

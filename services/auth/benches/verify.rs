@@ -1,9 +1,15 @@
-//! How many keys that nobody remembers one auth process verifies: `cargo bench -p spanlake-auth`. Over SQLite, one after the other.
+//! How many keys that nobody remembers one auth process verifies, beside bare reads of their rows in the same run:
+//! `cargo bench -p spanlake-auth`, over SQLite; with `-- postgres://…`, over an empty database there.
 
+#![expect(clippy::print_stdout, reason = "it is what was asked for")]
+
+use std::future::Future;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Instant;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use futures::StreamExt as _;
+use futures::stream;
 use spanlake_access::key::{self, Kind};
 use spanlake_access::secret::{MasterSecret, PEPPER_VERSION};
 use spanlake_auth::{Config, Service};
@@ -58,37 +64,59 @@ async fn new_key(catalog: &Catalog) -> PresentedKey {
     PresentedKey::new(text)
 }
 
-fn verify(criterion: &mut Criterion) {
+const KEYS: usize = 1_000;
+const TIMES: usize = 20_000;
+/// At the same time, as processes that ask would.
+const AT_ONCE: usize = 16;
+
+fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let mut random = [0; 8];
     SystemEntropy.fill(&mut random);
     let folder = std::env::temp_dir().join(format!("spanlake-bench-{:016x}", u64::from_le_bytes(random)));
     std::fs::create_dir_all(&folder).expect("a folder");
-    let url = format!("sqlite:{}", folder.join("catalog.db").display());
-    let (service, keys) = runtime.block_on(async {
-        let catalog = Catalog::open(&spanlake_catalog::Config::new(url)).await.expect("a catalog");
-        account(&catalog).await;
-        let mut keys = Vec::new();
-        for _ in 0..1_000 {
-            keys.push(new_key(&catalog).await);
-        }
-        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let service = Service::new(Arc::new(catalog), secret(), clock, entropy, Config::default());
-        (service.expect("a service"), keys)
-    });
-    let mut next = keys.iter().cycle();
-    let mut group = criterion.benchmark_group("verify");
-    group.throughput(Throughput::Elements(1));
-    group.bench_function("one of 1,000 keys in SQLite", |bencher| {
-        bencher.to_async(&runtime).iter(|| {
-            let key = next.next().expect("it cycles");
-            let service = &service;
-            async move { black_box(service.verify_key(key).await) }
-        });
-    });
-    group.finish();
+    let given = std::env::args().skip(1).find(|argument| argument.contains("://"));
+    let url = given.unwrap_or_else(|| format!("sqlite:{}", folder.join("catalog.db").display()));
+    runtime.block_on(measure(url));
     let _ = std::fs::remove_dir_all(folder);
 }
 
-criterion_group!(benches, verify);
-criterion_main!(benches);
+async fn measure(url: String) {
+    let catalog = Catalog::open(&spanlake_catalog::Config::new(url)).await.expect("a catalog");
+    account(&catalog).await;
+    let mut keys = Vec::new();
+    for _ in 0..KEYS {
+        keys.push(new_key(&catalog).await);
+    }
+    let ids: Vec<_> = keys.iter().map(|key| key::parse(key.expose()).expect("ours").id).collect();
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let service = Service::new(Arc::new(catalog.clone()), secret(), clock, entropy, Config::default());
+    let service = service.expect("a service");
+    for at_once in [1, AT_ONCE] {
+        let read = a_second(at_once, |number| {
+            let (catalog, id) = (catalog.clone(), ids[number % KEYS]);
+            async move { drop(black_box(catalog.key(id).await.expect("a row"))) }
+        });
+        let read = read.await;
+        let verified = a_second(at_once, |number| {
+            let (service, key) = (service.clone(), keys[number % KEYS].clone());
+            async move { drop(black_box(service.verify_key(&key).await.expect("a good key"))) }
+        });
+        let verified = verified.await;
+        println!(
+            "{at_once:2} at once: {verified:9.0} keys verified a second, {:.2} of {read:.0} bare reads of their rows",
+            verified / read
+        );
+    }
+}
+
+/// How many are done in a second, the best of five rounds.
+async fn a_second<F: Future<Output = ()>>(at_once: usize, operation: impl Fn(usize) -> F) -> f64 {
+    let mut best: f64 = 0.0;
+    for _ in 0..5 {
+        let began = Instant::now();
+        stream::iter(0..TIMES).map(&operation).buffer_unordered(at_once).collect::<()>().await;
+        best = best.max(TIMES as f64 / began.elapsed().as_secs_f64());
+    }
+    best
+}

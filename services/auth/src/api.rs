@@ -32,7 +32,7 @@ use http::HeaderName;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use spanlake_access::Gate;
-use spanlake_model::{Caller, Fault, Scope};
+use spanlake_model::{Caller, Fault, Limit, Scope};
 use spanlake_transport::peer::client_address;
 use spanlake_transport::{Api, Permission, Routes};
 use utoipa_axum::routes;
@@ -47,10 +47,28 @@ struct Deps {
 }
 
 impl Deps {
-    /// Who sent this request, if they own their tenant.
+    /// Who sent this request, if they may do `scope`. Takes one of their tenant's requests.
+    async fn admit(&self, parts: &Parts, scope: Scope) -> Result<Caller, Fault> {
+        let caller = self.gate.admit(parts, scope).await?;
+        self.counted(caller).await
+    }
+    /// Who sent this request, whatever they may do. Takes one of their tenant's requests.
+    async fn caller(&self, parts: &Parts) -> Result<Caller, Fault> {
+        let caller = self.gate.caller(parts).await?;
+        self.counted(caller).await
+    }
+    /// Who sent this request, if they own their tenant. Takes one of its requests.
     async fn admit_owner(&self, parts: &Parts) -> Result<Caller, Fault> {
+        let caller = self.owner(parts).await?;
+        self.counted(caller).await
+    }
+    /// As [`Self::admit_owner`], and takes nothing: for what must be possible whatever the limits say.
+    async fn owner(&self, parts: &Parts) -> Result<Caller, Fault> {
         let caller = self.gate.caller(parts).await?;
         require_owner(&caller).map(|()| caller)
+    }
+    async fn counted(&self, caller: Caller) -> Result<Caller, Fault> {
+        self.gate.take(&caller, &[(Limit::Requests, 1)]).await.map(|_| caller)
     }
     /// The service for a request without a caller.
     fn from(&self, parts: &Parts) -> Service {

@@ -26,6 +26,14 @@ pub struct Config {
     pub proxies: u8,
     /// The most that an owner may set as their tenant's limits.
     pub limits_max: Limits,
+    /// Apps that a tenant may have.
+    pub apps_max: u64,
+    /// Agents that a tenant may have, in all of its apps.
+    pub agents_max: u64,
+    /// Keys that a tenant may have; those that were revoked or have expired do not count.
+    pub keys_max: u64,
+    /// People that a tenant may have.
+    pub members_max: u64,
     /// Whether strangers may sign up: `open` or `closed`. Closed, people come in by invitation alone; so sign up first.
     pub signup: SignUp,
     /// What hashing a password costs.
@@ -77,6 +85,10 @@ impl Default for Config {
                 spans_per_month: None,
                 queries_at_once: None,
             },
+            apps_max: 1_000,
+            agents_max: 10_000,
+            keys_max: 10_000,
+            members_max: 10_000,
             signup: SignUp::Open,
             argon2: Argon2Config::default(),
             hashing_permits: 4,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use spanlake_model::{Clock, Code, Fault, Timestamp};
+use spanlake_model::{Clock, Code, Fault, MemberId, Timestamp};
 use spanlake_transport::peer::network;
 
 /// People and places whose guesses are counted, of each. At the bound the longest untouched go.
@@ -52,6 +52,7 @@ struct Counted {
     people: HashMap<[u8; 32], Tries>,
     places: HashMap<Option<IpAddr>, Tries>,
     sign_ups: HashMap<Option<IpAddr>, Tries>,
+    refusals: HashMap<MemberId, Tries>,
 }
 
 #[derive(Clone, Copy)]
@@ -111,6 +112,15 @@ impl Guesses {
         }
         count(&mut counted.sign_ups, place, now);
         Ok(())
+    }
+
+    /// Counts that a login as this member was refused, wherever it came from. Answers the count when it is worth telling: 1, 10, 100 …
+    pub(crate) fn refused(&self, member: MemberId) -> Option<u32> {
+        let now = self.clock.now();
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        count(&mut counted.refusals, member, now);
+        let times = counted.refusals.get(&member)?.count;
+        (10_u32.pow(times.ilog10()) == times).then_some(times)
     }
 }
 
@@ -304,6 +314,17 @@ mod tests {
         clock.0.fetch_add(1, Ordering::SeqCst);
         guesses.take_sign_up(place(1)).unwrap();
         assert!(guesses.take_sign_up(place(1)).is_err());
+    }
+
+    #[test]
+    fn of_refused_logins_each_ten_times_as_many_is_told() {
+        let (clock, guesses) = fixture();
+        let (ann, bob) = (MemberId::from_bytes([1; 16]), MemberId::from_bytes([2; 16]));
+        let told: Vec<_> = (0..2_000).filter_map(|_| guesses.refused(ann)).collect();
+        assert_eq!(told, [1, 10, 100, 1_000]);
+        assert_eq!(guesses.refused(bob), Some(1));
+        clock.0.fetch_add(3_600, Ordering::SeqCst);
+        assert_eq!(guesses.refused(ann), Some(1), "after an hour's rest");
     }
 
     #[test]

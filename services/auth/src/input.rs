@@ -29,13 +29,24 @@ pub(crate) fn email(text: &str) -> Result<String, Fault> {
     if is_good { Ok(text.to_lowercase()) } else { Err(invalid("email", "must be an email address")) }
 }
 
-/// Checks a new password: 8 characters at least, 1,024 bytes at most, no rules of composition (NIST SP 800-63B).
+/// Lower case, one a line; where they are from stands at their top.
+const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
+
+fn is_common(password: &str) -> bool {
+    let password = password.to_lowercase();
+    COMMON_PASSWORDS.lines().filter(|line| !line.starts_with('#')).any(|common| common == password)
+}
+
+/// Checks a new password: 8 characters at least, 1,024 bytes at most, none that everybody has, no rules of composition (NIST SP 800-63B).
 ///
 /// # Errors
 /// `invalid_request_body`.
 pub(crate) fn new_password(field: &'static str, text: &str) -> Result<(), Fault> {
     if text.chars().count() < PASSWORD_CHARS_MIN {
         return Err(invalid(field, "must have at least 8 characters"));
+    }
+    if is_common(text) {
+        return Err(invalid(field, "is one of the passwords that are tried first; choose another, like a sentence"));
     }
     if text.len() > PASSWORD_BYTES_MAX {
         return Err(invalid(field, "must have at most 1,024 bytes"));
@@ -74,8 +85,18 @@ mod tests {
     #[test]
     fn a_password_has_eight_characters_and_may_be_a_long_sentence() {
         assert!(new_password("password", "1234567").is_err());
-        assert!(new_password("password", "12345678").is_ok());
+        assert!(new_password("password", "ein satz").is_ok());
         assert!(new_password("password", &"correct horse ".repeat(20)).is_ok());
         assert!(new_password("password", &"x".repeat(1_025)).is_err());
+    }
+
+    #[test]
+    fn a_password_that_everybody_has_is_refused() {
+        for common in ["12345678", "password1", "PassWord1", "qwertyuiop", "iloveyou"] {
+            let refused = new_password("password", common).unwrap_err();
+            assert!(refused.message.contains("tried first"), "{common}: {refused}");
+        }
+        assert_eq!(COMMON_PASSWORDS.lines().filter(|line| !line.starts_with('#')).count(), 3_000);
+        assert!(!is_common("# The 3,000 most common"), "what is said about them is none");
     }
 }

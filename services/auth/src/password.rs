@@ -21,16 +21,16 @@ pub enum Error {
     /// Hashing failed, or what is stored is no argon2 hash.
     #[error("a password hash failed: {0}")]
     Hash(password_hash::Error),
-    /// The thread that hashed died.
+    /// The thread that hashed died; how has been logged.
     #[error("the hashing thread ended early")]
-    Thread(#[source] tokio::task::JoinError),
+    Thread,
 }
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Busy => Self::unavailable("Too many people are logging in right now; try again."),
-            Error::Parameters(_) | Error::Hash(_) | Error::Thread(_) => Self::internal(),
+            Error::Parameters(_) | Error::Hash(_) | Error::Thread => Self::internal(),
         }
     }
 }
@@ -120,7 +120,7 @@ impl Passwords {
             let _held = (admitted, running);
             work()
         });
-        thread.await.map_err(Error::Thread)?
+        thread.await.map_err(|_| Error::Thread)?
     }
 }
 

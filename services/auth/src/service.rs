@@ -3,11 +3,13 @@
 mod account;
 mod audit;
 mod closing;
+mod holdings;
 mod key;
 mod limits;
 mod password;
 mod people;
 mod prices;
+mod refused;
 mod retention;
 mod rotation;
 mod session;
@@ -31,6 +33,7 @@ use spanlake_access::secret::MasterSecret;
 use spanlake_catalog::{Accounts, Act, Actor};
 use spanlake_model::{AccountChanges, AgentId, AppId, Caller, Clock, Entropy, Fault, MemberId, Role, TenantId};
 use spanlake_proto::auth::{Auth, KeyIdentity, PresentedKey, TenantInfo};
+use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -48,6 +51,8 @@ pub struct Service {
     passwords: Arc<Passwords>,
     guesses: Arc<Guesses>,
     signing: Arc<Signing>,
+    /// Turns of what goes on record beside an answer.
+    noting: Arc<Semaphore>,
     config: Arc<Config>,
     /// Where the request being served came from, if that is known.
     address: Option<IpAddr>,
@@ -77,6 +82,7 @@ impl Service {
             entropy,
             passwords: Arc::new(passwords),
             signing: Arc::new(signing),
+            noting: Arc::new(Semaphore::new(refused::WRITTEN_AT_ONCE)),
             config: Arc::new(config),
             address: None,
         })

@@ -1,6 +1,7 @@
 //! Looks for work and does it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use spanlake_catalog::{DataFile, Erasures, Error as CatalogError, Files, Jobs, Replacement, Sweeps};
@@ -51,6 +52,7 @@ pub struct Service {
     /// One look at a time, so that memory is bounded by one merge.
     looking: Mutex<()>,
     pub(crate) clean: Clean,
+    failures: AtomicU64,
 }
 
 impl Service {
@@ -70,7 +72,13 @@ impl Service {
             config,
             looking: Mutex::default(),
             clean: Clean::default(),
+            failures: AtomicU64::new(0),
         }
+    }
+
+    /// Merges, erasures and removals that failed, and looks for work that did, since the start.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// Looks for work again and again until told to stop; then a merge at hand is given up, unless it is as good as done.
@@ -85,8 +93,11 @@ impl Service {
                     "compacted"
                 ),
                 // Its parts have been logged.
-                Err(Error::Incomplete { .. }) => {}
-                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "could not look for work"),
+                Err(Error::Incomplete { failures }) => _ = self.failures.fetch_add(failures, Ordering::Relaxed),
+                Err(error) => {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(error = &error as &dyn std::error::Error, "could not look for work");
+                }
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}

@@ -84,13 +84,17 @@ pub(crate) async fn accept(
     let mut standings = gate.take(caller, &[(Limit::Requests, 1), (Limit::Bytes, bytes as u64)]).await?;
     let announced = writer.log.announce();
     let request = decode(writer, signal, encoding, body.clone()).await?;
-    standings.extend(gate.take(caller, &[(Limit::Spans, request.item_count() as u64)]).await?);
+    let items = request.item_count() as u64;
+    standings.extend(gate.take(caller, &[(Limit::Spans, items)]).await?);
     let agents = Agents::find(gate, caller, &request, door).await?;
     let (received_at, origin) = (writer.received_at(), Origin { tenant: caller.tenant(), writer: writer.id() });
     let context = Context::new(caller.app(), received_at);
     let admitted = off_thread(writer, bytes, move || admit(&request, &context, &agents, origin)).await??;
     let accepted = Accepted { standings, ..admitted.accepted };
-    let Some(prepared) = admitted.prepared else { return Ok(accepted) };
+    let Some(prepared) = admitted.prepared else {
+        writer.figures.answered(0, accepted.rejected);
+        return Ok(accepted);
+    };
     let frame = Frame {
         sequence: 0,
         tenant: caller.tenant(),
@@ -102,6 +106,7 @@ pub(crate) async fn accept(
         body,
     };
     let receipt = writer.append(announced, Table::Spans, frame, prepared, room).await.map_err(refuse)?;
+    writer.figures.answered(items.saturating_sub(accepted.rejected), accepted.rejected);
     Ok(Accepted { receipt: Some(receipt), ..accepted })
 }
 

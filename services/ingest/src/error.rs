@@ -56,9 +56,16 @@ pub enum Error {
     /// This process may not write any more: another has taken its log over, or the log has stopped.
     #[error("this writer has stopped")]
     Stopped,
-    /// A task was cut off.
+    /// A task was cut off; if by a panic, that has been logged.
     #[error("a task was cut off")]
-    Cut(#[from] tokio::task::JoinError),
+    Cut,
+}
+
+impl From<tokio::task::JoinError> for Error {
+    /// What it says may be made of what somebody sent.
+    fn from(_: tokio::task::JoinError) -> Self {
+        Self::Cut
+    }
 }
 
 impl Error {

@@ -19,7 +19,9 @@ use futures::future::BoxFuture;
 use spanlake_dialects::otlp::{Encoding, Signal};
 use spanlake_model::{Caller, Code, Fault, Scope};
 use spanlake_proto::status::to_status;
+use spanlake_transport::response::{rate_limits, used_up};
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code as GrpcCode, Status};
 
@@ -53,11 +55,11 @@ async fn export(service: Arc<Service>, signal: Signal, request: Request) -> Resp
     // Before a byte of the message is read: strangers cost nothing.
     let caller = match service.gate.admit_headers(request.headers(), None, Scope::Ingest).await {
         Ok(caller) => caller,
-        Err(fault) => return to_status(&fault).into_http(),
+        Err(fault) => return refused(&fault).into_http(),
     };
     let room = match service.room(&caller, 0).await {
         Ok(room) => Arc::new(Mutex::new(Ok(room))),
-        Err(fault) => return to_status(&fault).into_http(),
+        Err(fault) => return refused(&fault).into_http(),
     };
     let request = held(request, &service, caller, &room);
     let limit = service.config.request_bytes_max;
@@ -69,7 +71,7 @@ async fn export(service: Arc<Service>, signal: Signal, request: Request) -> Resp
     let export = Export { service, caller, signal, room: room.clone() };
     match tokio::time::timeout(DEADLINE, grpc.unary(export, request)).await {
         Ok(response) => match &*lock(&room) {
-            Err(fault) => to_status(fault).into_http(),
+            Err(fault) => refused(fault).into_http(),
             Ok(_) => repaired(response.map(Body::new), limit),
         },
         Err(_) => {
@@ -141,17 +143,25 @@ impl UnaryService<Bytes> for Export {
         Box::pin(async move {
             let (encoding, door, body) = (Encoding::Protobuf, Door::Open, request.into_inner());
             let incoming = Incoming { signal, encoding, door, body };
-            let room = room.map_err(|fault| to_status(&fault))?;
+            let room = room.map_err(|fault| refused(&fault))?;
             match service.accept_held(&caller, incoming, room).await {
                 Ok(accepted) => Ok(answer(signal, &accepted)),
-                Err(fault) => Err(to_status(&fault)),
+                Err(fault) => Err(refused(&fault)),
             }
         })
     }
 }
 
+/// A fault with the limit that is used up, in the words of the same headers over HTTP.
+fn refused(fault: &Fault) -> Status {
+    let mut status = to_status(fault);
+    status.metadata_mut().as_mut().extend(used_up(fault));
+    status
+}
+
 fn answer(signal: Signal, accepted: &Accepted) -> tonic::Response<Bytes> {
     let mut response = tonic::Response::new(accepted.encode(signal, Encoding::Protobuf).into());
+    *response.metadata_mut() = MetadataMap::from_headers(rate_limits(&accepted.standings));
     if let Some(receipt) = accepted.receipt.and_then(|receipt| receipt.to_string().parse().ok()) {
         response.metadata_mut().insert(RECEIPT, receipt);
     }

@@ -15,6 +15,7 @@
 mod admit;
 mod config;
 mod error;
+mod figures;
 mod flush;
 pub mod grpc;
 pub mod http;
@@ -29,5 +30,6 @@ mod writer;
 pub use admit::{Accepted, Door, Incoming};
 pub use config::Config;
 pub use error::Error;
+pub use figures::Reading;
 pub use scores::{Given as NewScore, Taken as TakenScores};
 pub use service::{Parts, Service};

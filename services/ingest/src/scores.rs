@@ -107,7 +107,9 @@ pub(crate) async fn accept(
     let admit = |given| within(&mut days, admit(given, caller, received_at, entropy)?);
     let outcomes: Vec<_> = given.into_iter().map(admit).collect();
     let rows = rows(outcomes.iter().flatten().cloned(), received_at, 0);
+    let (kept, refused) = (rows.len() as u64, (outcomes.len() - rows.len()) as u64);
     if rows.is_empty() {
+        writer.figures.answered(kept, refused);
         return Ok(Taken { receipt: None, outcomes, standings });
     }
     let frame = Frame {
@@ -122,6 +124,7 @@ pub(crate) async fn accept(
     };
     let prepared = Prepared::of_scores(Origin { tenant: caller.tenant(), writer: writer.id() }, &rows);
     let receipt = writer.append(announced, Table::Scores, frame, prepared, room).await.map_err(refuse)?;
+    writer.figures.answered(kept, refused);
     Ok(Taken { receipt: Some(receipt), outcomes, standings })
 }
 

@@ -1,13 +1,13 @@
 //! The ingest service: started, running, drained.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use spanlake_access::Gate;
 use spanlake_catalog::Files;
-use spanlake_model::{Caller, Clock, Code, Entropy, Fault, WriterId};
+use spanlake_model::{Caller, Clock, Code, Entropy, Fault, Timestamp, WriterId};
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 use spanlake_store::disk::Disk;
 use spanlake_store::memtable::{Due, Memtables, Snapshot};
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admit::{self, Accepted, Incoming};
 use crate::config::Config;
 use crate::error::Error;
+use crate::figures::Reading;
 use crate::flush::Flusher;
 use crate::keys::KeyIndex;
 use crate::replay::replay;
@@ -56,7 +57,14 @@ pub struct Service {
     flusher: Flusher,
     /// One flush at a time: a chunk must not be written by two.
     flushing: tokio::sync::Mutex<()>,
+    /// When the log had been replayed.
+    began: Timestamp,
+    /// When the catalog was last told what is settled.
+    told: Mutex<Option<Timestamp>>,
 }
+
+/// How often the catalog is told what is settled.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// More frames than a log that was lost can have held above the watermark.
 const LOST_SEQUENCES_MAX: u64 = 1 << 32;
@@ -91,7 +99,8 @@ impl Service {
             recovered.last_sequence = landed + LOST_SEQUENCES_MAX;
         }
         let writer = Writer::start(lease, folder, recovered, memtables, keys, clock.clone(), &config)?;
-        Ok(Arc::new(Self { gate, config, files, clock, writer, flusher, flushing: tokio::sync::Mutex::new(()) }))
+        let (began, flushing) = (clock.now(), tokio::sync::Mutex::default());
+        Ok(Arc::new(Self { gate, config, files, clock, writer, flusher, flushing, began, told: Mutex::default() }))
     }
 
     /// Takes a request in: when this answers, what it holds is durable and visible.
@@ -162,12 +171,38 @@ impl Service {
         while shutdown.run_until_cancelled(due()).await.is_some() {
             self.writer.rooms.look_for_space().await;
             self.log_failure(self.flush_due(self.due()).await);
+            self.tell_settled().await;
             if self.writer.is_stopped() {
                 tracing::error!("this writer has stopped, so the process ends; start it again");
                 shutdown.cancel();
                 return;
             }
         }
+    }
+
+    /// Tells the catalog, once a minute, that nothing is left here of what came before some time.
+    async fn tell_settled(&self) {
+        let now = self.clock.now();
+        let is_time = {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_time = told.is_none_or(|told| told.plus(TELL_EVERY) <= now || now < told);
+            if is_time {
+                *told = Some(now);
+            }
+            is_time
+        };
+        let Some(before) = self.settled_before(now).filter(|_| is_time) else { return };
+        if let Err(error) = self.files.settled(self.writer.lease, before).await {
+            tracing::debug!(error = %error, "the catalog was not told what is settled; it is told again in a minute");
+        }
+    }
+
+    /// Of what came before then nothing is in memory, and nothing in the log: a segment goes when it is old and all its rows are in files.
+    /// None while rows wait that were replayed, which came before their memtable was opened.
+    fn settled_before(&self, now: Timestamp) -> Option<Timestamp> {
+        let oldest = self.writer.memtables.oldest().unwrap_or(now).min(now);
+        let segment_age = Duration::from_secs(self.config.log.segment_age_max_s);
+        (oldest > self.began).then(|| oldest.minus(segment_age))
     }
 
     fn due(&self) -> Due {
@@ -202,7 +237,26 @@ impl Service {
         self.flush_due(Due::sized(u64::MAX)).await
     }
 
+    /// How it does, for whoever watches.
+    pub fn reading(&self) -> Reading {
+        let (log, figures) = (self.writer.log.size(), &self.writer.figures);
+        Reading {
+            log_segments: log.segments,
+            log_bytes: log.bytes,
+            log_frames_damaged: self.writer.frames_damaged,
+            memtable_rows: self.writer.memtables.row_count(),
+            memtable_bytes: self.writer.memtables.bytes(),
+            accepted_rows: figures.accepted(),
+            refused_rows: figures.refused(),
+            flush_failures: figures.flush_failures(),
+            is_stopped: self.writer.is_stopped(),
+        }
+    }
+
     fn log_failure(&self, outcome: Result<(), Error>) {
+        if outcome.is_err() {
+            self.writer.figures.could_not_flush();
+        }
         match outcome {
             Ok(()) => {}
             Err(Error::Catalog(error @ spanlake_catalog::Error::Fenced { .. })) => {

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::figures::Figures;
 use crate::keys::KeyIndex;
 use crate::room::{Reserved, Rooms};
 
@@ -32,6 +33,9 @@ pub(crate) struct Writer {
     pub(crate) cores: Arc<Semaphore>,
     /// A memtable has reached the size at which it is flushed.
     pub(crate) full: Arc<Notify>,
+    pub(crate) figures: Figures,
+    /// Frames that the start could not read.
+    pub(crate) frames_damaged: u64,
 }
 
 /// A days' worth of patience for one request: more distinct days would make as many files.
@@ -59,6 +63,7 @@ impl Writer {
             }
             seen.send_replace(sequence);
         };
+        let frames_damaged = recovered.frames_damaged();
         let rooms = Rooms::new(memtables.clone(), folder.space(config.disk_free_bytes_min), config);
         let log = Log::start(folder, recovered, config.log.clone(), apply).map_err(Error::Start)?;
         Ok(Self {
@@ -73,6 +78,8 @@ impl Writer {
             received,
             cores: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))),
             full,
+            figures: Figures::default(),
+            frames_damaged,
         })
     }
 

@@ -79,6 +79,9 @@ pub struct Options {
     /// Where other services reach this one (roles) [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR")]
     grpc: Option<String>,
+    /// Where GET /metrics listens, for operators [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
     /// sqlite:PATH or postgres://… [default: a SQLite file in the data folder]
     #[arg(long, value_name = "URL")]
     catalog: Option<String>,
@@ -130,6 +133,7 @@ impl Options {
             ("otlp_http", &self.otlp_http),
             ("otlp_grpc", &self.otlp_grpc),
             ("grpc", &self.grpc),
+            ("admin", &self.admin),
             ("catalog", &self.catalog),
             ("store", &self.store),
             ("limits", &self.limits),

@@ -23,6 +23,11 @@ pub struct Config {
     pub otlp_grpc: SocketAddr,
     /// Where other services reach this one; roles only.
     pub grpc: SocketAddr,
+    /// Where `GET /metrics` listens, for operators; empty: nowhere.
+    pub admin: String,
+    /// What whoever reads `/metrics` shows, as `Authorization: Bearer …`; at least 16 characters. Needed where `admin` is more than
+    /// this machine.
+    pub admin_token: Secret,
     /// `sqlite:PATH` or `postgres://…`; empty: a SQLite file in `data_dir`.
     pub catalog: Secret,
     /// Connections to the catalog at most.
@@ -81,6 +86,8 @@ impl Default for Config {
             otlp_http: loopback(4318),
             otlp_grpc: loopback(4317),
             grpc: loopback(9090),
+            admin: String::new(),
+            admin_token: Secret::default(),
             catalog: Secret::default(),
             catalog_connections_max: 10,
             store: String::new(),

@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod metrics;
 pub mod normalise;
 mod parts;
 mod reset;
@@ -60,6 +61,9 @@ pub struct Addresses {
     /// Other services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc: Option<SocketAddr>,
+    /// What operators read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<SocketAddr>,
 }
 
 /// A process that is ready.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -127,6 +128,26 @@ pub(crate) fn trust(config: &Config) -> anyhow::Result<Trust> {
         bail!("set SPANLAKE_INTERNAL_TOKEN, the same for every role: openssl rand -hex 32");
     }
     Ok(Trust::Token(InternalToken::new(config.internal_token.expose())?))
+}
+
+/// Where operators read metrics, and what they show; on this machine alone they need not show anything.
+pub(crate) fn admin(config: &Config) -> anyhow::Result<Option<(SocketAddr, Option<InternalToken>)>> {
+    if config.admin.is_empty() {
+        return Ok(None);
+    }
+    let address: SocketAddr = config
+        .admin
+        .parse()
+        .with_context(|| format!("--admin {} is no address, such as 127.0.0.1:9091", config.admin))?;
+    let token = match config.admin_token.expose() {
+        "" if address.ip().is_loopback() => None,
+        "" => bail!(
+            "--admin {address} is more than this machine: set SPANLAKE_ADMIN_TOKEN, which Prometheus then shows as \
+             its bearer token (openssl rand -hex 32), or listen on 127.0.0.1"
+        ),
+        token => Some(InternalToken::new(token).context("`admin_token` cannot be used")?),
+    };
+    Ok(Some((address, token)))
 }
 
 /// How often certificates are read again.

@@ -12,12 +12,13 @@ use spanlake_proto::query::{RowSource, SpanSource};
 use spanlake_proto::{auth, compactor, export, ingest, query};
 use spanlake_transport::Api;
 use spanlake_transport::health::Readiness;
+use spanlake_transport::metrics::Metrics;
 use spanlake_transport::shutdown::Shutdown;
 use tonic::service::Routes;
 
 use crate::config::Config;
 use crate::serve::Server;
-use crate::{Addresses, Outside, Running, parts};
+use crate::{Addresses, Outside, Running, metrics, parts};
 
 /// What a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +43,14 @@ struct Process {
     outside: Outside,
     shutdown: Shutdown,
     trust: Trust,
+    metrics: Metrics,
 }
 
 pub(crate) async fn start(role: Role, config: Config, outside: Outside, shutdown: Shutdown) -> anyhow::Result<Running> {
     let trust = parts::trust(&config)?;
+    parts::admin(&config)?;
     parts::reload_certificates(&trust, &shutdown);
-    let process = Process { config, outside, shutdown, trust };
+    let process = Process { config, outside, shutdown, trust, metrics: metrics::of_process() };
     match role {
         Role::Standalone => crate::standalone::start(process.config, process.outside, process.shutdown).await,
         Role::Auth => process.auth().await,
@@ -69,6 +72,7 @@ impl Process {
         let service = Arc::new(spanlake_auth::Service::new(accounts, secret, clock.clone(), entropy, settings)?);
         let gate = Gate::new(service.clone() as Arc<dyn Auth>, limiter, clock, self.config.access.clone());
         self.follow(&gate);
+        metrics::of_gate(&self.metrics, &gate);
         let grpc = Routes::new(auth::service(service.clone(), self.trust.clone()));
         let addresses = self.serve(spanlake_auth::routes(service, gate), grpc).await?;
         Ok(self.running(addresses, None, Some(catalog)))
@@ -99,21 +103,24 @@ impl Process {
             config: self.config.ingest.clone(),
         })
         .await?;
+        metrics::of_ingest(&self.metrics, &service);
         let (flusher, token) = (service.clone(), self.shutdown.token());
         self.shutdown.tasks().spawn("flusher", async move { flusher.run_flusher(token).await });
         let server = self.server();
         let fresh = ingest::flight_service(service.clone() as Arc<dyn FreshSource>, self.trust.clone());
         server.grpc_on("--grpc", grpc, Routes::new(fresh));
-        let (otlp, _) = spanlake_ingest::http::routes(service.clone()).split();
         let addresses = Addresses {
             http: Some(server.api("--http", self.config.http, spanlake_ingest::http::routes(service.clone())).await?),
-            otlp_http: Some(server.public("--otlp-http", self.config.otlp_http, otlp).await?),
-            otlp_grpc: Some(
+            otlp_http: Some(
                 server
-                    .serve("--otlp-grpc", self.config.otlp_grpc, spanlake_ingest::grpc::routes(service.clone()))
+                    .undocumented("--otlp-http", self.config.otlp_http, spanlake_ingest::http::routes(service.clone()))
                     .await?,
             ),
+            otlp_grpc: Some(
+                server.otlp_grpc(self.config.otlp_grpc, spanlake_ingest::grpc::routes(service.clone())).await?,
+            ),
             grpc: Some(bound),
+            admin: server.admin().await?,
         };
         Ok(self.running(addresses, Some(service), Some(catalog)))
     }
@@ -131,6 +138,7 @@ impl Process {
         let config = self.config.query.clone();
         let recorder = parts::recorder(&self.config, &catalog, clock.clone());
         let engine = Arc::new(engine);
+        metrics::of_engine(&self.metrics, &engine);
         let service = Arc::new(spanlake_query::Service::new(engine, erasures, recorder, clock, entropy, config));
         let (spans, rows): (Arc<dyn SpanSource>, Arc<dyn RowSource>) = (service.clone(), service.clone());
         let grpc = Routes::new(query::flight_service(spans, rows, self.trust.clone()));
@@ -167,6 +175,7 @@ impl Process {
         let config = self.config.compactor.clone();
         let parts = spanlake_compactor::Parts { files, erasures, jobs, sweeps, store, clock, entropy, config };
         let service = Arc::new(spanlake_compactor::Service::new(parts));
+        metrics::of_compactor(&self.metrics, &service);
         let (looking, token) = (service.clone(), self.shutdown.token());
         self.shutdown.tasks().spawn("compactor", async move { looking.run(token).await });
         let addresses =
@@ -181,6 +190,7 @@ impl Process {
         let limiter = parts::limiter(&self.config, self.outside.clock.clone()).await?;
         let gate = Gate::new(auth, limiter, self.outside.clock.clone(), self.config.access.clone());
         self.follow(&gate);
+        metrics::of_gate(&self.metrics, &gate);
         Ok(gate)
     }
 
@@ -199,7 +209,14 @@ impl Process {
             Trust::Certificates(certificates) => Some(certificates.clone()),
             Trust::Token(_) => None,
         };
-        Server { config: &self.config, outside: &self.outside, shutdown: &self.shutdown, readiness, certificates }
+        Server {
+            config: &self.config,
+            outside: &self.outside,
+            shutdown: &self.shutdown,
+            readiness,
+            metrics: self.metrics.clone(),
+            certificates,
+        }
     }
 
     async fn serve(&self, api: Api, grpc: Routes) -> anyhow::Result<Addresses> {
@@ -207,6 +224,7 @@ impl Process {
         Ok(Addresses {
             http: Some(server.api("--http", self.config.http, api).await?),
             grpc: Some(server.grpc("--grpc", self.config.grpc, grpc).await?),
+            admin: server.admin().await?,
             ..Addresses::default()
         })
     }

@@ -7,14 +7,15 @@ use axum::routing::get;
 use spanlake_proto::internal::Certificates;
 use spanlake_transport::health::{self, Readiness};
 use spanlake_transport::listener::{self, Listener};
+use spanlake_transport::metrics::{self, Metrics};
 use spanlake_transport::shutdown::Shutdown;
 use spanlake_transport::{Api, layers};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use utoipa::openapi::{InfoBuilder, OpenApi};
 
-use crate::Outside;
 use crate::config::Config;
+use crate::{Outside, parts};
 
 /// What every listener of a process shares.
 pub(crate) struct Server<'a> {
@@ -22,6 +23,8 @@ pub(crate) struct Server<'a> {
     pub(crate) outside: &'a Outside,
     pub(crate) shutdown: &'a Shutdown,
     pub(crate) readiness: Readiness,
+    /// What requests are counted in.
+    pub(crate) metrics: Metrics,
     /// What the gRPC ports of roles show, and ask to see.
     pub(crate) certificates: Option<Certificates>,
 }
@@ -31,20 +34,49 @@ impl Server<'_> {
     pub(crate) async fn api(&self, name: &'static str, address: SocketAddr, api: Api) -> anyhow::Result<SocketAddr> {
         let (router, document) = api.split();
         let document = described(document);
-        let document = get(move || async move { axum::Json(document) });
-        self.public(name, address, router.route("/v1/openapi.json", document)).await
+        let shown = document.clone();
+        let shown = get(move || async move { axum::Json(shown) });
+        self.public(name, address, router.route("/v1/openapi.json", shown), &document).await
     }
 
-    /// Serves a router and the health routes.
-    pub(crate) async fn public(
+    /// Serves an API without its document.
+    pub(crate) async fn undocumented(
+        &self,
+        name: &'static str,
+        address: SocketAddr,
+        api: Api,
+    ) -> anyhow::Result<SocketAddr> {
+        let (router, document) = api.split();
+        self.public(name, address, router, &document).await
+    }
+
+    /// Serves a router, which this document describes, and the health routes.
+    async fn public(
         &self,
         name: &'static str,
         address: SocketAddr,
         router: Router,
+        document: &OpenApi,
     ) -> anyhow::Result<SocketAddr> {
-        let router = router.merge(health::router(self.readiness.clone()));
+        let router = self.layered(router.merge(health::router(self.readiness.clone())));
+        self.serve(name, address, metrics::watch(router, &self.metrics, document)).await
+    }
+
+    fn layered(&self, router: Router) -> Router {
         let (clock, entropy) = (self.outside.clock.clone(), self.outside.entropy.clone());
-        self.serve(name, address, layers::public(router, self.config.request, clock, entropy)).await
+        layers::public(router, self.config.request, clock, entropy)
+    }
+
+    /// Serves OTLP over gRPC.
+    pub(crate) async fn otlp_grpc(&self, address: SocketAddr, router: Router) -> anyhow::Result<SocketAddr> {
+        self.serve("--otlp-grpc", address, metrics::watch_calls(router, &self.metrics)).await
+    }
+
+    /// Serves what operators read, where that is wanted.
+    pub(crate) async fn admin(&self) -> anyhow::Result<Option<SocketAddr>> {
+        let Some((address, token)) = parts::admin(self.config)? else { return Ok(None) };
+        let router = self.layered(metrics::router(self.metrics.clone(), token));
+        Ok(Some(self.serve("--admin", address, router).await?))
     }
 
     /// Serves gRPC services.
@@ -66,12 +98,7 @@ impl Server<'_> {
     }
 
     /// Serves a router as it is.
-    pub(crate) async fn serve(
-        &self,
-        name: &'static str,
-        address: SocketAddr,
-        router: Router,
-    ) -> anyhow::Result<SocketAddr> {
+    async fn serve(&self, name: &'static str, address: SocketAddr, router: Router) -> anyhow::Result<SocketAddr> {
         let tcp = Listener { name, address }.bind().await?;
         let bound = tcp.local_addr()?;
         self.on(name, tcp, router, None);

@@ -14,9 +14,10 @@ use spanlake_transport::shutdown::Shutdown;
 
 use crate::config::Config;
 use crate::serve::Server;
-use crate::{Addresses, Outside, Running, parts};
+use crate::{Addresses, Outside, Running, metrics, parts};
 
 pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) -> anyhow::Result<Running> {
+    parts::admin(&config)?;
     let Outside { clock, entropy } = outside.clone();
     let readiness = Readiness::default();
     let replayed = readiness.check("log");
@@ -46,9 +47,10 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
     .await?;
     let fresh: Arc<dyn FreshSource> = ingest.clone();
     let engine = Engine::new(files.clone(), fresh, Arc::new(store.clone()), clock.clone(), config.engine.clone())?;
+    let engine = Arc::new(engine);
     let recorder = parts::recorder(&config, &catalog, clock.clone());
     let query = spanlake_query::Service::new(
-        Arc::new(engine),
+        engine.clone(),
         Arc::new(catalog.clone()),
         recorder.clone(),
         clock.clone(),
@@ -71,7 +73,13 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
         entropy,
         config: config.compactor.clone(),
     };
-    let compactor = spanlake_compactor::Service::new(parts);
+    let compactor = Arc::new(spanlake_compactor::Service::new(parts));
+
+    let told = metrics::of_process();
+    metrics::of_gate(&told, &gate);
+    metrics::of_ingest(&told, &ingest);
+    metrics::of_engine(&told, &engine);
+    metrics::of_compactor(&told, &compactor);
 
     let token = shutdown.token();
     let flusher = ingest.clone();
@@ -88,15 +96,22 @@ pub(crate) async fn start(config: Config, outside: Outside, shutdown: Shutdown) 
         .merge(spanlake_query::routes(query, gate.clone()))
         .merge(spanlake_export::routes(export, gate.clone(), recorder))
         .merge(spanlake_export::jobs::routes(exports, gate));
-    let (otlp, _) = spanlake_ingest::http::routes(ingest.clone()).split();
-    let server = Server { config: &config, outside: &outside, shutdown: &shutdown, readiness, certificates: None };
+    let server = Server {
+        config: &config,
+        outside: &outside,
+        shutdown: &shutdown,
+        readiness,
+        metrics: told,
+        certificates: None,
+    };
     let addresses = Addresses {
         http: Some(server.api("--http", config.http, api).await?),
-        otlp_http: Some(server.public("--otlp-http", config.otlp_http, otlp).await?),
-        otlp_grpc: Some(
-            server.serve("--otlp-grpc", config.otlp_grpc, spanlake_ingest::grpc::routes(ingest.clone())).await?,
+        otlp_http: Some(
+            server.undocumented("--otlp-http", config.otlp_http, spanlake_ingest::http::routes(ingest.clone())).await?,
         ),
+        otlp_grpc: Some(server.otlp_grpc(config.otlp_grpc, spanlake_ingest::grpc::routes(ingest.clone())).await?),
         grpc: None,
+        admin: server.admin().await?,
     };
     replayed.ready();
     Ok(Running { addresses, shutdown, ingest: Some(ingest), catalog: Some(catalog) })

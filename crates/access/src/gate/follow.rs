@@ -24,8 +24,12 @@ impl Gate {
     /// Asks once; answers where to go on.
     pub(super) async fn hear(&self, seen: Option<u64>) -> Option<u64> {
         let changes = match self.0.auth.changes(seen).await {
-            Ok(changes) => changes,
+            Ok(changes) => {
+                self.0.away.answered();
+                changes
+            }
             Err(fault) => {
+                self.0.away.failed();
                 tracing::debug!(error = %fault, "auth does not say what changed");
                 return seen;
             }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use moka::future::Cache;
 use spanlake_model::{Clock, Fault, FaultKind, Timestamp};
 
+use super::away::Away;
+
 /// Answers stay this long, counted from when they were asked for and never from when they were last used: what is
 /// revoked or removed ends within it.
 pub(super) const GOOD_FOR: Duration = Duration::from_secs(10);
@@ -31,6 +33,7 @@ pub(super) struct Remembered<K, V> {
     last: Cache<K, Aged<V>>,
     refused: Cache<K, Aged<Fault>>,
     while_away: Duration,
+    away: Arc<Away>,
     /// When the log last said that auth is away.
     said_at: Mutex<Option<Timestamp>>,
     clock: Arc<dyn Clock>,
@@ -41,6 +44,8 @@ struct Aged<T> {
     value: T,
     asked_at: Timestamp,
     good_until: Timestamp,
+    /// Auth did not say so again when it should have.
+    stands_in: bool,
 }
 
 impl<T> Aged<T> {
@@ -55,11 +60,18 @@ where
     K: Hash + Eq + Copy + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(super) fn new(known_max: u64, refused_max: u64, while_away: Duration, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        known_max: u64,
+        refused_max: u64,
+        while_away: Duration,
+        clock: Arc<dyn Clock>,
+        away: Arc<Away>,
+    ) -> Self {
         Self {
             known: Cache::builder().max_capacity(known_max).time_to_live(GOOD_FOR).build(),
             last: Cache::builder().max_capacity(known_max).time_to_live(while_away).build(),
             while_away,
+            away,
             said_at: Mutex::new(None),
             refused: Cache::builder().max_capacity(refused_max).time_to_live(REFUSED_FOR).build(),
             clock,
@@ -70,15 +82,22 @@ where
     pub(super) async fn get(&self, key: K, ask: impl Future<Output = Result<V, Fault>>) -> Result<V, Fault> {
         let now = self.clock.now();
         if let Some(answer) = good(&self.known, key, now).await {
-            return Ok(answer);
+            return Ok(self.told(answer));
         }
         if let Some(refusal) = good(&self.refused, key, now).await {
-            return Err(refusal);
+            return Err(refusal.value);
         }
         match self.known.try_get_with(key, self.load(key, ask)).await {
-            Ok(answer) => Ok(answer.value),
+            Ok(answer) => Ok(self.told(answer)),
             Err(fault) => Err(self.refuse(key, now, (*fault).clone()).await),
         }
+    }
+
+    fn told(&self, answer: Aged<V>) -> V {
+        if answer.stands_in {
+            self.away.was_stood_in_for();
+        }
+        answer.value
     }
 
     /// Asks, one request at a time for each key: so a refusal cannot be overtaken by an older answer.
@@ -86,19 +105,24 @@ where
         let asked_at = self.clock.now();
         match ask.await {
             Ok(value) => {
-                let last = Aged { value: value.clone(), asked_at, good_until: asked_at.plus(self.while_away) };
+                self.away.answered();
+                let fresh = Aged { value, asked_at, good_until: asked_at.plus(GOOD_FOR), stands_in: false };
+                let last = Aged { good_until: asked_at.plus(self.while_away), ..fresh.clone() };
                 self.last.insert(key, last).await;
-                Ok(Aged { value, asked_at, good_until: asked_at.plus(GOOD_FOR) })
+                Ok(fresh)
             }
             Err(fault) if is_refusal(&fault) => {
+                self.away.answered();
                 self.last.invalidate(&key).await;
                 Err(fault)
             }
             Err(fault) => {
+                self.away.failed();
                 let now = self.clock.now();
                 let last = self.last.get(&key).await.filter(|last| last.is_good(now)).ok_or(fault)?;
                 self.say_away(now, last.asked_at);
-                Ok(Aged { asked_at: now, good_until: last.good_until.min(now.plus(TRY_AGAIN_AFTER)), ..last })
+                let good_until = last.good_until.min(now.plus(TRY_AGAIN_AFTER));
+                Ok(Aged { asked_at: now, good_until, stands_in: true, ..last })
             }
         }
     }
@@ -131,7 +155,8 @@ where
 
     async fn refuse(&self, key: K, asked_at: Timestamp, fault: Fault) -> Fault {
         if is_refusal(&fault) {
-            let refusal = Aged { value: fault.clone(), asked_at, good_until: asked_at.plus(REFUSED_FOR) };
+            let good_until = asked_at.plus(REFUSED_FOR);
+            let refusal = Aged { value: fault.clone(), asked_at, good_until, stands_in: false };
             self.refused.insert(key, refusal).await;
         }
         fault
@@ -143,14 +168,14 @@ fn is_refusal(fault: &Fault) -> bool {
     matches!(fault.kind(), FaultKind::Unauthenticated | FaultKind::NotFound)
 }
 
-async fn good<K, T>(cache: &Cache<K, Aged<T>>, key: K, now: Timestamp) -> Option<T>
+async fn good<K, T>(cache: &Cache<K, Aged<T>>, key: K, now: Timestamp) -> Option<Aged<T>>
 where
     K: Hash + Eq + Copy + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
     let aged = cache.get(&key).await?;
     if aged.is_good(now) {
-        return Some(aged.value);
+        return Some(aged);
     }
     cache.invalidate(&key).await;
     None

@@ -305,17 +305,20 @@ async fn while_auth_is_away_known_callers_go_on_for_five_minutes_after_its_last_
     let token = it.token(1, Role::Owner);
     it.read(&key).await.unwrap();
     it.read(&token).await.unwrap();
+    let away = || (it.gate.reading().is_auth_away, it.gate.reading().served_from_memory > 0);
     it.away(true);
-    for _ in 0..299 {
+    for second in 1..300 {
         it.clock.advance(1);
         it.read(&key).await.unwrap();
         it.read(&token).await.unwrap();
+        assert_eq!(away(), if second < 10 { (false, false) } else { (true, true) }, "after {second} s");
     }
     it.clock.advance(1);
     assert_eq!(code(it.read(&key).await), Code::ServiceUnavailable);
     assert_eq!(code(it.read(&token).await), Code::ServiceUnavailable);
     it.away(false);
     it.read(&key).await.unwrap();
+    assert_eq!(away(), (false, true), "it is back, and what was is counted");
 }
 
 #[tokio::test]

@@ -99,6 +99,11 @@ impl Limiter for SharedLimiter {
         self.local.forget(tenant).await?;
         self.shared.forget(tenant).await
     }
+
+    /// From the first call that failed to the first that did not.
+    fn is_degraded(&self) -> bool {
+        self.away_until.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
 }
 
 #[cfg(test)]
@@ -211,9 +216,12 @@ mod tests {
         it.clock.advance_us(1_000_000);
         it.passes(Limit::Spans, 20).await;
         assert_eq!(it.remote.calls.swap(0, Ordering::SeqCst), 1);
+        assert!(it.limiter.is_degraded());
         it.remote.cut(false);
         it.clock.advance_us(1_000_000);
+        assert!(it.limiter.is_degraded(), "as long as nobody has seen it back");
         assert_eq!(it.passes(Limit::Spans, 60).await, 60, "of the whole");
+        assert!(!it.limiter.is_degraded());
         assert_eq!(it.remote.calls.load(Ordering::SeqCst), 60);
     }
 }

@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, query};
 
 use super::files::{read_data_file, read_removed};
 use super::row::{Columns as _, corrupt, refused, stored};
-use super::{Catalog, commit, exports, retention};
+use super::{Catalog, commit, deleted_apps, exports, retention};
 use crate::erasures::{
     ErasedFile, ErasureProof, Erasures, LISTED_FILES_MAX, NewErasure, OPEN_ERASURES_MAX, OPEN_TRACES_MAX, Subject,
 };
@@ -31,7 +31,9 @@ impl Erasures for Catalog {
 
     async fn erasure(&self, tenant: TenantId, id: ErasureId) -> Result<Option<ErasureProof>, Error> {
         let mut transaction = self.begin_read().await?;
-        let Some(mut proof) = proof(&mut transaction, tenant, id).await? else { return Ok(None) };
+        let Some(mut proof) = proof(&mut transaction, tenant, id).await? else {
+            return deleted_apps::waiting(&mut transaction, tenant, id).await;
+        };
         proof.files = erased_files(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(Some(proof))
@@ -73,6 +75,7 @@ impl Erasures for Catalog {
              AND data_files.removed_at <= erasures.rewritten_at)",
         );
         let finished = finished.bind(at.as_nanos()).execute(&self.write).await?.rows_affected();
+        self.erase_deleted_apps(at).await?;
         self.finish_closed(at).await?;
         self.delete_ended(at).await?;
         Ok(finished)
@@ -101,7 +104,7 @@ impl Erasures for Catalog {
     }
 }
 
-async fn has_room(connection: &mut AnyConnection, tenant: TenantId) -> Result<(), Error> {
+pub(super) async fn has_room(connection: &mut AnyConnection, tenant: TenantId) -> Result<(), Error> {
     let found = query(
         "SELECT COUNT(*) AS erasure_count, CAST(COALESCE(SUM(trace_count), 0) AS BIGINT) AS trace_count FROM erasures \
          WHERE tenant_id = $1 AND rewritten_at IS NULL",
@@ -116,7 +119,7 @@ async fn has_room(connection: &mut AnyConnection, tenant: TenantId) -> Result<()
     Ok(())
 }
 
-async fn insert(connection: &mut AnyConnection, new: &NewErasure) -> Result<(), Error> {
+pub(super) async fn insert(connection: &mut AnyConnection, new: &NewErasure) -> Result<(), Error> {
     let Erasure { id, tenant, scope, bounds } = &new.erasure;
     let (scope, app, traces) = match scope {
         ErasureScope::Traces(app, traces) => ("traces", Some(app), traces.as_slice()),

@@ -80,6 +80,16 @@ impl Files for Catalog {
         if retired.rows_affected() == 1 { Ok(()) } else { Err(Error::Fenced { epoch: lease.epoch }) }
     }
 
+    async fn settled(&self, lease: WriterLease, before: Timestamp) -> Result<(), Error> {
+        let settled = query("UPDATE writers SET settled_at = $1 WHERE id = $2 AND epoch = $3")
+            .bind(before.as_nanos())
+            .bind(lease.writer.to_string())
+            .bind(stored(lease.epoch)?)
+            .execute(&self.write)
+            .await?;
+        if settled.rows_affected() == 1 { Ok(()) } else { Err(Error::Fenced { epoch: lease.epoch }) }
+    }
+
     async fn watermarks(&self, writer: WriterId) -> Result<Vec<(TenantId, Table, u64)>, Error> {
         let found = query(
             "SELECT tenant_id, table_name, sequence FROM watermarks WHERE writer_id = $1 \

@@ -16,7 +16,7 @@ use super::keys::read_key_id;
 use super::row::{Columns as _, stored};
 use crate::error::Error;
 use crate::files::DataFile;
-use crate::tenancy::{ClosedTenant, Tenancy, UsageDay};
+use crate::tenancy::{ClosedTenant, Holdings, Tenancy, UsageDay};
 
 /// What hangs on the tenant's exports.
 const EXPORT_TABLES: [&str; 2] = ["export_runs", "export_erasures"];
@@ -63,6 +63,23 @@ impl Tenancy for Catalog {
         self.note(&mut transaction, tenant, note).await?;
         transaction.commit().await?;
         Ok(true)
+    }
+
+    async fn holdings(&self, tenant: TenantId, now: Timestamp) -> Result<Holdings, Error> {
+        let counted = query(
+            "SELECT (SELECT COUNT(*) FROM apps WHERE tenant_id = $1 AND deleted_at IS NULL) AS app_count, \
+             (SELECT COUNT(*) FROM agents WHERE tenant_id = $1 AND deleted_at IS NULL) AS agent_count, \
+             (SELECT COUNT(*) FROM api_keys WHERE tenant_id = $1 AND revoked_at IS NULL \
+             AND (expires_at IS NULL OR expires_at > $2)) AS key_count, \
+             (SELECT COUNT(*) FROM members WHERE tenant_id = $1) AS member_count",
+        );
+        let row = counted.bind(tenant.to_string()).bind(now.as_nanos()).fetch_one(&self.read).await?;
+        Ok(Holdings {
+            apps: row.number("app_count")?,
+            agents: row.number("agent_count")?,
+            keys: row.number("key_count")?,
+            members: row.number("member_count")?,
+        })
     }
 
     async fn usage(&self, tenant: TenantId, first: Day, last: Day) -> Result<Vec<UsageDay>, Error> {
@@ -126,17 +143,30 @@ impl Tenancy for Catalog {
 /// What goes with the last file of a tenant that was deleted.
 pub(super) const DATA_TABLES: [&str; 5] = ["erasures", "jobs", "watermarks", "versions", "usage_days"];
 
-/// What a process had let in before it knew, and what was in memory then, has reached a file by now.
-const SETTLED_AFTER: Duration = Duration::from_secs(3_600);
+/// What a process had let in before it knew, and what was in memory then, has reached a file by now, where all is well.
+pub(super) const SETTLED_AFTER: Duration = Duration::from_secs(3_600);
+/// So long after the deletion nobody lets anything in any more: a process that is cut off from auth knows its callers for five minutes.
+pub(super) const LET_IN_FOR: Duration = Duration::from_secs(600);
+
+/// Begins the condition that every writer that may hold rows has said that nothing is left of what it let in before a time, which follows with
+/// `))`. One that is down has them in its log, and has not said so.
+macro_rules! all_settled {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM writers WHERE status = 'registered' AND (settled_at IS NULL OR settled_at < "
+    };
+}
+pub(super) use all_settled;
 
 impl Catalog {
     /// Forgets all that is left of tenants that were deleted, once their files are.
     pub(super) async fn finish_closed(&self, at: Timestamp) -> Result<(), Error> {
-        let over = query(
+        let over = query(concat!(
             "SELECT tenant_id FROM closed_tenants WHERE finished_at IS NULL AND requested_at <= $1 \
-             AND NOT EXISTS (SELECT 1 FROM data_files WHERE data_files.tenant_id = closed_tenants.tenant_id) LIMIT 100",
-        );
-        let over = over.bind(at.minus(SETTLED_AFTER).as_nanos()).fetch_all(&self.read).await?;
+             AND NOT EXISTS (SELECT 1 FROM data_files WHERE data_files.tenant_id = closed_tenants.tenant_id) AND ",
+            all_settled!(),
+            "closed_tenants.requested_at + $2)) LIMIT 100",
+        ));
+        let over = over.bind(at.minus(SETTLED_AFTER).as_nanos()).bind(nanos(LET_IN_FOR)).fetch_all(&self.read).await?;
         for row in over {
             let tenant = row.text("tenant_id")?;
             let mut transaction = self.begin_write().await?;
@@ -154,6 +184,10 @@ impl Catalog {
         }
         Ok(())
     }
+}
+
+pub(super) fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Counts the rows of files that are being committed, by the day on which they were written.

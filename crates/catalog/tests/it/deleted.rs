@@ -1,9 +1,11 @@
 //! Apps and agents that are renamed or deleted; keys that are rotated.
 
-use spanlake_catalog::{Accounts as _, Agent, App, Error, Keys as _, NewKey};
+use spanlake_catalog::{Accounts as _, Agent, App, Erasures as _, Error, Files as _, Keys as _, NewKey, Subject};
+use spanlake_model::{Erasure, ErasureId, ErasureScope, Receipt};
 
 use crate::database::Database;
-use crate::samples::{OTHER, TENANT, account, agent, app, at, key};
+use crate::files::snapshot;
+use crate::samples::{OTHER, SECOND_WRITER, TENANT, WRITER, account, agent, app, at, commit, file, key, take_in};
 
 pub(crate) async fn a_rename_keeps_the_id_and_takes_no_name_twice(database: &Database) {
     let catalog = database.open().await;
@@ -112,4 +114,41 @@ pub(crate) async fn a_rotation_stores_the_successor_and_ends_the_old_key_or_does
     catalog.revoke_key(TENANT, lasting.id, at(11)).await.unwrap();
     assert!(!catalog.rotate_key(lasting.id, at(40), key(TENANT), at(12)).await.unwrap(), "revoked");
     assert_eq!(catalog.keys(OTHER).await.unwrap(), []);
+}
+
+pub(crate) async fn rows_of_a_deleted_app_are_erased_once_no_writer_can_hold_any(database: &Database) {
+    let catalog = database.open().await;
+    catalog.sign_up(account(TENANT, "ann@example.com")).await.unwrap();
+    catalog.sign_up(account(OTHER, "bob@example.com")).await.unwrap();
+    let shop = app(TENANT, "shop");
+    catalog.add_app(shop.clone()).await.unwrap();
+    let id = ErasureId::from_bytes(*shop.id.as_bytes());
+    assert_eq!(catalog.erasure(TENANT, id).await.unwrap(), None, "it is there");
+    let lease = catalog.register_writer(WRITER, "", at(0)).await.unwrap();
+    let gone = catalog.register_writer(SECOND_WRITER, "", at(0)).await.unwrap();
+    take_in(&catalog, commit(lease, TENANT, 7, vec![file(TENANT, at(0))])).await.unwrap();
+    catalog.delete_app(TENANT, shop.id, at(10)).await.unwrap().unwrap();
+    let waits = catalog.erasure(TENANT, id).await.unwrap().unwrap();
+    assert_eq!((waits.subject, waits.app, waits.requested_at), (Subject::App, Some(shop.id), at(10)));
+    assert_eq!((waits.rewritten_at, waits.finished_at), (None, None));
+    assert_eq!(catalog.erasure(OTHER, id).await.unwrap(), None);
+    let begun = async |now| {
+        catalog.finish_erasures(at(now)).await.unwrap();
+        catalog.tenants_to_erase(9).await.unwrap() == [TENANT]
+    };
+    catalog.settled(lease, at(610)).await.unwrap();
+    assert!(!begun(3_609).await, "what was let in may come for an hour");
+    assert!(!begun(3_610).await, "the other writer has not said so");
+    catalog.retire_writer(gone).await.unwrap();
+    assert!(begun(3_611).await);
+    let hides = snapshot(&catalog, TENANT).await.erasures;
+    let bounds = vec![Receipt { writer: WRITER, sequence: 7 }];
+    let erasure = Erasure { id, tenant: TENANT, scope: ErasureScope::App(shop.id), bounds };
+    assert_eq!(hides, [erasure], "up to what lies in files");
+    assert!(begun(3_612).await, "and it is begun once");
+    assert_eq!(snapshot(&catalog, TENANT).await.erasures.len(), 1);
+    catalog.rewritten(id, at(3_700)).await.unwrap();
+    catalog.finish_erasures(at(3_800)).await.unwrap();
+    let proof = catalog.erasure(TENANT, id).await.unwrap().unwrap();
+    assert_eq!((proof.requested_at, proof.finished_at), (at(10), Some(at(3_800))));
 }

@@ -67,6 +67,7 @@ guarantees! {
         what_is_deleted_is_gone_with_all_that_hangs_on_it,
         what_is_added_to_a_deleted_app_or_agent_opens_nothing,
         a_rotation_stores_the_successor_and_ends_the_old_key_or_does_nothing,
+        rows_of_a_deleted_app_are_erased_once_no_writer_can_hold_any,
     }
     files {
         a_commit_moves_files_and_watermark_together,
@@ -160,6 +161,7 @@ guarantees! {
     }
     tenancy {
         limits_are_set_and_read_back,
+        what_a_tenant_holds_is_counted_without_what_is_gone,
         rows_are_counted_once_on_the_day_they_were_written,
         changes_are_heard_of_in_their_order,
         a_tenant_with_very_many_keys_is_told_of_whole,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use spanlake_catalog::{
-    Accounts as _, Act, Actor, Audit as _, Catalog, Changes as _, Commit, DataFile, Erasures as _, Error, Files as _,
-    Keys as _, NewKey, PasswordReset, People as _, Sessions as _, Tenancy as _, UsageDay,
+    Accounts as _, Act, Actor, ApiKey, Audit as _, Catalog, Changes as _, Commit, DataFile, Erasures as _, Error,
+    Files as _, Holdings, Keys as _, NewKey, PasswordReset, People as _, Sessions as _, Tenancy as _, UsageDay,
+    WriterLease,
 };
 use spanlake_model::{Changed, Clock, Day, FileId, Limits, MemberId, Role, SystemEntropy, Table, TenantId, Timestamp};
 
@@ -209,7 +210,15 @@ pub(crate) async fn nothing_is_left_of_a_closed_tenant_in_any_table(database: &D
     catalog.finish_erasures(at(3_609)).await.unwrap();
     assert_eq!(receipt().await.finished_at, None, "what was in memory may still come");
     catalog.finish_erasures(at(3_610)).await.unwrap();
-    assert_eq!(receipt().await.finished_at, Some(at(3_610)));
+    assert_eq!(receipt().await.finished_at, None, "a writer that is down may hold rows in its log");
+    let lease = catalog.register_writer(WRITER, "", at(3_611)).await.unwrap();
+    for (settled, finished) in [(609, None), (610, Some(at(3_620)))] {
+        catalog.settled(lease, at(settled)).await.unwrap();
+        catalog.finish_erasures(at(3_620)).await.unwrap();
+        assert_eq!(receipt().await.finished_at, finished, "settled before {settled}");
+    }
+    let older = WriterLease { epoch: lease.epoch - 1, ..lease };
+    assert!(matches!(catalog.settled(older, at(700)).await, Err(Error::Fenced { .. })));
     assert_eq!(snapshot(&catalog, TENANT).await.watermarks, []);
     for (table, rows) in database.rows_with("tenant_id", &TENANT.to_string()).await {
         assert_eq!(rows, u64::from(table == "closed_tenants"), "{table}");
@@ -226,4 +235,27 @@ pub(crate) async fn whoever_is_removed_takes_their_reset_link_along(database: &D
     assert_eq!(catalog.password_reset(&[7], at(1)).await.unwrap(), None);
     let nobody = catalog.add_password_reset(PasswordReset { member: MemberId::from_bytes([3; 16]), ..reset });
     assert!(matches!(nobody.await, Err(Error::Changed(_))));
+}
+
+pub(crate) async fn what_a_tenant_holds_is_counted_without_what_is_gone(database: &Database) {
+    let catalog = database.open().await;
+    catalog.sign_up(account(TENANT, "ann@example.com")).await.unwrap();
+    catalog.sign_up(account(OTHER, "bob@example.com")).await.unwrap();
+    let (shop, closed) = (app(TENANT, "shop"), app(TENANT, "closed"));
+    for app in [&shop, &closed] {
+        catalog.add_app(app.clone()).await.unwrap();
+        catalog.add_agent(agent(TENANT, app.id, "clerk")).await.unwrap();
+    }
+    let (kept, revoked, short) = (key(TENANT), key(TENANT), ApiKey { expires_at: Some(at(20)), ..key(TENANT) });
+    for key in [&kept, &revoked, &short] {
+        catalog.add_key(key.clone()).await.unwrap();
+    }
+    crate::people::joined(&catalog, "eve@example.com", Role::Viewer).await;
+    catalog.delete_app(TENANT, closed.id, at(9)).await.unwrap();
+    catalog.revoke_key(TENANT, revoked.id, at(9)).await.unwrap();
+    let counted = |keys| Holdings { apps: 2, agents: 1, keys, members: 2 };
+    assert_eq!(catalog.holdings(TENANT, at(19)).await.unwrap(), counted(2));
+    assert_eq!(catalog.holdings(TENANT, at(20)).await.unwrap(), counted(1));
+    let other = Holdings { apps: 1, agents: 0, keys: 0, members: 1 };
+    assert_eq!(catalog.holdings(OTHER, at(20)).await.unwrap(), other);
 }

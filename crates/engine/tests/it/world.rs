@@ -252,6 +252,9 @@ impl Files for World {
     async fn retire_writer(&self, _: WriterLease) -> Result<(), Error> {
         unused()
     }
+    async fn settled(&self, _: WriterLease, _: Timestamp) -> Result<(), Error> {
+        unused()
+    }
     async fn watermarks(&self, _: WriterId) -> Result<Vec<(TenantId, Table, u64)>, Error> {
         unused()
     }

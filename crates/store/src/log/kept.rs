@@ -1,22 +1,47 @@
-//! How much log there is, for whoever keeps it short.
+//! How much log there is, for whoever keeps it short, and for whoever watches.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::segment::Closed;
 
 /// The closed segments, oldest first: the last sequence and the size of each.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<Vec<(u64, u64)>>);
+pub(super) struct Kept {
+    closed: Mutex<Vec<(u64, u64)>>,
+    /// Bytes in the open segment.
+    open: AtomicU64,
+}
+
+/// How much log there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Of segments, the open one among them.
+    pub segments: u64,
+    /// In them.
+    pub bytes: u64,
+}
 
 impl Kept {
     pub(super) fn set(&self, closed: &[Closed]) {
         let segment = |closed: &Closed| (closed.last.values().copied().max().unwrap_or(0), closed.bytes);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = closed.iter().map(segment).collect();
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = closed.iter().map(segment).collect();
+    }
+
+    /// The open segment is so long now.
+    pub(super) fn open_is(&self, bytes: u64) {
+        self.open.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn size(&self) -> Size {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes: u64 = closed.iter().map(|(_, bytes)| bytes).sum();
+        Size { segments: closed.len() as u64 + 1, bytes: bytes + self.open.load(Ordering::Relaxed) }
     }
 
     /// The last sequence of the newest segment that does not fit into `bytes_max` together with those after it; 0 when all fit.
     pub(super) fn beyond(&self, bytes_max: u64) -> u64 {
-        let segments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let segments = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = 0;
         let too_much = segments.iter().rev().find(|(_, bytes)| {
             kept += bytes;
@@ -42,5 +67,7 @@ mod tests {
         };
         kept.set(&[closed(10, 100), closed(20, 100), closed(30, 100)]);
         assert_eq!([300, 299, 199, 99].map(|max| kept.beyond(max)), [0, 10, 20, 30]);
+        kept.open_is(7);
+        assert_eq!(kept.size(), Size { segments: 4, bytes: 307 });
     }
 }

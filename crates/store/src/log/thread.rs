@@ -30,6 +30,7 @@ pub(super) fn spawn<P: Send + 'static>(
     // An idle start before this one left an empty segment of the very name that is open now: it is no closed one.
     let closed: Vec<_> = recovered.closed.into_iter().filter(|closed| closed.path != open.segment.path).collect();
     kept.set(&closed);
+    kept.open_is(open.length);
     let queue = Queue { commands, waker: coming.clone().into(), coming };
     let writer = Writer { folder, config, next, open, closed, kept, stopped: false };
     std::thread::Builder::new().name("log".into()).spawn(move || writer.run(queue, apply))?;
@@ -156,6 +157,7 @@ impl Writer {
             return Err(self.stop(&error));
         }
         self.open.length += bytes.len() as u64;
+        self.kept.open_is(self.open.length);
         Ok(())
     }
 
@@ -169,6 +171,7 @@ impl Writer {
         let full = std::mem::replace(&mut self.open, next);
         self.closed.push(Closed { bytes: full.length, ..full.segment });
         self.kept.set(&self.closed);
+        self.kept.open_is(self.open.length);
         Ok(())
     }
 

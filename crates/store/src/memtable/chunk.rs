@@ -108,6 +108,9 @@ impl Chunk {
     pub(super) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
+    pub(super) fn row_count(&self) -> u64 {
+        self.rows.into()
+    }
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use spanlake_model::Fault;
 use spanlake_transport::layers;
 use spanlake_transport::response::{Data, ErrorResponse, RequestId, own};
@@ -152,6 +152,20 @@ async fn our_fault_is_logged_once_with_the_request_id_a_mistake_as_an_error_and_
         assert_eq!(told[0]["span"]["request.id"], MADE_ID);
         assert_eq!(told[0]["span"]["http.route"], url);
     }
+}
+
+#[tokio::test]
+async fn a_panic_is_logged_without_what_its_message_was_made_of() {
+    async fn careless(headers: HeaderMap) -> String {
+        let shown = headers["authorization"].to_str().unwrap();
+        panic!("who is this: {shown}")
+    }
+    let router = public(Router::new().route("/careless", get(careless)));
+    log::take();
+    let response = call(router, "/careless").await;
+    assert_eq!(response.status(), 500);
+    let logged = log::take();
+    assert!(logged.contains("a handler panicked") && !logged.contains("hunter2"), "{logged}");
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ struct Person {
     responses((status = 200, description = "Whose credential it is and what it may do.", body = Data<Identity>), ErrorResponse),
 )]
 pub(super) async fn me(State(deps): State<Deps>, parts: Parts) -> Result<Data<Identity>, ErrorResponse> {
-    let caller = deps.gate.caller(&parts).await?;
+    let caller = deps.caller(&parts).await?;
     Ok(Data(deps.service.me(&caller).await?.into()))
 }
 

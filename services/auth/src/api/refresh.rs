@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use http::request::Parts;
 use serde::Deserialize;
 use spanlake_transport::extract::Body;
 use spanlake_transport::response::{Data, ErrorResponse};
@@ -26,8 +27,9 @@ pub(super) struct Refresh {
 )]
 pub(super) async fn refresh(
     State(deps): State<Deps>,
+    parts: Parts,
     Body(body): Body<Refresh>,
 ) -> Result<impl IntoResponse, ErrorResponse> {
-    let tokens = deps.service.refresh(&body.refresh_token).await?;
+    let tokens = deps.from(&parts).refresh(&body.refresh_token).await?;
     Ok((NO_STORE, Data(Session::from(tokens))))
 }

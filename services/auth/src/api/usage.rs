@@ -53,7 +53,7 @@ pub(super) async fn usage(
     parts: Parts,
     query: Result<Query<UsageRange>, ErrorResponse>,
 ) -> Result<Data<Vec<UsageDay>>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Read).await?;
+    let caller = deps.admit(&parts, Scope::Read).await?;
     let Query(UsageRange { start_date, end_date }) = query?;
     let (first, last) = (day("start_date", start_date)?, day("end_date", end_date)?);
     let days = deps.service.usage(&caller, first, last).await?;

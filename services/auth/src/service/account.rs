@@ -93,6 +93,9 @@ impl Service {
         };
         let stored = accounts.iter().map(|account| account.member.password_hash.clone()).collect();
         let opened = self.passwords.first_match(password, stored, compared).await?;
+        if opened.is_none() {
+            self.note_refused_login(accounts.iter().map(|account| account.member.clone()));
+        }
         Ok(opened.map(|index| accounts.swap_remove(index)))
     }
 

@@ -11,6 +11,7 @@ use spanlake_model::{AgentId, AppId, Caller, Code, Fault, KeyId, Principal, Scop
 use spanlake_proto::auth::{KeyIdentity, PresentedKey};
 
 use super::Service;
+use super::holdings::Thing;
 use crate::error::Error;
 use crate::input::{self, invalid};
 
@@ -50,6 +51,7 @@ impl Service {
         let app = self.pin(caller, &request).await?;
         let scopes = allowed_scopes(caller, &request, app.is_some())?;
         let expires_at = self.end_of_key(caller, request.expires_at, request.expires_at).await?;
+        self.room_for(caller.tenant(), Thing::Key).await?;
         let id = KeyId::generate(&*self.clock, &*self.entropy);
         let text = key::generate(request.kind, id, &*self.entropy);
         let key = ApiKey {

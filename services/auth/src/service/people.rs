@@ -8,6 +8,7 @@ use std::time::Duration;
 use spanlake_catalog::{self as catalog, Actor, App, Invite, Member, MemberChange, Tenant};
 use spanlake_model::{Caller, Code, Fault, InviteId, MemberId, Principal, Role};
 
+use super::holdings::Thing;
 use super::session::hash;
 use super::{Service, Tokens};
 use crate::error::Error;
@@ -69,6 +70,7 @@ impl Service {
         if self.accounts.members(caller.tenant()).await?.iter().any(|member| member.email == email) {
             return Err(Fault::new(Code::Conflict, "This person is a member already.").into());
         }
+        self.room_for(caller.tenant(), Thing::Member).await?;
         let token = format!("{INVITE_PREFIX}{}", self.random_text::<32>());
         let created_at = self.clock.now();
         let invite = Invite {
@@ -102,6 +104,7 @@ impl Service {
     pub(crate) async fn accept_invite(&self, token: &str, password: String) -> Result<Joined, Error> {
         let invite = self.accounts.open_invite(&hash(token), self.clock.now()).await?.ok_or_else(over)?;
         input::new_password("password", &password)?;
+        self.room_for(invite.tenant, Thing::Member).await?;
         let password_hash = self.passwords.hash(password).await?;
         let id = MemberId::generate(&*self.clock, &*self.entropy);
         let accounts = self.acting(Actor::Member(id)).accounts;

@@ -7,6 +7,7 @@ use spanlake_access::secret::PEPPER_VERSION;
 use spanlake_catalog::ApiKey;
 use spanlake_model::{Caller, Code, Fault, KeyId, Timestamp};
 
+use super::holdings::Thing;
 use super::{NewKey, Service};
 use crate::error::Error;
 use crate::input::invalid;
@@ -52,6 +53,7 @@ impl Service {
         let old_ends_at = old.expires_at.map_or(now.plus(overlap), |end| end.min(now.plus(overlap)));
         let usual = old.expires_at.map(|end| now.plus(end.since(old.created_at)));
         let new_ends_at = self.end_of_key(caller, rotation.expires_at, usual).await?;
+        self.room_for(caller.tenant(), Thing::Key).await?;
         let new = self.successor(caller, &old, now, new_ends_at);
         if !self.accounts.rotate_key(old.id, old_ends_at, new.key.clone(), now).await? {
             let message = "This key was revoked or has expired, so there is nothing to rotate; make a new key.";

@@ -70,6 +70,7 @@ impl Service {
             Exchange::Reused => {
                 self.accounts.drop_family(&used.family).await?;
                 tracing::warn!(tenant.id = %used.tenant, member.id = %used.member, "a refresh token was used twice");
+                self.note_ended_session(&member).await?;
                 Err(over().into())
             }
         }

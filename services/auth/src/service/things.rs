@@ -4,16 +4,19 @@ use spanlake_catalog::{Agent, App};
 use spanlake_model::{AgentId, AppId, Caller, Code, Fault, KeyId, Principal};
 
 use super::Service;
+use super::holdings::Thing;
 use crate::error::Error;
 use crate::input;
 
 impl Service {
     /// Adds an app to the caller's tenant.
     pub(crate) async fn create_app(&self, caller: &Caller, name: &str) -> Result<App, Error> {
+        let name = input::name("name", name)?;
+        self.room_for(caller.tenant(), Thing::App).await?;
         let app = App {
             id: AppId::generate(&*self.clock, &*self.entropy),
             tenant: caller.tenant(),
-            name: input::name("name", name)?,
+            name,
             created_at: self.clock.now(),
         };
         self.accounts.add_app(app.clone()).await?;
@@ -57,6 +60,7 @@ impl Service {
         let name = input::name("name", name)?;
         let app = app.unwrap_or(caller.app());
         self.accounts.app(caller.tenant(), app).await?.ok_or_else(|| Fault::not_found("app"))?;
+        self.room_for(caller.tenant(), Thing::Agent).await?;
         let agent = Agent {
             id: AgentId::generate(&*self.clock, &*self.entropy),
             tenant: caller.tenant(),

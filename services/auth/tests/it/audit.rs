@@ -155,3 +155,60 @@ async fn a_key_says_who_made_it_and_whether_they_are_gone() {
     assert_eq!(keys[0]["created_by"]["is_gone"], true);
     assert_eq!(keys[1]["created_by"]["is_gone"], true);
 }
+
+/// Waits for the entry of this action; it may be written beside the answer.
+async fn noted(house: &House, owner: &str, action: &str) -> Vec<Value> {
+    for _ in 0..500 {
+        let entries = house.get("/v1/audit-log?limit=1000", owner).await.data();
+        let found: Vec<_> =
+            entries.as_array().unwrap().iter().filter(|entry| entry["action"] == action).cloned().collect();
+        if !found.is_empty() {
+            return found;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("no {action} on record")
+}
+
+#[tokio::test]
+async fn refused_logins_are_on_record_and_do_not_fill_it() {
+    let house = House::new().await;
+    let made = house.sign_up("ann@example.com").await;
+    let (owner, member) = (text(&made["access_token"]), text(&made["member"]["id"]));
+    let from = |address: [u8; 4]| {
+        let body = json!({"email": "ann@example.com", "password": "a guess"}).to_string();
+        let request = Request::post("/v1/login").header("content-type", "application/json");
+        let mut request = request.body(axum::body::Body::from(body)).unwrap();
+        request.extensions_mut().insert(Peer(address.into()));
+        request
+    };
+    for network in 0..12 {
+        // Each from elsewhere, so that none has to wait.
+        assert_eq!(house.send(from([203, 0, network, 9])).await.status, 401);
+    }
+    noted(&house, &owner, "login.refused").await;
+    house.log_in("nobody@example.com", "a guess").await;
+    let mut entries = Vec::new();
+    while entries.len() < 2 {
+        entries = noted(&house, &owner, "login.refused").await;
+    }
+    let times: Vec<_> = entries.iter().map(|entry| entry["after"]["times"].clone()).collect();
+    assert_eq!(times, [json!(10), json!(1)], "newest first: the first and the tenth of twelve");
+    assert_eq!((&entries[1]["target"], &entries[1]["address"]), (&json!(member), &json!("203.0.0.9")));
+    assert_eq!(house.get("/v1/audit-log/check", &owner).await.data()["is_whole"], true);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_because_two_have_its_token_is_on_record() {
+    let house = House::new().await;
+    let made = house.sign_up("ann@example.com").await;
+    let owner = text(&made["access_token"]);
+    let next = house.refresh(&made["refresh_token"]).await.data();
+    house.refresh(&next["refresh_token"]).await.data();
+    for _ in 0..3 {
+        assert_eq!(house.refresh(&made["refresh_token"]).await.status, 401);
+    }
+    let entries = noted(&house, &owner, "session.ended").await;
+    assert_eq!(entries.len(), 1, "once, however often the token comes again");
+    assert_eq!(entries[0]["target"], made["member"]["id"]);
+}

@@ -110,3 +110,68 @@ async fn use_is_shown_by_day_and_fills_the_month() {
     assert_eq!(house.get("/v1/usage", &stranger).await.data(), json!([]));
     assert_ne!(caller.app(), AppId::from_bytes([0; 16]));
 }
+
+#[tokio::test]
+async fn what_auth_is_asked_takes_from_the_requests_of_the_tenant() {
+    let house = House::new().await;
+    let owner = house.owner().await;
+    let put = async |most: u32| {
+        house.call("PUT", "/v1/limits", Some(&owner), Some(json!({"requests_per_second": most}))).await
+    };
+    put(1).await.data();
+    let statuses = [house.get("/v1/me", &owner).await, house.get("/v1/apps", &owner).await];
+    assert_eq!(statuses.map(|answer| answer.status.as_u16()), [200, 200], "two seconds' worth at once");
+    for path in ["/v1/me", "/v1/apps", "/v1/audit-log"] {
+        let refused = house.get(path, &owner).await;
+        assert_eq!(refused.refusal(), (429, "rate_limited"), "{path}");
+        assert_eq!(refused.headers["retry-after"], "1");
+        assert_eq!(refused.headers["ratelimit-policy"], "\"requests\";q=1;w=1");
+    }
+    let refused = house.post("/v1/apps", &owner, json!({"name": "late"})).await;
+    assert_eq!(refused.refusal(), (429, "rate_limited"));
+    assert_eq!(put(0).await.data()["requests_per_second"], 0);
+    assert_eq!(put(100).await.data()["requests_per_second"], 100, "whoever has locked themselves out gets in again");
+    house.clock.advance(Duration::from_secs(1));
+    assert_eq!(house.get("/v1/apps", &owner).await.data().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_tenant_has_as_much_of_everything_as_it_may_have_and_is_told_so() {
+    let house = House::with(|config| {
+        (config.apps_max, config.agents_max, config.keys_max, config.members_max) = (2, 1, 2, 2);
+    })
+    .await;
+    let owner = house.owner().await;
+    let is_full = |answer: crate::house::Answer, what: &str| {
+        assert_eq!(answer.refusal(), (409, "conflict"), "{what}");
+        let message = text(&answer.body["error"]["message"]);
+        assert!(message.contains(what) && message.contains("may have"), "{message}");
+    };
+    let app = house.post("/v1/apps", &owner, json!({"name": "second"})).await.data();
+    is_full(house.post("/v1/apps", &owner, json!({"name": "third"})).await, "2 apps");
+    house.post("/v1/agents", &owner, json!({"name": "first"})).await.data();
+    is_full(house.post("/v1/agents", &owner, json!({"name": "second"})).await, "1 agents");
+    let key = json!({"name": "key", "kind": "workspace"});
+    let keys = [
+        house.post("/v1/api-keys", &owner, key.clone()).await.data(),
+        house.post("/v1/api-keys", &owner, key.clone()).await.data(),
+    ];
+    is_full(house.post("/v1/api-keys", &owner, key.clone()).await, "2 keys");
+    let id = text(&keys[0]["id"]);
+    is_full(house.post(&format!("/v1/api-keys/{id}/rotate"), &owner, json!({})).await, "2 keys");
+    let invite =
+        async |email: &str| house.post("/v1/members/invites", &owner, json!({"email": email, "role": "viewer"})).await;
+    let (eve, bob) = (invite("eve@example.com").await.data(), invite("bob@example.com").await.data());
+    let join = async |invite: &Value| {
+        let body = json!({"token": invite["token"], "password": crate::house::PASSWORD});
+        house.call("POST", "/v1/invites/accept", None, Some(body)).await
+    };
+    join(&eve).await.data();
+    is_full(join(&bob).await, "2 members");
+    is_full(invite("eva@example.com").await, "2 members");
+    // What goes makes room.
+    house.delete(&format!("/v1/apps/{}", text(&app["id"])), &owner).await;
+    house.post("/v1/apps", &owner, json!({"name": "third"})).await.data();
+    house.delete(&format!("/v1/api-keys/{id}"), &owner).await;
+    house.post("/v1/api-keys", &owner, key).await.data();
+}

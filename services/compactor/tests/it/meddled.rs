@@ -63,6 +63,9 @@ impl Files for Meddled {
     async fn retire_writer(&self, lease: WriterLease) -> Result<(), Error> {
         self.inner.retire_writer(lease).await
     }
+    async fn settled(&self, lease: WriterLease, before: Timestamp) -> Result<(), Error> {
+        self.inner.settled(lease, before).await
+    }
     async fn watermarks(&self, writer: WriterId) -> Result<Vec<(TenantId, Table, u64)>, Error> {
         self.inner.watermarks(writer).await
     }

@@ -5,6 +5,7 @@
 mod bounds;
 mod broken_files;
 mod clock;
+mod closing;
 mod logs;
 mod machine;
 mod power_loss;

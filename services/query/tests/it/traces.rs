@@ -215,3 +215,23 @@ async fn a_receipt_reaches_the_writer_on_every_route() {
     }
     assert_eq!(at(0), crate::world::MIDNIGHT);
 }
+
+#[tokio::test]
+async fn traces_of_one_name_are_sorted_by_it_whatever_else_is_asked() {
+    let world = World::new();
+    let of = |trace_byte: u8, name: &str| Span {
+        name: name.into(),
+        user_id: Some("u".into()),
+        ..span(trace_byte, 1, trace_byte.into())
+    };
+    world.file(tenant(1), 1, &[of(1, "same"), of(2, "other")], &[]).await;
+    world.file(tenant(1), 2, &[of(3, "same")], &[]).await;
+    world.writer(0, vec![fresh(tenant(1), &[of(4, "same")], &[])]);
+    let face = face(&world);
+    for (order, wanted) in [("asc", ["01", "03", "04"]), ("desc", ["04", "03", "01"])] {
+        for asked in ["name=same&user_id=u", "user_id=u&filter=name%20%3D%20'same'"] {
+            let list = face.ok(&format!("/v1/traces?sort_by=name&sort_order={order}&{asked}")).await;
+            assert_eq!(ids(&list), wanted, "{order} {asked}");
+        }
+    }
+}

@@ -78,6 +78,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("opentelemetry-proto", &["dialects", "testkit", "load-tests"]),
     ("prost", &["dialects", "proto", "testkit", "load-tests"]),
     ("hyper", &["transport"]),
+    ("prometheus-client", &["transport"]),
     // Proto dials its peers over TLS itself, to use certificates that were renewed.
     ("hyper-util", &["transport", "proto"]),
     ("tracing-subscriber", &["transport"]),

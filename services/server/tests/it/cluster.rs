@@ -60,7 +60,8 @@ pub(crate) fn settings(store: &Path) -> Vec<(&'static str, String)> {
         ("SPANLAKE_HTTP", port.clone()),
         ("SPANLAKE_OTLP_HTTP", port.clone()),
         ("SPANLAKE_OTLP_GRPC", port.clone()),
-        ("SPANLAKE_GRPC", port),
+        ("SPANLAKE_GRPC", port.clone()),
+        ("SPANLAKE_ADMIN", port),
         ("SPANLAKE_STORE", format!("file:{}", store.display())),
         // Hashing as it should be would be most of what the tests do.
         ("SPANLAKE_AUTH__ARGON2__MEMORY_KIB", "8".into()),
@@ -107,7 +108,20 @@ impl Cluster {
     }
 
     async fn standalone(clock: Arc<dyn Clock>) -> Self {
-        let folder = TemporaryFolder::new("standalone");
+        Self::in_folder(TemporaryFolder::new("standalone"), clock).await
+    }
+
+    /// The same house, stopped and started again; in one process.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { house: House::Standalone { running, shutdown }, folder, clock, .. } = self else {
+            panic!("five processes are not started again")
+        };
+        shutdown.trigger();
+        running.finish().await.unwrap();
+        Self::in_folder(folder, clock).await
+    }
+
+    async fn in_folder(folder: TemporaryFolder, clock: Arc<dyn Clock>) -> Self {
         let store = folder.path().join("store");
         let mut settings = settings(&store);
         settings.push(("SPANLAKE_DATA_DIR", folder.path().display().to_string()));
@@ -127,6 +141,32 @@ impl Cluster {
         };
         let house = House::Standalone { running: Box::new(running), shutdown };
         Self { client: Client::new(bases), clock, store, house, folder }
+    }
+
+    /// One process of the binary that does everything, over Postgres with this password, with these settings besides.
+    pub(crate) async fn one_process(settings_besides: &[(&'static str, String)], password: &str) -> Self {
+        let folder = TemporaryFolder::new("one-process");
+        let store = folder.path().join("store");
+        let database = Database::create().await;
+        let (before, after) = database.url().split_once('@').unwrap();
+        let (scheme, user) = before.split_once("://").unwrap();
+        let user = user.split(':').next().unwrap();
+        let mut own = settings(&store);
+        own.push(("SPANLAKE_DATA_DIR", folder.path().join("data").display().to_string()));
+        // Whom it knows by their address needs none, and takes any.
+        own.push(("SPANLAKE_CATALOG", format!("{scheme}://{user}:{password}@{after}")));
+        let process = Process::start("standalone", folder.path(), &[&own[..], settings_besides].concat());
+        let http = url(process.address("http"));
+        let bases = Bases {
+            auth: http.clone(),
+            ingest: http.clone(),
+            query: http.clone(),
+            export: http,
+            otlp_http: url(process.address("otlp_http")),
+            otlp_grpc: url(process.address("otlp_grpc")),
+        };
+        let house = House::Processes { processes: vec![process], database };
+        Self { client: Client::new(bases), clock: Arc::new(SystemClock), store, house, folder }
     }
 
     /// Five processes that know each other by certificates that `authority` signs.
@@ -191,6 +231,16 @@ impl Cluster {
         }
     }
 
+    /// Where operators read.
+    pub(crate) fn admin(&self) -> Vec<String> {
+        match &self.house {
+            House::Standalone { running, .. } => vec![url(running.addresses.admin.unwrap())],
+            House::Processes { processes, .. } => {
+                processes.iter().map(|process| url(process.address("admin"))).collect()
+            }
+        }
+    }
+
     /// What time it is for the services.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
@@ -222,6 +272,26 @@ impl Cluster {
             let mut batches = spanlake_store::file::read(store.clone(), &path, None).await.unwrap();
             while let Some(batch) = batches.try_next().await.unwrap() {
                 said += &format!("{:?}", decode(&batch).unwrap());
+            }
+        }
+        said
+    }
+
+    /// Every cell of every table of the tenant, as it lies in files; those that are merged away meanwhile are left out.
+    pub(crate) async fn cells(&self, tenant: &str) -> String {
+        let url = format!("file:{}", self.store.display());
+        let store = Store::open(&StoreConfig { url }, Arc::new(LocalDisk)).unwrap().tenant(tenant.parse().unwrap());
+        let mut said = String::new();
+        for file in files_in(&self.store.join("t").join(tenant), "parquet") {
+            let path = file.strip_prefix(&self.store).unwrap().display().to_string();
+            let read = async {
+                let batches: Vec<_> =
+                    spanlake_store::file::read(store.clone(), &path, None).await?.try_collect().await?;
+                Ok::<_, spanlake_store::file::Error>(batches)
+            };
+            match read.await {
+                Ok(batches) => said += &arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string(),
+                Err(error) => assert!(!file.exists(), "{path}: {error:?}"),
             }
         }
         said

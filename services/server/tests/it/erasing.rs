@@ -230,3 +230,15 @@ pub(crate) async fn a_deleted_tenant_lets_nobody_in_and_leaves_the_disk(cluster:
     let proof = client.send(client.request(Method::GET, &receipt)).await.data();
     assert_eq!(proof["status"], "deleting", "what was in memory may come for an hour");
 }
+
+pub(crate) async fn a_deleted_app_has_a_receipt_of_its_own_id(cluster: &Cluster) {
+    let (tenant, stranger) = (Tenant::sign_up(cluster).await, Tenant::sign_up(cluster).await);
+    let client = &cluster.client;
+    let app = text(&client.post("/v1/apps", &tenant.token, &json!({"name": "closing"})).await.data(), "/id");
+    let receipt = format!("/v1/deletions/{app}");
+    client.get(&receipt, &tenant.token).await.refused(404, "not_found");
+    assert_eq!(client.delete(&format!("/v1/apps/{app}"), &tenant.token).await.status, 204);
+    let shown = client.get(&receipt, &tenant.token).await.data();
+    assert_eq!((&shown["status"], &shown["subject"], &shown["app_id"]), (&json!("hidden"), &json!("app"), &json!(app)));
+    client.get(&receipt, &stranger.token).await.refused(404, "not_found");
+}

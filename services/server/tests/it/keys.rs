@@ -99,7 +99,7 @@ pub(crate) async fn what_people_write_is_in_no_log(cluster: &Cluster) {
 }
 
 /// Every kind of secret there is, each used rightly and wrongly, so that whoever writes requests down has them.
-async fn everything_secret(cluster: &Cluster, tenant: &Tenant) -> Vec<String> {
+pub(crate) async fn everything_secret(cluster: &Cluster, tenant: &Tenant) -> Vec<String> {
     let client = &cluster.client;
     let send =
         async |path: &str, body: serde_json::Value| client.send(client.request(Method::POST, path).json(&body)).await;
@@ -137,7 +137,7 @@ async fn everything_secret(cluster: &Cluster, tenant: &Tenant) -> Vec<String> {
     vec![bucket.to_owned(), signature, refresh, invite, reset, guess.to_owned(), crate::tenant::PASSWORD.to_owned()]
 }
 
-fn everything_in(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn everything_in(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
     paths.flat_map(|path| if path.is_dir() { everything_in(&path) } else { vec![path] }).collect()

@@ -18,6 +18,7 @@ mod agents;
 mod architecture;
 mod audit;
 mod bad_input;
+mod canaries;
 mod captured;
 mod certificates;
 mod client;
@@ -37,12 +38,14 @@ mod journey;
 mod keys;
 mod limits;
 mod logs;
+mod metrics;
 mod oracle;
 mod people;
 mod process;
 mod reading;
 mod refusals;
 mod scores;
+mod secrets;
 mod tenant;
 mod visibility;
 mod warehouses;
@@ -144,6 +147,7 @@ stories! {
         strangers_are_refused_everywhere,
         a_key_without_the_scope_is_refused_everywhere,
         what_is_for_owners_is_refused_to_every_key,
+        each_role_opens_what_the_table_says_and_nothing_else,
         what_is_not_documented_is_not_there,
         grpc_refuses_strangers_and_keys_without_the_scope,
         internal_ports_refuse_who_does_not_show_the_token,
@@ -156,6 +160,7 @@ stories! {
         a_read_while_files_are_rewritten_neither_misses_nor_doubles_a_row,
         spans_past_their_time_are_not_shown,
         a_deleted_tenant_lets_nobody_in_and_leaves_the_disk,
+        a_deleted_app_has_a_receipt_of_its_own_id,
     }
     bad_input {
         a_body_of_another_type_is_told_which_to_send,
@@ -173,6 +178,9 @@ stories! {
         a_workspace_key_names_the_agent_on_the_agentos_path,
         an_agent_key_is_told_that_another_app_is_not_its_own,
         apps_of_a_tenant_are_apart,
+    }
+    metrics {
+        what_the_services_do_is_counted_and_names_no_tenant,
     }
     keys {
         a_revoked_key_is_refused_everywhere,

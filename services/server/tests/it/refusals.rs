@@ -145,6 +145,35 @@ pub(crate) async fn what_is_for_owners_is_refused_to_every_key(cluster: &Cluster
     assert_eq!(asked, 8);
 }
 
+/// What each role may do, beside the table's permissions. An owner may all of it.
+const ROLES: [(&str, &[&str]); 3] = [
+    ("viewer", &["credential", "read"]),
+    ("member", &["credential", "ingest", "read", "export", "score"]),
+    ("admin", &["credential", "ingest", "read", "export", "score", "admin"]),
+];
+
+pub(crate) async fn each_role_opens_what_the_table_says_and_nothing_else(cluster: &Cluster) {
+    let tenant = Tenant::sign_up(cluster).await;
+    let client = &cluster.client;
+    let (mut opened, mut refused) = (0, 0);
+    for (role, may) in ROLES {
+        let token = tenant.member(role).await.token;
+        for operation in guarded(client).await {
+            let request = client.at(operation.method(), &operation.url(&well_formed)).bearer_auth(&token);
+            // Broken off, so that nothing comes of what is let in.
+            let answer = client.send(request.header("content-type", "application/json").body("{")).await;
+            if may.contains(&operation.permission.as_str()) {
+                assert!(![401, 403].contains(&answer.status), "{role} {}: {}", operation.name(), answer.text());
+                opened += 1;
+            } else {
+                is_refused(&operation, &answer, 403, "forbidden");
+                refused += 1;
+            }
+        }
+    }
+    assert!(opened > 100 && refused > 60, "{opened} and {refused}");
+}
+
 /// A route that is in no document would be a route that the other stories do not hold against the table.
 pub(crate) async fn what_is_not_documented_is_not_there(cluster: &Cluster) {
     let client = &cluster.client;
@@ -190,12 +219,22 @@ pub(crate) async fn what_is_not_documented_is_not_there(cluster: &Cluster) {
 pub(crate) async fn grpc_refuses_strangers_and_keys_without_the_scope(cluster: &Cluster) {
     let tenant = Tenant::sign_up(cluster).await;
     let read = tenant.key(&["read", "export", "score", "admin"]).await;
-    let cases = [
-        (None, Code::Unauthenticated),
-        (Some("nonsense"), Code::Unauthenticated),
-        (Some(&*read), Code::PermissionDenied),
+    let (viewer, all) = (tenant.member("viewer").await.token, tenant.key(&SCOPES).await);
+    let (over, forged) = (over(cluster, &tenant).await, forged(&read));
+    let forged = forged.strip_prefix("Bearer ").unwrap();
+    let mut cases = vec![
+        (None, None, Code::Unauthenticated),
+        (Some("nonsense"), None, Code::Unauthenticated),
+        (Some("a.b.c"), None, Code::Unauthenticated),
+        (Some(forged), None, Code::Unauthenticated),
+        (Some(&*read), None, Code::PermissionDenied),
+        (Some(&*viewer), None, Code::PermissionDenied),
     ];
-    for (key, wanted) in cases {
+    cases.extend(over.iter().map(|credential| (Some(credential.as_str()), None, Code::Unauthenticated)));
+    // Into another tenant's app.
+    let stranger = Tenant::sign_up(cluster).await;
+    cases.push((Some(&*all), Some(&stranger.app), Code::NotFound));
+    for (key, app, wanted) in cases {
         let span = otlp::span(trace_id(1), span_id(1), "refused", cluster.a_minute_ago());
         let record = otlp::user_message(trace_id(1), span_id(1), "refused", cluster.a_minute_ago());
         let mut spans = tonic::Request::new(otlp::request(vec![span]));
@@ -205,6 +244,11 @@ pub(crate) async fn grpc_refuses_strangers_and_keys_without_the_scope(cluster: &
             spans.metadata_mut().insert("authorization", bearer.clone());
             logs.metadata_mut().insert("authorization", bearer);
         }
+        if let Some(app) = app {
+            for metadata in [spans.metadata_mut(), logs.metadata_mut()] {
+                metadata.insert("x-spanlake-app-id", app.parse().unwrap());
+            }
+        }
         let of_spans = cluster.client.grpc().await.export(spans).await.unwrap_err();
         let of_logs = cluster.client.grpc_logs().await.export(logs).await.unwrap_err();
         for status in [of_spans, of_logs] {
@@ -212,7 +256,10 @@ pub(crate) async fn grpc_refuses_strangers_and_keys_without_the_scope(cluster: &
             assert!(status.message().len() > 10, "{status:?}");
         }
     }
-    assert_eq!(cluster.client.get("/v1/spans", &read).await.rows(), Vec::<serde_json::Value>::new());
+    let stranger = stranger.key(&["read"]).await;
+    for key in [&read, &stranger] {
+        assert_eq!(cluster.client.get("/v1/spans", key).await.rows(), Vec::<serde_json::Value>::new());
+    }
 }
 
 /// A method of each service's own port.

@@ -33,7 +33,7 @@ pub(in crate::api) async fn create(
     parts: Parts,
     body: Result<Body<NewAgent>, ErrorResponse>,
 ) -> Result<Created<Agent>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Body(new) = body?;
     let app = new.app_id.as_deref().map(str::parse::<AppId>).transpose();
     let app = app.map_err(|_| Error::from(invalid("app_id", "must be a UUID")))?;

@@ -19,7 +19,7 @@ pub(in crate::api) async fn delete(
     parts: Parts,
     path: Result<Path<AgentId>, ErrorResponse>,
 ) -> Result<NoContent, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Path(agent) = path?;
     for key in deps.by(&caller, &parts).delete_agent(&caller, agent).await? {
         deps.gate.revoke(key).await;

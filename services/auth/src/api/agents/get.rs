@@ -20,7 +20,7 @@ pub(in crate::api) async fn get(
     parts: Parts,
     path: Result<Path<AgentId>, ErrorResponse>,
 ) -> Result<Data<Agent>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Read).await?;
+    let caller = deps.admit(&parts, Scope::Read).await?;
     let Path(agent) = path?;
     Ok(Data(deps.service.agent(&caller, agent).await?.into()))
 }

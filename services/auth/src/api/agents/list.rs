@@ -21,7 +21,7 @@ pub(in crate::api) async fn list(
     parts: Parts,
     query: Result<Query<Paging>, ErrorResponse>,
 ) -> Result<Page<Agent>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Read).await?;
+    let caller = deps.admit(&parts, Scope::Read).await?;
     let Query(paging) = query?;
     let agents = deps.service.agents(&caller).await?;
     Ok(page::map(paging.cut("agents", agents, |agent| agent.id.as_bytes())?, Agent::from))

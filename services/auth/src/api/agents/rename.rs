@@ -31,7 +31,7 @@ pub(in crate::api) async fn rename(
     path: Result<Path<AgentId>, ErrorResponse>,
     body: Result<Body<AgentChange>, ErrorResponse>,
 ) -> Result<Data<Agent>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let (Path(agent), Body(change)) = (path?, body?);
     Ok(Data(deps.by(&caller, &parts).rename_agent(&caller, agent, &change.name).await?.into()))
 }

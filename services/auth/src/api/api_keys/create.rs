@@ -69,7 +69,7 @@ pub(in crate::api) async fn create(
     parts: Parts,
     body: Result<Body<NewApiKey>, ErrorResponse>,
 ) -> Result<impl IntoResponse, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Body(new) = body?;
     let made = deps.by(&caller, &parts).create_key(&caller, new.try_into()?).await?;
     Ok((NO_STORE, Created(CreatedKey::from(made))))

@@ -21,7 +21,7 @@ pub(in crate::api) async fn list(
     parts: Parts,
     query: Result<Query<Paging>, ErrorResponse>,
 ) -> Result<Page<ApiKey>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Query(paging) = query?;
     let keys = deps.service.keys(&caller).await?;
     Ok(page::map(paging.cut("api-keys", keys, |made| made.key.id.as_bytes())?, ApiKey::listed))

@@ -19,7 +19,7 @@ pub(in crate::api) async fn revoke(
     parts: Parts,
     path: Result<Path<KeyId>, ErrorResponse>,
 ) -> Result<NoContent, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Path(key) = path?;
     deps.by(&caller, &parts).revoke_key(&caller, key).await?;
     deps.gate.revoke(key).await;

@@ -49,7 +49,7 @@ pub(in crate::api) async fn rotate(
     path: Result<Path<KeyId>, ErrorResponse>,
     body: Result<Body<KeyRotation>, ErrorResponse>,
 ) -> Result<impl IntoResponse, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let (Path(old), Body(asked)) = (path?, body?);
     let rotation = Rotation {
         overlap: asked.overlap_seconds.map(|seconds| Duration::from_secs(seconds.into())),

@@ -29,7 +29,7 @@ pub(in crate::api) async fn create(
     parts: Parts,
     body: Result<Body<NewApp>, ErrorResponse>,
 ) -> Result<Created<App>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Body(new) = body?;
     Ok(Created(deps.by(&caller, &parts).create_app(&caller, &new.name).await?.into()))
 }

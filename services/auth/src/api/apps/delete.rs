@@ -9,8 +9,8 @@ use spanlake_transport::response::{ErrorResponse, NoContent};
 use crate::api::Deps;
 
 /// Delete an app, its agents and its keys. The keys stop here at once and everywhere within a second; then nobody can read
-/// its traces. They leave the disk with the tenant's retention: to have them erased sooner and with a receipt,
-/// `POST /v1/deletions` with the `app_id` first. The default app cannot be deleted. Needs `admin`.
+/// its traces. They leave the disk within hours, and `GET /v1/deletions/{id}` with the app's id says how far that is. The default app
+/// cannot be deleted. Needs `admin`.
 #[utoipa::path(
     delete, path = "/v1/apps/{id}", tag = "auth", operation_id = "deleteApp",
     params(("id" = String, Path, description = "The app's id.")),
@@ -21,7 +21,7 @@ pub(in crate::api) async fn delete(
     parts: Parts,
     path: Result<Path<AppId>, ErrorResponse>,
 ) -> Result<NoContent, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Path(app) = path?;
     for key in deps.by(&caller, &parts).delete_app(&caller, app).await? {
         deps.gate.revoke(key).await;

@@ -20,7 +20,7 @@ pub(in crate::api) async fn get(
     parts: Parts,
     path: Result<Path<AppId>, ErrorResponse>,
 ) -> Result<Data<App>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Read).await?;
+    let caller = deps.admit(&parts, Scope::Read).await?;
     let Path(app) = path?;
     Ok(Data(deps.service.app(&caller, app).await?.into()))
 }

@@ -21,7 +21,7 @@ pub(in crate::api) async fn list(
     parts: Parts,
     query: Result<Query<Paging>, ErrorResponse>,
 ) -> Result<Page<App>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Read).await?;
+    let caller = deps.admit(&parts, Scope::Read).await?;
     let Query(paging) = query?;
     let apps = deps.service.apps(&caller).await?;
     Ok(page::map(paging.cut("apps", apps, |app| app.id.as_bytes())?, App::from))

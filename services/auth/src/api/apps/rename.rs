@@ -31,7 +31,7 @@ pub(in crate::api) async fn rename(
     path: Result<Path<AppId>, ErrorResponse>,
     body: Result<Body<AppChange>, ErrorResponse>,
 ) -> Result<Data<App>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let (Path(app), Body(change)) = (path?, body?);
     Ok(Data(deps.by(&caller, &parts).rename_app(&caller, app, &change.name).await?.into()))
 }

@@ -43,7 +43,7 @@ pub(in crate::api) async fn create(
     parts: Parts,
     body: Result<Body<InviteRequest>, ErrorResponse>,
 ) -> Result<impl IntoResponse, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Body(asked) = body?;
     let made = deps.by(&caller, &parts).invite(&caller, &asked.email, read_role(&asked.role)?).await?;
     Ok((NO_STORE, Created(CreatedInvite { about: made.invite.into(), token: made.token })))

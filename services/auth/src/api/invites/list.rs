@@ -21,7 +21,7 @@ pub(in crate::api) async fn list(
     parts: Parts,
     query: Result<Query<Paging>, ErrorResponse>,
 ) -> Result<Page<Invite>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Query(paging) = query?;
     let invites = deps.service.invites(&caller).await?;
     Ok(page::map(paging.cut("invites", invites, |invite| invite.id.as_bytes())?, Invite::from))

@@ -19,7 +19,7 @@ pub(in crate::api) async fn withdraw(
     parts: Parts,
     path: Result<Path<InviteId>, ErrorResponse>,
 ) -> Result<NoContent, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Path(invite) = path?;
     deps.by(&caller, &parts).withdraw_invite(&caller, invite).await?;
     Ok(NoContent)

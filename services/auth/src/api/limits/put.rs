@@ -49,7 +49,7 @@ pub(in crate::api) async fn put(
     parts: Parts,
     body: Result<Body<Wanted>, ErrorResponse>,
 ) -> Result<Data<Limits>, ErrorResponse> {
-    let caller = deps.admit_owner(&parts).await?;
+    let caller = deps.owner(&parts).await?;
     let Body(wanted) = body?;
     let new = NewLimits {
         requests_per_second: wanted.requests_per_second,

@@ -32,7 +32,7 @@ pub(in crate::api) async fn change(
     path: Result<Path<MemberId>, ErrorResponse>,
     body: Result<Body<MemberChange>, ErrorResponse>,
 ) -> Result<Data<Member>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let (Path(member), Body(change)) = (path?, body?);
     let changed = deps.by(&caller, &parts).change_role(&caller, member, read_role(&change.role)?).await?;
     deps.gate.forget_member(caller.tenant(), member).await;

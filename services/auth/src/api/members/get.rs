@@ -20,7 +20,7 @@ pub(in crate::api) async fn get(
     parts: Parts,
     path: Result<Path<MemberId>, ErrorResponse>,
 ) -> Result<Data<Member>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Path(member) = path?;
     Ok(Data(deps.service.member(&caller, member).await?.into()))
 }

@@ -21,7 +21,7 @@ pub(in crate::api) async fn list(
     parts: Parts,
     query: Result<Query<Paging>, ErrorResponse>,
 ) -> Result<Page<Member>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Query(paging) = query?;
     let members = deps.service.members(&caller).await?;
     Ok(page::map(paging.cut("members", members, |member| member.id.as_bytes())?, Member::from))

@@ -20,7 +20,7 @@ pub(in crate::api) async fn remove(
     parts: Parts,
     path: Result<Path<MemberId>, ErrorResponse>,
 ) -> Result<NoContent, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Path(member) = path?;
     deps.by(&caller, &parts).remove_member(&caller, member).await?;
     deps.gate.forget_member(caller.tenant(), member).await;

@@ -32,7 +32,7 @@ pub(in crate::api) async fn change(
     parts: Parts,
     body: Result<Body<PasswordChange>, ErrorResponse>,
 ) -> Result<impl IntoResponse, ErrorResponse> {
-    let caller = deps.gate.caller(&parts).await?;
+    let caller = deps.caller(&parts).await?;
     let Body(body) = body?;
     let tokens = deps.by(&caller, &parts).change_password(&caller, body.current_password, body.new_password).await?;
     Ok((NO_STORE, Data(Session::from(tokens))))

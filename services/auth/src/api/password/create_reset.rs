@@ -35,7 +35,7 @@ pub(in crate::api) async fn create_reset(
     parts: Parts,
     path: Result<Path<MemberId>, ErrorResponse>,
 ) -> Result<impl IntoResponse, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Path(member) = path?;
     let NewReset { token, member, expires_at } =
         deps.by(&caller, &parts).create_password_reset(&caller, member).await?;

@@ -14,6 +14,6 @@ use crate::api::Deps;
     responses((status = 200, description = "The prices.", body = Data<Prices>), ErrorResponse),
 )]
 pub(in crate::api) async fn get(State(deps): State<Deps>, parts: Parts) -> Result<Data<Prices>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Read).await?;
+    let caller = deps.admit(&parts, Scope::Read).await?;
     Ok(Data(deps.service.own_prices(&caller).await?.into()))
 }

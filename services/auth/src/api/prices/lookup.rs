@@ -61,7 +61,7 @@ pub(in crate::api) async fn look_up(
     parts: Parts,
     params: Result<Query<Params>, ErrorResponse>,
 ) -> Result<Data<Price>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Read).await?;
+    let caller = deps.admit(&parts, Scope::Read).await?;
     let Query(Params { model, provider }) = params?;
     let found = deps.service.price_of(&caller, provider.as_deref(), &model).await?;
     Ok(Data(found.ok_or_else(|| Fault::not_found("price"))?.into()))

@@ -20,7 +20,7 @@ pub(in crate::api) async fn put(
     parts: Parts,
     body: Result<Body<Own>, ErrorResponse>,
 ) -> Result<Data<Prices>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Body(Own { own }) = body?;
     deps.by(&caller, &parts).set_own_prices(&caller, &own).await?;
     Ok(Data(own.into()))

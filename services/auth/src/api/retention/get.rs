@@ -14,7 +14,7 @@ use crate::api::Deps;
     responses((status = 200, description = "How long.", body = Data<Retention>), ErrorResponse),
 )]
 pub(in crate::api) async fn get(State(deps): State<Deps>, parts: Parts) -> Result<Data<Retention>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     Ok(Data(Retention {
         spans_days: deps.service.kept_days(&caller, Table::Spans).await?,
         scores_days: deps.service.kept_days(&caller, Table::Scores).await?,

@@ -20,7 +20,7 @@ pub(in crate::api) async fn put(
     parts: Parts,
     body: Result<Body<NewRetention>, ErrorResponse>,
 ) -> Result<Data<Retention>, ErrorResponse> {
-    let caller = deps.gate.admit(&parts, Scope::Admin).await?;
+    let caller = deps.admit(&parts, Scope::Admin).await?;
     let Body(NewRetention { spans_days, scores_days }) = body?;
     deps.by(&caller, &parts).keep_days(&caller, spans_days, scores_days).await?;
     let scores_days = deps.service.kept_days(&caller, Table::Scores).await?;

@@ -42,6 +42,9 @@ impl Files for FaultyCatalog {
     async fn retire_writer(&self, lease: WriterLease) -> Result<(), Error> {
         self.changes("catalog.retire_writer", self.inner.retire_writer(lease)).await
     }
+    async fn settled(&self, lease: WriterLease, before: Timestamp) -> Result<(), Error> {
+        self.changes("catalog.settled", self.inner.settled(lease, before)).await
+    }
     async fn watermarks(&self, writer: WriterId) -> Result<Vec<(TenantId, Table, u64)>, Error> {
         self.reads("catalog.watermarks", self.inner.watermarks(writer)).await
     }
