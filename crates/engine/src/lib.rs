@@ -45,6 +45,7 @@ mod hidden;
 mod index;
 mod memory;
 mod metered;
+mod parts;
 mod priced;
 mod range;
 mod rivals;
