@@ -199,6 +199,8 @@ pub(crate) enum JobsCommand {
     Show(Job),
     /// Call a job off; what it has written stays
     Cancel(Job),
+    /// Let a job go on that was paused because it had failed for long
+    Resume(Job),
     /// Print the manifest of a run
     Manifest {
         #[command(flatten)]
@@ -234,9 +236,12 @@ pub(crate) struct NewJob {
     /// How files of text are packed [default: as the server says]
     #[arg(long, value_enum)]
     pub(crate) compression: Option<Compression>,
-    /// In the filter language of the lists
+    /// In the filter language of the lists; of scores, by what they have: name, value, label, source, …
     #[arg(long)]
     pub(crate) filter: Option<String>,
+    /// Of spans: with what scores say of each
+    #[arg(long)]
+    pub(crate) scores: bool,
     /// From when: ISO 8601, or 7d before now [default: the first row]
     #[arg(long, value_name = "WHEN", value_parser = When::back)]
     pub(crate) since: Option<When>,
@@ -291,6 +296,7 @@ pub(crate) struct NewJob {
 pub(crate) enum JobTable {
     Spans,
     Scores,
+    Traces,
 }
 
 impl JobTable {
@@ -298,6 +304,7 @@ impl JobTable {
         match self {
             Self::Spans => "spans",
             Self::Scores => "scores",
+            Self::Traces => "traces",
         }
     }
 }
@@ -340,11 +347,39 @@ impl Compression {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// manifest.json in the folder of a run
-    pub(crate) manifest: PathBuf,
+    /// manifest.json of a run: in a folder, or s3://BUCKET/…/run=000001/manifest.json
+    pub(crate) manifest: String,
     /// Also ask the server: whether it wrote this manifest, and of a whole export how many rows match now (counts as an export)
     #[arg(long)]
     pub(crate) source: bool,
+    #[command(flatten)]
+    pub(crate) access: BucketAccess,
+}
+
+/// How a bucket is reached, with which credentials.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BucketAccess {
+    /// As Amazon calls it
+    #[arg(long, help_heading = "In a bucket")]
+    pub(crate) region: Option<String>,
+    /// Of a bucket that is not Amazon's: https://HOST[:PORT]
+    #[arg(long, value_name = "URL", help_heading = "In a bucket")]
+    pub(crate) endpoint: Option<String>,
+    /// For the bucket; may list and read there
+    #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true, value_name = "ID", help_heading = "In a bucket")]
+    pub(crate) access_key_id: Option<String>,
+    /// Its secret
+    #[arg(
+        long,
+        env = "AWS_SECRET_ACCESS_KEY",
+        hide_env_values = true,
+        value_name = "SECRET",
+        help_heading = "In a bucket"
+    )]
+    pub(crate) secret_access_key: Option<String>,
+    /// If it is temporary
+    #[arg(long, env = "AWS_SESSION_TOKEN", hide_env_values = true, value_name = "TOKEN", help_heading = "In a bucket")]
+    pub(crate) session_token: Option<String>,
 }
 
 /// The seed's table, and what goes beyond one page.
@@ -410,6 +445,9 @@ pub(crate) struct ExportTraces {
     /// With --all: wait when the server wants fewer exports an hour
     #[arg(long, requires = "all")]
     pub(crate) wait: bool,
+    /// How often in a row to try again when a page breaks off or the server cannot be reached
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) retries: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -136,6 +136,11 @@ impl Error {
         }
     }
 
+    /// Whether the same may work in a moment.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Server(_) | Self::Unavailable { .. } | Self::Unreachable { .. })
+    }
+
     /// For whatever ran the command.
     pub fn code(&self) -> u8 {
         match self {

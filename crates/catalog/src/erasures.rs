@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use spanlake_model::{AppId, Day, Erasure, ErasureId, FileId, Table, TenantId, Timestamp};
+use spanlake_model::{AgentId, AppId, Day, Erasure, ErasureId, FileId, Table, TenantId, Timestamp, TraceId};
 
 use crate::error::Error;
 use crate::files::{DataFile, Removed, Replacement};
@@ -60,8 +60,19 @@ pub struct NewErasure {
     pub score_bounds: Vec<spanlake_model::Receipt>,
     /// What was named.
     pub subject: Subject,
+    /// Traces that stay and lose scores: schedules tell them again, beside those that are erased.
+    pub touched: Vec<TraceId>,
+    /// What of all these each agent of [`Erasures::agents_told`] had: its schedules hear of nothing else.
+    pub of_agents: Vec<(AgentId, Vec<TraceId>)>,
     /// When.
     pub requested_at: Timestamp,
+}
+
+impl NewErasure {
+    /// Without bounds of scores, and nobody to be told of but by what is erased.
+    pub const fn new(erasure: Erasure, subject: Subject, requested_at: Timestamp) -> Self {
+        Self { erasure, score_bounds: Vec::new(), subject, touched: Vec::new(), of_agents: Vec::new(), requested_at }
+    }
 }
 
 /// A file that an erasure took rows from.
@@ -112,6 +123,8 @@ pub trait Erasures: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Crowded`] when [`OPEN_ERASURES_MAX`] of the tenant are under way, or they name [`OPEN_TRACES_MAX`] traces.
     async fn add_erasure(&self, new: NewErasure) -> Result<(), Error>;
+    /// Agents of the app whose rows are exported on a schedule.
+    async fn agents_told(&self, tenant: TenantId, app: AppId) -> Result<Vec<AgentId>, Error>;
     /// What became of an erasure of the tenant. An app that was deleted has one of its own id, from then on.
     async fn erasure(&self, tenant: TenantId, id: ErasureId) -> Result<Option<ErasureProof>, Error>;
     /// Tenants with rows to be erased, longest waiting first, at most `most`. Across tenants: only the compactor asks.

@@ -5,8 +5,12 @@ use spanlake_model::{AgentId, AppId, Code, ErasureId, ExportId, ExporterId, Rece
 
 use crate::error::Error;
 
-/// Exports of one tenant that wait or run at the same time; more are refused.
+/// Exports of one tenant that wait, run or are paused at the same time; more are refused.
 pub const OPEN_EXPORTS_MAX: u64 = 100;
+/// Erasures that a schedule keeps until it can tell them; with more, or more than [`UNTOLD_TRACES_MAX`] traces in them, it begins anew.
+pub const UNTOLD_ERASURES_MAX: u64 = 1_000;
+/// See [`UNTOLD_ERASURES_MAX`].
+pub const UNTOLD_TRACES_MAX: u64 = 400_000;
 
 /// Where an export stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub enum ExportStatus {
     Waiting,
     /// Somebody has taken it; when their lease has ended, it is to be had again.
     Running,
+    /// Its schedule has failed for so long that nobody tries any more until it is resumed.
+    Paused,
     /// Everything is written.
     Done,
     /// Given up; nobody tries again.
@@ -24,13 +30,14 @@ pub enum ExportStatus {
 }
 
 impl ExportStatus {
-    const ALL: [Self; 5] = [Self::Waiting, Self::Running, Self::Done, Self::Failed, Self::Cancelled];
+    const ALL: [Self; 6] = [Self::Waiting, Self::Running, Self::Paused, Self::Done, Self::Failed, Self::Cancelled];
 
     /// In the catalog and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -102,12 +109,16 @@ pub struct Export {
     pub failures: u64,
     /// Why, the last time.
     pub error: Option<ExportFailure>,
+    /// When it failed first.
+    pub failing_since: Option<Timestamp>,
     /// When the attempt at hand began.
     pub started_at: Option<Timestamp>,
     /// How far it is; of the last attempt, when none is at hand.
     pub progress: Progress,
     /// Up to where each writer's log has been exported.
     pub through: Vec<Receipt>,
+    /// As `through`, of the scores that its rows show or are chosen by.
+    pub scores_through: Vec<Receipt>,
     /// The last manifest.
     pub last: Option<ExportRun>,
     /// When it was done, failed or cancelled.
@@ -173,12 +184,25 @@ pub struct RunEnd {
     pub written: Option<(ExportRun, String)>,
     /// Up to where each writer's log has now been exported.
     pub through: Vec<Receipt>,
+    /// As `through`, of the scores that its rows show or are chosen by.
+    pub scores_through: Vec<Receipt>,
     /// Erasures that the run's deletes tell of.
     pub told: Vec<ErasureId>,
     /// What comes then.
     pub then: Then,
     /// When it ended.
     pub at: Timestamp,
+}
+
+/// What becomes of an export after an attempt that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// The next attempt is due then.
+    Again(Timestamp),
+    /// Nobody tries until it is resumed. What it has yet to tell of erasures is given up, and noted as lost if there is any.
+    Paused,
+    /// Nobody tries any more.
+    GivenUp,
 }
 
 /// Something erased that a scheduled export has yet to tell its warehouse.
@@ -209,8 +233,17 @@ pub trait Exports: Send + Sync + 'static {
         before: Option<(Timestamp, ExportId)>,
         most: u32,
     ) -> Result<Vec<Export>, Error>;
-    /// Calls off one that waits or runs; whoever works on it finds its lease lost. Answers how it stands then.
+    /// Calls off one that waits, runs or is paused; whoever works on it finds its lease lost. Answers how it stands then.
     async fn cancel_export(&self, tenant: TenantId, id: ExportId, at: Timestamp) -> Result<Option<Export>, Error>;
+    /// Lets a paused one go on, from `not_before`; any other stays as it is. One that has missed an erasure has everything to tell,
+    /// under this new id of an erasure. Answers how it stands then.
+    async fn resume_export(
+        &self,
+        tenant: TenantId,
+        id: ExportId,
+        everything: ErasureId,
+        not_before: Timestamp,
+    ) -> Result<Option<Export>, Error>;
     /// Manifests of an export, latest run first, before this run.
     async fn export_runs(
         &self,
@@ -242,7 +275,7 @@ pub trait Exports: Send + Sync + 'static {
     /// # Errors
     /// As [`Self::keep_export`].
     async fn end_run(&self, lease: ExportLease, end: RunEnd) -> Result<(), Error>;
-    /// The attempt failed; `again` says when to try once more, `None` that nobody is to.
+    /// The attempt failed, and what comes then.
     ///
     /// # Errors
     /// As [`Self::keep_export`].
@@ -250,7 +283,7 @@ pub trait Exports: Send + Sync + 'static {
         &self,
         lease: ExportLease,
         failure: ExportFailure,
-        again: Option<Timestamp>,
+        then: AfterFailure,
         at: Timestamp,
     ) -> Result<(), Error>;
     /// Gives it back as it is, for anyone.

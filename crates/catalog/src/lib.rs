@@ -52,8 +52,8 @@ pub use erasures::{
 };
 pub use error::Error;
 pub use exports::{
-    ClaimedExport, Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport, OPEN_EXPORTS_MAX,
-    Progress, RunEnd, Then, UntoldErasure,
+    AfterFailure, ClaimedExport, Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport,
+    OPEN_EXPORTS_MAX, Progress, RunEnd, Then, UNTOLD_ERASURES_MAX, UNTOLD_TRACES_MAX, UntoldErasure,
 };
 pub use files::{Commit, DataFile, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease};
 pub use jobs::{DayLease, Ended, Jobs, TenantDay, Wanted};

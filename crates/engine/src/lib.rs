@@ -47,6 +47,7 @@ mod hidden;
 mod index;
 mod memory;
 mod metered;
+mod parts;
 mod pieces;
 mod priced;
 mod range;

@@ -37,6 +37,7 @@ use crate::hidden::Hidden;
 use crate::index::{Index, Named, Prints, Shares, print};
 use crate::memory::{Held, QueryPool};
 use crate::metered::Metered;
+use crate::parts::parts;
 use crate::pieces::Cut;
 use crate::priced::priced;
 use crate::range::starts_in;
@@ -429,9 +430,10 @@ impl TenantSession {
         call_totals(Wanted::new(Arc::downgrade(&self.bounds.turn), self.bounds.deadline))
     }
 
-    /// In how many rounds the trees of all rows are held.
-    pub(crate) fn rounds(&self) -> u64 {
-        self.rounds
+    /// Conditions on rows that part all traces, so that a query can hold something of each trace of one part: together as many rows as
+    /// [`Config::tree_rows`] says, about.
+    pub fn parts_of_traces(&self) -> Vec<Expr> {
+        parts(self.rounds)
     }
 
     /// A share of the query's memory for what is held beside its plans; empty at first.

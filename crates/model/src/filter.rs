@@ -12,7 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use condition::{Condition, ConditionError, Operator, Part, Test, VALUE_CHARS_MAX, VALUES_MAX};
-pub use field::{Field, Holds, KNOWN, Known};
+pub use field::{Field, Holds, KNOWN, KNOWN_OF_SCORES, Known};
 pub use number::Number;
 
 use crate::ids::{AgentId, SpanId, TraceId};
@@ -85,6 +85,20 @@ impl Filter {
         Ok(Self { clauses })
     }
 
+    /// Reads the text language as it is spoken of scores, whose fields are [`KNOWN_OF_SCORES`].
+    ///
+    /// ```
+    /// # use spanlake_model::Filter;
+    /// let filter = Filter::of_scores("name = quality and value >= 0.5 and source in (annotation, eval)").unwrap();
+    /// assert_eq!(Filter::of_scores(&filter.to_string()), Ok(filter));
+    /// ```
+    ///
+    /// # Errors
+    /// It is not in the language, or names a field that scores do not have.
+    pub fn of_scores(text: &str) -> Result<Self, FilterError> {
+        language::parse(text, Field::parse_of_score)
+    }
+
     /// Each holds when one of its conditions does.
     pub fn clauses(&self) -> &[Vec<Condition>] {
         &self.clauses
@@ -129,7 +143,7 @@ pub struct FilterError {
 impl FromStr for Filter {
     type Err = FilterError;
     fn from_str(text: &str) -> Result<Self, FilterError> {
-        language::parse(text)
+        language::parse(text, Field::parse)
     }
 }
 

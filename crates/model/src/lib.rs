@@ -34,6 +34,7 @@ mod score;
 mod span;
 mod table;
 mod time;
+mod trace;
 
 pub use caller::{Caller, Principal, Role, Scope, ScopeSet};
 pub use changed::{AccountChanges, Changed};
@@ -41,8 +42,8 @@ pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use erasure::{Erasure, ErasureScope, RowPlace, TraceSet};
 pub use fault::{Code, Fault, Kind as FaultKind, Quota};
 pub use filter::{
-    CONDITIONS_MAX, Condition, ConditionError, Field, Filter, FilterError, Holds, KNOWN, Known, Number, Operator, Part,
-    Position, SpanFilter, Test, VALUE_CHARS_MAX, VALUES_MAX,
+    CONDITIONS_MAX, Condition, ConditionError, Field, Filter, FilterError, Holds, KNOWN, KNOWN_OF_SCORES, Known,
+    Number, Operator, Part, Position, SpanFilter, Test, VALUE_CHARS_MAX, VALUES_MAX,
 };
 pub use ids::{
     AgentId, AppId, CompactorId, ErasureId, ExportId, ExporterId, FileId, IdError, InviteId, KeyId, MemberId,
@@ -55,3 +56,4 @@ pub use score::{Resource, Score};
 pub use span::{Cost, CostSource, Event, Kind, Link, Span, SpanKey, Status, Type, Usage, preview};
 pub use table::{Day, Table};
 pub use time::{RangeError, TimeRange, Timestamp};
+pub use trace::Trace;

@@ -42,7 +42,8 @@ pub struct Scan {
     pub rows: u64,
     /// The last of them.
     pub last: Option<Position>,
-    /// The rows in order, in `store::schema` of spans, with [`SCORES`] behind.
+    /// The rows in order, in `store::schema` of spans, with [`SCORES`] behind. Attributes, resource, events and links are left out, `{}`
+    /// and `[]` in their place.
     pub batches: BoxStream<'static, Result<RecordBatch, Fault>>,
 }
 

@@ -3,6 +3,10 @@
 //! A merge keeps a core busy for seconds. On the runtime's threads the kernel shares that core out evenly, and requests
 //! that arrive meanwhile wait for their slice of it; a thread that is nice gets what they leave.
 
+mod pool;
+
+pub use pool::Pool;
+
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 

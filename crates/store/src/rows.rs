@@ -7,11 +7,13 @@ mod escape;
 mod json;
 mod rank;
 mod scores;
+mod traces;
 
 pub use decode::{DecodeError, decode, ids, instant, numbers, row_keys, texts, whole_attributes};
 pub use encode::encode;
 pub use rank::{Rank, version_columns, versions};
 pub use scores::{ScoreRow, decode_scores, encode_scores, score_key};
+pub use traces::{decode_traces, encode_traces};
 
 use spanlake_model::{Span, TenantId, Timestamp, WriterId};
 

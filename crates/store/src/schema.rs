@@ -56,6 +56,12 @@ pub fn spans() -> SchemaRef {
     SPANS.clone()
 }
 
+/// One row a trace: what its spans come to. Not stored; made when it is read.
+pub fn traces() -> SchemaRef {
+    static TRACES: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(trace_fields())));
+    TRACES.clone()
+}
+
 /// A batch of a data file as the table has it now: columns that the file's version did not have are null.
 ///
 /// # Errors
@@ -186,6 +192,43 @@ fn score_fields() -> Fields {
     ]
     .into_iter()
     .map(|(id, name, kind, nullable)| field(id, name, kind, nullable))
+    .collect()
+}
+
+/// Names that spans have too mean the same there; money is a sum, and so has more digits.
+fn trace_fields() -> Fields {
+    let sum = DataType::Decimal128(28, Money::SCALE);
+    let words = || DataType::List(Arc::new(Field::new("item", TEXT, false)));
+    [
+        ("app_id", ID16, false),
+        ("trace_id", ID16, false),
+        ("agent_id", ID16, true),
+        ("name", TEXT, false),
+        ("status", DataType::Int8, false),
+        ("start_time", timestamp(), false),
+        ("start_nanos", DataType::Int16, false),
+        ("start_minute", DataType::Int32, false),
+        ("end_time", timestamp(), true),
+        ("duration_ns", COUNT, true),
+        ("cost", sum, true),
+        ("tokens", COUNT, true),
+        ("input_tokens", COUNT, true),
+        ("output_tokens", COUNT, true),
+        ("span_count", COUNT, false),
+        ("error_count", COUNT, false),
+        ("models", words(), false),
+        ("tags", words(), false),
+        ("session_id", TEXT, true),
+        ("user_id", TEXT, true),
+        ("environment", TEXT, true),
+        ("input_preview", TEXT, true),
+        ("output_preview", TEXT, true),
+        ("metadata", TEXT, false),
+        // A JSON object: means by name.
+        ("scores", TEXT, false),
+    ]
+    .into_iter()
+    .map(|(name, kind, nullable)| Arc::new(Field::new(name, kind, nullable)))
     .collect()
 }
 

@@ -36,18 +36,22 @@ const COLUMNS: [&str; 19] = [
 /// Where a record ends.
 const END: &[u8] = b"\r\n";
 
-/// Where the column of scores stands among them, in answers.
+/// Where the column of scores stands among them.
 const SCORES_AT: usize = 9;
 
 /// The columns of an answer.
 pub(crate) fn answer_columns() -> impl Iterator<Item = &'static str> {
-    let (before, after) = COLUMNS.split_at(SCORES_AT);
-    before.iter().chain([&"scores"]).chain(after).copied()
+    columns(true)
 }
 
 /// The columns of a file of a job.
-pub(crate) fn job_columns() -> impl Iterator<Item = &'static str> {
-    COLUMNS.into_iter().chain(["app_id"])
+pub(crate) fn job_columns(with_scores: bool) -> impl Iterator<Item = &'static str> {
+    columns(with_scores).chain(["app_id"])
+}
+
+fn columns(with_scores: bool) -> impl Iterator<Item = &'static str> {
+    let (before, after) = COLUMNS.split_at(SCORES_AT);
+    before.iter().chain(with_scores.then_some(&"scores")).chain(after).copied()
 }
 
 /// The first record: the names of the columns.
@@ -59,7 +63,6 @@ pub(crate) fn names<'a>(columns: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
 
 /// Appends the record of the row, its end included.
 pub(crate) fn write(row: &Row<'_>, beside: Beside<'_>, records: &mut Vec<u8>) {
-    let tags = Cow::Owned(serde_json::Value::from(row.tags.clone()).to_string());
     let mut cells = vec![
         Cell::plain(row.trace_id),
         Cell::text(row.name),
@@ -76,14 +79,16 @@ pub(crate) fn write(row: &Row<'_>, beside: Beside<'_>, records: &mut Vec<u8>) {
         Cell::plain(row.status.as_str()),
         Cell::optional(row.user_id),
         Cell::optional(row.session_id),
-        Cell::Text(tags),
+        Cell::list(&row.tags),
         Cell::number(row.input_tokens),
         Cell::number(row.output_tokens),
         Cell::number(row.cost.map(Money::as_dollars)),
     ];
-    match beside {
-        Beside::Scores(scores) => cells.insert(SCORES_AT, Cell::text(scores)),
-        Beside::App => cells.push(Cell::plain(row.app_id)),
+    if let Some(scores) = beside.scores {
+        cells.insert(SCORES_AT, Cell::text(scores));
+    }
+    if beside.app {
+        cells.push(Cell::plain(row.app_id));
     }
     write_cells(&cells, records);
 }
@@ -125,6 +130,11 @@ impl<'a> Cell<'a> {
     }
     pub(crate) fn optional(text: Option<&'a str>) -> Self {
         text.map_or(Self::Nothing, Self::text)
+    }
+    /// As its JSON.
+    pub(crate) fn list<T: AsRef<str>>(words: &[T]) -> Self {
+        let words: serde_json::Value = words.iter().map(AsRef::as_ref).collect();
+        Self::Text(Cow::Owned(words.to_string()))
     }
     /// What a span took or gave; of a JSON string, what it says, as a line of JSON has it.
     fn content(text: &'a str) -> Self {

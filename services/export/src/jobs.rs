@@ -20,6 +20,7 @@ mod schedule;
 mod scores;
 mod spec;
 mod text;
+mod traces;
 mod worker;
 
 use std::sync::Arc;

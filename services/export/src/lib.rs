@@ -75,6 +75,9 @@ pub struct Config {
     pub run_deadline_ms: u64,
     /// How long a run that failed waits for its next attempt; each time twice as long, up to an hour.
     pub retry_ms: u64,
+    /// How long a schedule may fail, attempt after attempt, before it is paused until somebody resumes it: a week unless set. What is
+    /// erased until then is remembered for it.
+    pub pause_after_ms: u64,
 }
 
 impl Default for Config {
@@ -90,6 +93,7 @@ impl Default for Config {
             heartbeat_ms: 15_000,
             run_deadline_ms: 6 * 3_600_000,
             retry_ms: 10_000,
+            pause_after_ms: 7 * 86_400_000,
         }
     }
 }

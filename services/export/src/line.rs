@@ -10,11 +10,11 @@ use crate::row::Row;
 
 /// What a row has beside the fields of its span.
 #[derive(Clone, Copy)]
-pub(crate) enum Beside<'a> {
-    /// In an answer: means by name of the span's scores, a JSON object.
-    Scores(&'a str),
+pub(crate) struct Beside<'a> {
+    /// Means by name of the span's scores, a JSON object.
+    pub(crate) scores: Option<&'a str>,
     /// In a file of a job: the app, since rows are merged by it.
-    App,
+    pub(crate) app: bool,
 }
 
 /// The fields of AgentMark's export in its order, then their companions. Absent is null.
@@ -78,10 +78,8 @@ impl<'a> Payload<'a> {
 /// # Errors
 /// When it cannot be written as JSON, which no row that was read from the store can cause.
 pub(crate) fn write(row: &Row<'_>, beside: Beside<'_>, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    let (scores, app_id) = match beside {
-        Beside::Scores(scores) => (Some(serde_json::from_str(scores)?), None),
-        Beside::App => (None, Some(row.app_id)),
-    };
+    let scores = beside.scores.map(serde_json::from_str).transpose()?;
+    let app_id = beside.app.then_some(row.app_id);
     let line = Line {
         trace_id: row.trace_id,
         span_name: row.name,

@@ -168,9 +168,10 @@ impl Chunk {
     }
 
     fn add(&mut self, row: &Row<'_>, scores: &str, format: Format) -> Result<(), serde_json::Error> {
+        let beside = Beside { scores: Some(scores), app: false };
         match format {
-            Format::Jsonl => line::write(row, Beside::Scores(scores), &mut self.text)?,
-            Format::Csv => csv::write(row, Beside::Scores(scores), &mut self.text),
+            Format::Jsonl => line::write(row, beside, &mut self.text)?,
+            Format::Csv => csv::write(row, beside, &mut self.text),
             Format::OpenAi => match chat::row(row.kind, row.input, row.output) {
                 Ok(conversation) => {
                     serde_json::to_writer(&mut self.text, &conversation)?;

@@ -51,6 +51,9 @@ pub(crate) struct Params {
     /// Exactly this end user.
     #[serde(rename = "userId")]
     user_id: Option<String>,
+    /// Attributed to this agent.
+    #[serde(rename = "agentId")]
+    agent_id: Option<String>,
     /// With this tag.
     tag: Option<String>,
     /// Metadata key; together with `metadata_value`.
@@ -257,6 +260,12 @@ fn filter(params: Params, problems: &mut Problems) -> SpanFilter {
         model: problems.text("model", params.model),
         user_id: problems.text("userId", params.user_id),
         tag: problems.text("tag", params.tag),
+        agent_id: problems.one_of(
+            "agentId",
+            params.agent_id.as_deref(),
+            |text| text.parse().ok(),
+            "the id of an agent",
+        ),
         metadata,
         filter,
         ..SpanFilter::default()

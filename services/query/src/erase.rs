@@ -11,16 +11,17 @@ use spanlake_catalog::{Act, Deed, ERASED_TRACES_MAX, ErasureProof, NewErasure, S
 use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::prelude::{Expr, col};
 use spanlake_model::{
-    AppId, Caller, Code, Erasure, ErasureId, ErasureScope, Fault, Principal, Receipt, Role, TimeRange, Timestamp,
-    TraceId, TraceSet,
+    AgentId, AppId, Caller, Code, Erasure, ErasureId, ErasureScope, Fault, Principal, Receipt, Role, Score, TimeRange,
+    Timestamp, TraceId, TraceSet,
 };
 
 use spanlake_store::rows::score_key;
 
 use crate::error::Error;
-use crate::read::columns::{is_trace, own, text};
+use crate::read::columns::{id, is_trace, own, text};
 use crate::read::row::trace_ids;
 use crate::read::scores;
+use crate::read::traces::is_one_of;
 use crate::service::Service;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -53,7 +54,7 @@ impl Service {
         may_erase(caller, &named)?;
         let bounds = Bounds::of(&self.scores(caller, None).await?);
         let (subject, scope) = self.resolve(caller, named).await?;
-        let what = Erased { action: "deletion.created", subject, scope, bounds };
+        let what = Erased { action: "deletion.created", subject, scope, touched: Vec::new(), bounds };
         let id = self.store_erasure(caller, act, what).await?;
         self.erasure(caller, id).await
     }
@@ -71,14 +72,16 @@ impl Service {
         drop(session);
         let key = score_key(caller.app(), &found.id).trace_id;
         let scope = ErasureScope::Traces(caller.app(), [key].into_iter().collect());
-        let what = Erased { action: "score.deleted", subject: Subject::Traces, scope, bounds };
+        let touched = self.traces_of(caller, &found).await?;
+        let what = Erased { action: "score.deleted", subject: Subject::Traces, scope, touched, bounds };
         self.store_erasure(caller, act, what).await?;
         Ok(())
     }
 
     /// On record first: an erasure that nobody can be held to does not happen. What the rows say, like whose they are, is not recorded.
     async fn store_erasure(&self, caller: &Caller, act: Act, what: Erased) -> Result<ErasureId, Error> {
-        let Erased { action, subject, scope, bounds: Bounds { spans, scores } } = what;
+        let Erased { action, subject, scope, touched, bounds: Bounds { spans, scores } } = what;
+        let of_agents = self.of_agents(caller, &scope, &touched).await?;
         let id = ErasureId::generate(&*self.clock, &*self.entropy);
         let (app, traces) = match &scope {
             ErasureScope::Traces(app, traces) => (Some(app.to_string()), Some(traces.as_slice().len())),
@@ -88,7 +91,8 @@ impl Service {
         let asked = json!({"subject": subject.as_str(), "app_id": app, "traces": traces});
         self.recorder.deeds.put_on_record(caller.tenant(), act, Deed { action, target: id.to_string(), asked }).await?;
         let erasure = Erasure { id, tenant: caller.tenant(), scope, bounds: spans };
-        let new = NewErasure { erasure, score_bounds: scores, subject, requested_at: self.now() };
+        let new =
+            NewErasure { score_bounds: scores, touched, of_agents, ..NewErasure::new(erasure, subject, self.now()) };
         self.erasures.add_erasure(new).await?;
         tracing::info!(tenant.id = %caller.tenant(), erasure.id = %id, erasure.subject = subject.as_str(), "erased");
         Ok(id)
@@ -161,6 +165,46 @@ impl Service {
         bounded(found.into_iter().collect()).map_err(Error::from)
     }
 
+    /// The traces whose rows show this score.
+    async fn traces_of(&self, caller: &Caller, score: &Score) -> Result<Vec<TraceId>, Error> {
+        match (score.trace_id, score.span_id) {
+            (Some(trace), _) => Ok(vec![trace]),
+            (None, Some(span)) => {
+                let found = self.traces_with(caller, col("span_id").eq(id(span.as_bytes()))).await?;
+                Ok(found.as_slice().to_vec())
+            }
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// What of this each agent has whose rows are exported on a schedule: nobody else's ids are told there.
+    async fn of_agents(
+        &self,
+        caller: &Caller,
+        scope: &ErasureScope,
+        touched: &[TraceId],
+    ) -> Result<Vec<(AgentId, Vec<TraceId>)>, Error> {
+        let ErasureScope::Traces(app, erased) = scope else { return Ok(Vec::new()) };
+        let mut all = Vec::new();
+        for agent in self.erasures.agents_told(caller.tenant(), *app).await? {
+            let named: Vec<_> = erased.as_slice().iter().chain(touched).copied().collect();
+            let is_agents = col("agent_id").eq(id(agent.as_bytes()));
+            let mut had: BTreeSet<_> = self
+                .traces_with(caller, is_one_of(&named).and(is_agents.clone()))
+                .await?
+                .as_slice()
+                .iter()
+                .copied()
+                .collect();
+            let keys = named.iter().map(|key| id(key.as_bytes())).collect();
+            let session = self.scores(caller, None).await?;
+            let own = scores::latest(&session, caller, is_agents.and(col("key_high").in_list(keys, false)))?;
+            had.extend(scores::erasable(&session, own, ERASED_TRACES_MAX).await?);
+            all.push((agent, had.into_iter().collect()));
+        }
+        Ok(all)
+    }
+
     /// The caller's traces of all time in which any span is like this; no more than one above the bound. Where one query
     /// may not open so many files, time is taken in parts.
     async fn traces_with(&self, caller: &Caller, like: Expr) -> Result<TraceSet, Error> {
@@ -208,6 +252,8 @@ struct Erased {
     action: &'static str,
     subject: Subject,
     scope: ErasureScope,
+    /// Traces that stay and lose scores.
+    touched: Vec<TraceId>,
     bounds: Bounds,
 }
 

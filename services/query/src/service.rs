@@ -1,13 +1,14 @@
 //! Reads for one caller at a time.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use spanlake_catalog::{Erasures, Recorder};
 use spanlake_engine::{Engine, SnapshotRequest, TenantSession};
 use spanlake_model::{Caller, Clock, Entropy, Fault, Filter, Receipt, Table, TimeRange, Timestamp};
 use spanlake_proto::query::{RowSource, Rows, RowsOf, RowsRequest, Scan, ScanRequest, SpanSource};
+use spanlake_store::background::Pool;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -20,8 +21,13 @@ pub struct Service {
     pub(crate) recorder: Recorder,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Where rows are read for exports into files: after those who wait for an answer. Made with the first of them.
+    background: OnceLock<Option<Pool>>,
     config: Config,
 }
+
+/// Threads that read rows for exports into files.
+const BACKGROUND_THREADS: usize = 2;
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +45,16 @@ impl Service {
         entropy: Arc<dyn Entropy>,
         config: Config,
     ) -> Self {
-        Self { engine, erasures, recorder, clock, entropy, config }
+        Self { engine, erasures, recorder, clock, entropy, background: OnceLock::new(), config }
+    }
+
+    fn background(&self) -> Result<&Pool, Fault> {
+        let make = || {
+            let made = Pool::new(BACKGROUND_THREADS);
+            made.inspect_err(|error| tracing::error!(%error, "could not start the threads that read for exports")).ok()
+        };
+        let busy = || Fault::unavailable("The server has no room for the threads that an export takes; try again.");
+        self.background.get_or_init(make).as_ref().ok_or_else(busy)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -108,11 +123,12 @@ impl RowSource for Service {
     #[tracing::instrument(name = "query.rows", skip_all, fields(tenant.id = %caller.tenant()))]
     async fn rows(&self, caller: &Caller, request: RowsRequest) -> Result<Rows, Fault> {
         let (taken_at, within) = (self.now(), self.config.rows_deadline());
-        // A row that has left the range since is a row of the window all the same.
-        let range = if request.window.is_some() { TimeRange::all() } else { request.range };
+        // A row that has left the range since is a row of the window all the same, and a trace may end behind it.
+        let is_within = request.window.is_none() && request.of != RowsOf::Traces;
+        let range = if is_within { request.range } else { TimeRange::all() };
         let spans = SnapshotRequest { table: Table::Spans, range, after: None };
         let session = match request.of {
-            RowsOf::Spans | RowsOf::Traces if request.filter.filter.asks_for_scores() => {
+            RowsOf::Spans | RowsOf::Traces if request.needs_scores() => {
                 self.engine.snapshot_with_scores_within(caller, &spans, within).await?
             }
             RowsOf::Spans | RowsOf::Traces => self.engine.snapshot_within(caller, &spans, within).await?,
@@ -121,6 +137,9 @@ impl RowSource for Service {
                 self.engine.snapshot_with_scores_within(caller, &spans, within).await?
             }
         };
-        Ok(rows::start(session, caller, request, taken_at).await?)
+        let (pool, caller) = (self.background()?, *caller);
+        let started = pool.run(async move { rows::start(session, &caller, request, taken_at).await }).await;
+        let rows = started.map_err(|_| Fault::internal())??;
+        Ok(Rows { batches: pool.stream(rows.batches), ..rows })
     }
 }

@@ -68,7 +68,7 @@ async fn a_broken_download_goes_on_after_its_last_whole_page() {
         let answers: &'static [Answer] = Box::leak(Box::new([first as Answer, broken, last]));
         let desk = before(server(answers)).await;
         let file = desk.file("rows.jsonl");
-        let words = ["export", "traces", "--all", "-o", file.to_str().unwrap()];
+        let words = ["export", "traces", "--all", "--retries", "0", "-o", file.to_str().unwrap()];
         let shown = desk.run(&words).await;
         assert_eq!(shown.code, 5, "{shown:?}");
         assert_eq!(desk.files(), ["rows.jsonl.part", "rows.jsonl.part.json"], "{shown:?}");
@@ -81,12 +81,38 @@ async fn a_broken_download_goes_on_after_its_last_whole_page() {
 }
 
 #[tokio::test]
+async fn a_download_that_breaks_goes_on_by_itself() {
+    fn away() -> Response {
+        StatusCode::BAD_GATEWAY.into_response()
+    }
+    for broken in [half as Answer, quietly_half, away] {
+        let answers: &'static [Answer] = Box::leak(Box::new([broken, first as Answer, broken, last]));
+        let desk = before(server(answers)).await;
+        let file = desk.file("rows.jsonl");
+        let shown = desk.run(&["export", "traces", "--all", "-o", file.to_str().unwrap()]).await;
+        assert_eq!((shown.code, desk.files()), (0, vec!["rows.jsonl".to_owned()]), "{shown:?}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), ALL, "each row once");
+        assert!(
+            shown.err.contains("going on after 0 rows") && shown.err.contains("going on after 2 rows"),
+            "{shown:?}"
+        );
+    }
+    // What is on standard output cannot be taken back; what is not there yet can come again.
+    let desk = before(server(&[first, quietly_half, last])).await;
+    let shown = desk.run(&["export", "traces", "--all"]).await;
+    assert!(shown.code == 5 && shown.out.contains("\"3\""), "{shown:?}");
+    let desk = before(server(&[away, first, away, last])).await;
+    let shown = desk.run(&["export", "traces", "--all"]).await;
+    assert_eq!((shown.code, &*shown.out), (0, ALL), "{shown:?}");
+}
+
+#[tokio::test]
 async fn half_a_page_is_never_a_file_and_never_a_success() {
     for broken in [half as Answer, quietly_half] {
         let answers: &'static [Answer] = Box::leak(Box::new([broken]));
         let desk = before(server(answers)).await;
         let file = desk.file("rows.jsonl");
-        let shown = desk.run(&["export", "traces", "-o", file.to_str().unwrap()]).await;
+        let shown = desk.run(&["export", "traces", "--retries", "1", "-o", file.to_str().unwrap()]).await;
         assert_eq!((shown.code, desk.files().len()), (5, 0), "{shown:?}");
         let shown = desk.run(&["export", "traces"]).await;
         assert_eq!(shown.code, 5, "{shown:?}");

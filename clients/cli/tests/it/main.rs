@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code; clippy sees it only inside the test functions")]
 
 mod broken;
+mod buckets;
 mod desk;
 mod help;
 mod logins;

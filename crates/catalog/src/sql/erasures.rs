@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use spanlake_model::{Day, Erasure, ErasureId, ErasureScope, Receipt, Table, TenantId, Timestamp, TraceId, TraceSet};
+use spanlake_model::{
+    AgentId, AppId, Day, Erasure, ErasureId, ErasureScope, Receipt, Table, TenantId, Timestamp, TraceId, TraceSet,
+};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, query};
 
@@ -27,6 +29,15 @@ impl Erasures for Catalog {
         insert(&mut transaction, &new).await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    async fn agents_told(&self, tenant: TenantId, app: AppId) -> Result<Vec<AgentId>, Error> {
+        let found = query(
+            "SELECT DISTINCT agent_id FROM exports WHERE tenant_id = $1 AND app_id = $2 AND agent_id IS NOT NULL \
+             AND schedule IS NOT NULL AND status IN ('waiting', 'running') ORDER BY agent_id",
+        );
+        let rows = found.bind(tenant.to_string()).bind(app.to_string()).fetch_all(&self.read).await?;
+        rows.iter().map(|row| row.parsed("agent_id")).collect()
     }
 
     async fn erasure(&self, tenant: TenantId, id: ErasureId) -> Result<Option<ErasureProof>, Error> {
@@ -146,7 +157,7 @@ pub(super) async fn insert(connection: &mut AnyConnection, new: &NewErasure) -> 
     .execute(&mut *connection)
     .await
     .map_err(refused("an erasure of this id"))?;
-    exports::remember_erasure(connection, *tenant, app.copied(), *id, scope, &traces_hex).await
+    exports::remember_erasure(connection, new).await
 }
 
 /// Those that hide rows of this table, with its bounds, within the transaction of a snapshot.

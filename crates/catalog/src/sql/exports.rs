@@ -1,7 +1,10 @@
 //! Exports and their runs.
 
 use async_trait::async_trait;
-use spanlake_model::{AgentId, AppId, ErasureId, ExportId, ExporterId, Receipt, TenantId, Timestamp, TraceId};
+use spanlake_model::{
+    AgentId, AppId, Erasure, ErasureId, ErasureScope, ExportId, ExporterId, Receipt, TenantId, Timestamp, TraceId,
+    TraceSet,
+};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, query};
 
@@ -9,17 +12,18 @@ use super::Catalog;
 use super::erasures::TRACE_BYTES;
 use super::jobs::held;
 use super::row::{Columns as _, corrupt, maybe_stored, refused, stored};
+use crate::erasures::NewErasure;
 use crate::error::Error;
 use crate::exports::{
-    ClaimedExport, Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport, OPEN_EXPORTS_MAX,
-    Progress, RunEnd, Then, UntoldErasure,
+    AfterFailure, ClaimedExport, Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports, NewExport,
+    OPEN_EXPORTS_MAX, Progress, RunEnd, Then, UNTOLD_ERASURES_MAX, UNTOLD_TRACES_MAX, UntoldErasure,
 };
 
 /// With the last manifest's row beside it; all columns of that are null when there is none.
 const SELECT: &str = "SELECT exports.id, exports.tenant_id, exports.app_id, exports.agent_id, exports.caller, exports.spec, \
     exports.sealed, exports.schedule, exports.created_at, exports.status, exports.not_before, exports.run, exports.failures, \
     exports.error_code, exports.error_message, exports.started_at, exports.row_count, exports.byte_count, exports.file_count, \
-    exports.total_rows, exports.through, exports.last_run, exports.finished_at, export_runs.path AS last_path, export_runs.sha256 AS last_sha256, \
+    exports.total_rows, exports.through, exports.scores_through, exports.failing_since, exports.last_run, exports.finished_at, export_runs.path AS last_path, export_runs.sha256 AS last_sha256, \
     export_runs.row_count AS last_rows, export_runs.delete_count AS last_deletes, export_runs.byte_count AS last_bytes, \
     export_runs.file_count AS last_files, export_runs.created_at AS last_created_at FROM exports \
     LEFT JOIN export_runs ON export_runs.export_id = exports.id AND export_runs.run = exports.last_run ";
@@ -32,8 +36,9 @@ impl Exports for Catalog {
     #[tracing::instrument(name = "catalog.add_export", skip_all, fields(tenant.id = %new.tenant))]
     async fn add_export(&self, new: NewExport) -> Result<(), Error> {
         let mut transaction = self.begin_write().await?;
-        let open =
-            query("SELECT COUNT(*) AS open FROM exports WHERE tenant_id = $1 AND status IN ('waiting', 'running')");
+        let open = query(
+            "SELECT COUNT(*) AS open FROM exports WHERE tenant_id = $1 AND status IN ('waiting', 'running', 'paused')",
+        );
         let open = open.bind(new.tenant.to_string()).fetch_one(&mut *transaction).await?;
         if open.number::<u64>("open")? >= OPEN_EXPORTS_MAX {
             return Err(Error::Crowded { what: "exports", max: OPEN_EXPORTS_MAX });
@@ -77,13 +82,42 @@ impl Exports for Catalog {
         let mut transaction = self.begin_write().await?;
         let cancelled = query(
             "UPDATE exports SET status = 'cancelled', finished_at = $3, sealed = NULL WHERE tenant_id = $1 AND id = $2 \
-             AND status IN ('waiting', 'running')",
+             AND status IN ('waiting', 'running', 'paused')",
         )
         .bind(tenant.to_string())
         .bind(id.to_string())
         .bind(at.as_nanos());
         if cancelled.execute(&mut *transaction).await?.rows_affected() > 0 {
             forget_erasures(&mut transaction, id).await?;
+        }
+        transaction.commit().await?;
+        self.export(tenant, id).await
+    }
+
+    async fn resume_export(
+        &self,
+        tenant: TenantId,
+        id: ExportId,
+        everything: ErasureId,
+        not_before: Timestamp,
+    ) -> Result<Option<Export>, Error> {
+        let mut transaction = self.begin_write().await?;
+        let resumed = query(
+            "UPDATE exports SET status = 'waiting', not_before = $3, failures = 0, failing_since = NULL, error_code = NULL, \
+             error_message = NULL WHERE tenant_id = $1 AND id = $2 AND status = 'paused' RETURNING lost_erasures_at",
+        )
+        .bind(tenant.to_string())
+        .bind(id.to_string())
+        .bind(not_before.as_nanos());
+        let resumed = resumed.fetch_optional(&mut *transaction).await?;
+        if let Some(row) = resumed
+            && row.maybe_time("lost_erasures_at")?.is_some()
+        {
+            begin_anew(&mut transaction, &id.to_string(), everything).await?;
+            query("UPDATE exports SET lost_erasures_at = NULL WHERE id = $1")
+                .bind(id.to_string())
+                .execute(&mut *transaction)
+                .await?;
         }
         transaction.commit().await?;
         self.export(tenant, id).await
@@ -180,9 +214,9 @@ impl Exports for Catalog {
 
     async fn end_run(&self, lease: ExportLease, end: RunEnd) -> Result<(), Error> {
         let mut transaction = self.begin_write().await?;
-        let RunEnd { written, through, told, then, at } = end;
+        let RunEnd { written, through, scores_through, told, then, at } = end;
         let is_written = written.is_some();
-        step(&mut transaction, lease, is_written, &through, then, at).await?;
+        step(&mut transaction, lease, is_written, [&through, &scores_through], then, at).await?;
         if let Some((run, manifest)) = written {
             note(&mut transaction, lease.export, &run, &manifest).await?;
         }
@@ -201,28 +235,41 @@ impl Exports for Catalog {
         &self,
         lease: ExportLease,
         failure: ExportFailure,
-        again: Option<Timestamp>,
+        then: AfterFailure,
         at: Timestamp,
     ) -> Result<(), Error> {
         let mut transaction = self.begin_write().await?;
-        let (status, finished_at) = if again.is_some() { ("waiting", None) } else { ("failed", Some(at)) };
+        let (status, again, finished_at) = match then {
+            AfterFailure::Again(due) => (ExportStatus::Waiting, Some(due), None),
+            AfterFailure::Paused => (ExportStatus::Paused, None, None),
+            AfterFailure::GivenUp => (ExportStatus::Failed, None, Some(at)),
+        };
         let statement = format!(
             "UPDATE exports SET status = $4, lease_until = 0, failures = failures + 1, error_code = $5, error_message = $6, \
              not_before = COALESCE($7, not_before), finished_at = $8, started_at = NULL, \
+             failing_since = COALESCE(failing_since, $9), \
              sealed = CASE WHEN $4 = 'failed' THEN NULL ELSE sealed END{HELD}"
         );
         let failed = query(AssertSqlSafe(statement))
             .bind(lease.export.to_string())
             .bind(lease.owner.to_string())
             .bind(stored(lease.run)?)
-            .bind(status)
+            .bind(status.as_str())
             .bind(failure.code)
             .bind(failure.message)
             .bind(maybe_stored(again))
-            .bind(maybe_stored(finished_at));
+            .bind(maybe_stored(finished_at))
+            .bind(at.as_nanos());
         held(&failed.execute(&mut *transaction).await?)?;
         if again.is_none() {
-            forget_erasures(&mut transaction, lease.export).await?;
+            let forgotten = forget_erasures(&mut transaction, lease.export).await?;
+            if then == AfterFailure::Paused && forgotten > 0 {
+                query("UPDATE exports SET lost_erasures_at = $2 WHERE id = $1")
+                    .bind(lease.export.to_string())
+                    .bind(at.as_nanos())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
         }
         transaction.commit().await?;
         Ok(())
@@ -265,7 +312,7 @@ async fn step(
     connection: &mut AnyConnection,
     lease: ExportLease,
     is_written: bool,
-    through: &[Receipt],
+    [through, scores_through]: [&[Receipt]; 2],
     then: Then,
     at: Timestamp,
 ) -> Result<(), Error> {
@@ -275,7 +322,7 @@ async fn step(
     };
     let statement = format!(
         "UPDATE exports SET status = $4, lease_until = 0, failures = 0, error_code = NULL, error_message = NULL, \
-         started_at = NULL, through = $5, run = run + $6, last_run = CASE WHEN $6 = 1 THEN run ELSE last_run END, \
+         failing_since = NULL, started_at = NULL, through = $5, scores_through = $9, run = run + $6, last_run = CASE WHEN $6 = 1 THEN run ELSE last_run END, \
          not_before = COALESCE($7, not_before), finished_at = $8, \
          sealed = CASE WHEN $4 = 'done' THEN NULL ELSE sealed END{HELD}"
     );
@@ -287,7 +334,8 @@ async fn step(
         .bind(words(through))
         .bind(i64::from(is_written))
         .bind(maybe_stored(again))
-        .bind(maybe_stored(finished_at));
+        .bind(maybe_stored(finished_at))
+        .bind(words(scores_through));
     held(&stepped.execute(connection).await?)
 }
 
@@ -312,31 +360,84 @@ async fn note(connection: &mut AnyConnection, export: ExportId, run: &ExportRun,
     Ok(())
 }
 
-async fn forget_erasures(connection: &mut AnyConnection, export: ExportId) -> Result<(), Error> {
-    query("DELETE FROM export_erasures WHERE export_id = $1").bind(export.to_string()).execute(connection).await?;
+/// Answers how many there were.
+async fn forget_erasures(connection: &mut AnyConnection, export: ExportId) -> Result<u64, Error> {
+    let forgotten = query("DELETE FROM export_erasures WHERE export_id = $1").bind(export.to_string());
+    Ok(forgotten.execute(connection).await?.rows_affected())
+}
+
+/// Instead of what it has yet to tell, the export has everything to tell.
+async fn begin_anew(connection: &mut AnyConnection, export: &str, everything: ErasureId) -> Result<(), Error> {
+    query("DELETE FROM export_erasures WHERE export_id = $1").bind(export).execute(&mut *connection).await?;
+    query("INSERT INTO export_erasures (export_id, erasure_id, scope, traces) VALUES ($1, $2, 'app', '')")
+        .bind(export)
+        .bind(everything.to_string())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
 /// Puts an erasure on the list of each schedule that it concerns, within the transaction that stores it.
-pub(super) async fn remember_erasure(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    app: Option<AppId>,
-    erasure: ErasureId,
-    scope: &str,
-    traces: &str,
-) -> Result<(), Error> {
+pub(super) async fn remember_erasure(connection: &mut AnyConnection, new: &NewErasure) -> Result<(), Error> {
+    let Erasure { id, tenant, scope, .. } = &new.erasure;
+    let (word, app) = match scope {
+        ErasureScope::Traces(app, _) => ("traces", Some(*app)),
+        ErasureScope::App(app) => ("app", Some(*app)),
+        ErasureScope::Tenant => ("tenant", None),
+    };
+    let app = app.map(|app| app.to_string()).unwrap_or_default();
+    let tenant = tenant.to_string();
+    // First: one that is resumed at this moment either learns that it has missed something, or finds it on its list.
     query(
-        "INSERT INTO export_erasures (export_id, erasure_id, scope, traces) SELECT id, $1, $2, $3 FROM exports \
-         WHERE tenant_id = $4 AND ($5 = '' OR app_id = $5) AND schedule IS NOT NULL AND status IN ('waiting', 'running')",
+        "UPDATE exports SET lost_erasures_at = $3 WHERE tenant_id = $1 AND ($2 = '' OR app_id = $2) AND status = 'paused' \
+         AND schedule IS NOT NULL",
     )
-    .bind(erasure.to_string())
-    .bind(scope)
-    .bind(traces)
-    .bind(tenant.to_string())
-    .bind(app.map(|app| app.to_string()).unwrap_or_default())
-    .execute(connection)
+    .bind(&tenant)
+    .bind(&app)
+    .bind(new.requested_at.as_nanos())
+    .execute(&mut *connection)
     .await?;
+    for (agent, traces) in told_to(new) {
+        query(
+            "INSERT INTO export_erasures (export_id, erasure_id, scope, traces) SELECT id, $1, $2, $3 FROM exports \
+             WHERE tenant_id = $4 AND ($5 = '' OR app_id = $5) AND schedule IS NOT NULL AND status IN ('waiting', 'running') \
+             AND ($6 = 'any' OR COALESCE(agent_id, '') = $6)",
+        )
+        .bind(id.to_string())
+        .bind(word)
+        .bind(traces)
+        .bind(&tenant)
+        .bind(&app)
+        .bind(agent)
+        .execute(&mut *connection)
+        .await?;
+    }
+    shorten(connection, &tenant, *id).await
+}
+
+/// Traces as they are stored, and whose exports hear of them: of an agent by its id, of the app by none, or any.
+fn told_to(new: &NewErasure) -> Vec<(String, String)> {
+    let text =
+        |traces: &[TraceId]| hex::encode(traces.iter().flat_map(TraceId::as_bytes).copied().collect::<Vec<u8>>());
+    let ErasureScope::Traces(_, traces) = &new.erasure.scope else { return vec![("any".into(), String::new())] };
+    let all: TraceSet = traces.as_slice().iter().chain(&new.touched).copied().collect();
+    let of_agents = new.of_agents.iter().filter(|(_, traces)| !traces.is_empty());
+    let of_agents = of_agents.map(|(agent, traces)| (agent.to_string(), text(traces)));
+    std::iter::once((String::new(), text(all.as_slice()))).chain(of_agents).collect()
+}
+
+/// Lists that have grown too long become one word: everything.
+async fn shorten(connection: &mut AnyConnection, tenant: &str, id: ErasureId) -> Result<(), Error> {
+    let long = query(
+        "SELECT export_id FROM export_erasures JOIN exports ON exports.id = export_erasures.export_id \
+         WHERE exports.tenant_id = $1 GROUP BY export_id HAVING COUNT(*) > $2 OR SUM(LENGTH(traces)) > $3",
+    )
+    .bind(tenant)
+    .bind(stored(UNTOLD_ERASURES_MAX)?)
+    .bind(stored(UNTOLD_TRACES_MAX * 2 * TRACE_BYTES as u64)?);
+    for row in long.fetch_all(&mut *connection).await? {
+        begin_anew(connection, &row.text("export_id")?, id).await?;
+    }
     Ok(())
 }
 
@@ -362,14 +463,18 @@ fn read(row: &AnyRow) -> Result<Export, Error> {
         (Some(code), Some(message)) => Some(ExportFailure { code, message }),
         _ => None,
     };
-    let through = row.text("through")?;
-    let through = through.split_whitespace().map(str::parse).collect::<Result<_, _>>();
+    let places = |column| -> Result<Vec<Receipt>, Error> {
+        let text = row.text(column)?;
+        let places: Result<_, _> = text.split_whitespace().map(str::parse).collect();
+        places.map_err(|why| corrupt(column, why))
+    };
     Ok(Export {
         asked,
         status: row.word("status", ExportStatus::parse)?,
         run: row.number("run")?,
         failures: row.number("failures")?,
         error,
+        failing_since: row.maybe_time("failing_since")?,
         started_at: row.maybe_time("started_at")?,
         progress: Progress {
             rows: row.number("row_count")?,
@@ -377,7 +482,8 @@ fn read(row: &AnyRow) -> Result<Export, Error> {
             files: row.number("file_count")?,
             total_rows: row.maybe_number("total_rows")?,
         },
-        through: through.map_err(|why| corrupt("through", why))?,
+        through: places("through")?,
+        scores_through: places("scores_through")?,
         last: read_last(row)?,
         finished_at: row.maybe_time("finished_at")?,
     })

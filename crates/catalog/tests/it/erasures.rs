@@ -22,7 +22,7 @@ fn erasure(number: u16, tenant: TenantId, scope: ErasureScope) -> NewErasure {
     let bounds =
         vec![Receipt { writer: WRITER, sequence: 7 }, Receipt { writer: SECOND_WRITER, sequence: u64::from(u32::MAX) }];
     let erasure = Erasure { id: ErasureId::from_bytes(id), tenant, scope, bounds };
-    NewErasure { erasure, score_bounds: Vec::new(), subject: Subject::User, requested_at: at(i64::from(number)) }
+    NewErasure::new(erasure, Subject::User, at(i64::from(number)))
 }
 
 fn traces() -> ErasureScope {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use spanlake_catalog::{
-    Catalog, Erasures as _, Error, Export, ExportFailure, ExportLease, ExportRun, ExportStatus, Exports as _,
-    Files as _, NewErasure, NewExport, OPEN_EXPORTS_MAX, Progress, RunEnd, Subject, Then, UntoldErasure,
+    AfterFailure, Catalog, Erasures as _, Error, Export, ExportFailure, ExportLease, ExportRun, ExportStatus,
+    Exports as _, Files as _, NewErasure, NewExport, OPEN_EXPORTS_MAX, Progress, RunEnd, Subject, Then,
+    UNTOLD_TRACES_MAX, UntoldErasure,
 };
 use spanlake_model::{
-    AgentId, AppId, Erasure, ErasureId, ErasureScope, ExportId, ExporterId, Receipt, TenantId, TraceId,
+    AgentId, AppId, Erasure, ErasureId, ErasureScope, ExportId, ExporterId, Receipt, TenantId, TraceId, TraceSet,
 };
 
 use crate::database::Database;
@@ -63,6 +64,7 @@ fn end(number: u64, then: Then) -> RunEnd {
     RunEnd {
         written: Some((run(number), format!("{{\"run\":{number}}}"))),
         through,
+        scores_through: vec![Receipt { writer: WRITER, sequence: number }],
         told: Vec::new(),
         then,
         at: at(60),
@@ -123,7 +125,9 @@ pub(crate) async fn an_export_belongs_to_one_until_its_lease_ends(database: &Dat
         catalog.keep_export(lease, at(99), progress).await,
         catalog.end_run(lease, end(1, Then::Done)).await,
         catalog.leave_export(lease).await,
-        catalog.fail_run(lease, ExportFailure { code: "x".into(), message: "y".into() }, None, at(62)).await,
+        catalog
+            .fail_run(lease, ExportFailure { code: "x".into(), message: "y".into() }, AfterFailure::GivenUp, at(62))
+            .await,
     ] {
         assert!(matches!(refused, Err(Error::Changed(_))), "{refused:?}");
     }
@@ -200,12 +204,13 @@ pub(crate) async fn a_run_ends_once_with_its_manifest(database: &Database) {
 pub(crate) async fn a_scheduled_export_goes_on_where_it_was(database: &Database) {
     let catalog = database.open().await;
     catalog.add_export(scheduled(1)).await.unwrap();
-    for number in 1..=3 {
+    for number in 1..=3_u64 {
         let due = 100 * i64::try_from(number).unwrap();
         let (lease, export) = claimed(&catalog, ONE, due).await.unwrap();
         assert_eq!(export.run, number);
-        let before = if number == 1 { vec![] } else { end(number - 1, Then::Done).through };
-        assert_eq!(export.through, before);
+        let before = end(number.saturating_sub(1), Then::Done);
+        let before = if number == 1 { (vec![], vec![]) } else { (before.through, before.scores_through) };
+        assert_eq!((export.through, export.scores_through), before);
         assert_eq!(export.last, (number > 1).then(|| run(number - 1)));
         catalog.end_run(lease, end(number, Then::Again(at(due + 100)))).await.unwrap();
         assert_eq!(claimed(&catalog, ONE, due + 99).await, None);
@@ -227,16 +232,123 @@ pub(crate) async fn a_failed_run_waits_counts_and_is_given_up_when_told(database
     catalog.add_export(new(1)).await.unwrap();
     let failure = ExportFailure { code: "timeout".into(), message: "too slow".into() };
     let (lease, _) = claimed(&catalog, ONE, 10).await.unwrap();
-    catalog.fail_run(lease, failure.clone(), Some(at(20)), at(10)).await.unwrap();
+    catalog.fail_run(lease, failure.clone(), AfterFailure::Again(at(20)), at(10)).await.unwrap();
     let waiting = shown(&catalog, 1).await;
     assert_eq!((waiting.status, waiting.failures, waiting.error), (ExportStatus::Waiting, 1, Some(failure.clone())));
+    assert_eq!(waiting.failing_since, Some(at(10)));
     assert_eq!(claimed(&catalog, ONE, 19).await, None);
     let (lease, _) = claimed(&catalog, ONE, 20).await.unwrap();
-    catalog.fail_run(lease, failure, None, at(21)).await.unwrap();
+    catalog.fail_run(lease, failure, AfterFailure::GivenUp, at(21)).await.unwrap();
     let failed = shown(&catalog, 1).await;
     assert_eq!((failed.status, failed.failures, failed.finished_at), (ExportStatus::Failed, 2, Some(at(21))));
-    assert_eq!(failed.asked.sealed, None);
+    assert_eq!((failed.asked.sealed, failed.failing_since), (None, Some(at(10))), "since the first time");
     assert_eq!(claimed(&catalog, ONE, 1_000).await, None);
+}
+
+async fn paused(catalog: &Catalog, number: u8, seconds: i64) {
+    let (lease, _) = claimed(catalog, ONE, seconds).await.unwrap();
+    assert_eq!(lease.export, id(number));
+    let failure = ExportFailure { code: "x".into(), message: "y".into() };
+    catalog.fail_run(lease, failure, AfterFailure::Paused, at(seconds)).await.unwrap();
+}
+
+pub(crate) async fn a_paused_schedule_goes_on_when_it_is_resumed_and_anew_when_it_missed_an_erasure(
+    database: &Database,
+) {
+    let catalog = database.open().await;
+    let trace = TraceId::from_bytes([9; 16]).unwrap();
+    let traces = || ErasureScope::Traces(APP, [trace].into_iter().collect());
+    let everything = ErasureId::from_bytes([99; 16]);
+    // Nothing is missed; something that it could not tell any more; something that came while it was paused.
+    for (number, missed) in [(1, false), (2, true), (3, true)] {
+        catalog.add_export(scheduled(number)).await.unwrap();
+        if number == 2 {
+            erase(&catalog, number, TENANT, traces()).await;
+        }
+        paused(&catalog, number, 10).await;
+        if number == 3 {
+            erase(&catalog, number, TENANT, traces()).await;
+        }
+        let export = shown(&catalog, number).await;
+        assert_eq!(
+            (export.status, export.finished_at, export.failing_since),
+            (ExportStatus::Paused, None, Some(at(10)))
+        );
+        assert!(export.asked.sealed.is_some(), "it needs its credentials yet");
+        assert_eq!(claimed(&catalog, ONE, 5_000).await, None);
+        assert_eq!(catalog.resume_export(OTHER, id(number), everything, at(20)).await.unwrap(), None);
+        let resumed = catalog.resume_export(TENANT, id(number), everything, at(20)).await.unwrap().unwrap();
+        assert_eq!((resumed.status, resumed.failures, resumed.failing_since), (ExportStatus::Waiting, 0, None));
+        assert_eq!((resumed.asked.not_before, resumed.error), (at(20), None));
+        let (lease, _) = claimed(&catalog, ONE, 20).await.unwrap();
+        let untold = if missed { vec![UntoldErasure { id: everything, traces: None }] } else { vec![] };
+        assert_eq!(catalog.untold_erasures(lease).await.unwrap(), untold, "export {number}");
+        let again = catalog.resume_export(TENANT, id(number), everything, at(30)).await.unwrap().unwrap();
+        assert_eq!(again.status, ExportStatus::Running, "what is not paused stays as it is");
+        catalog.end_run(lease, RunEnd { told: vec![everything], ..end(1, Then::Again(at(9_000))) }).await.unwrap();
+        catalog.cancel_export(TENANT, id(number), at(40)).await.unwrap();
+    }
+    catalog.add_export(scheduled(4)).await.unwrap();
+    paused(&catalog, 4, 10).await;
+    let cancelled = catalog.cancel_export(TENANT, id(4), at(50)).await.unwrap().unwrap();
+    assert_eq!((cancelled.status, cancelled.asked.sealed), (ExportStatus::Cancelled, None));
+}
+
+pub(crate) async fn a_list_of_erasures_that_grows_too_long_becomes_everything(database: &Database) {
+    let catalog = database.open().await;
+    for new in [scheduled(1), NewExport { app: OTHER_APP, ..scheduled(2) }] {
+        catalog.add_export(new).await.unwrap();
+    }
+    let many = |first: u32| -> TraceSet {
+        let ids = first..first + u32::try_from(UNTOLD_TRACES_MAX / 5).unwrap();
+        ids.map(|number| TraceId::from_bytes(u128::from(number + 1).to_be_bytes()).unwrap()).collect()
+    };
+    for number in 0..5_u8 {
+        erase(&catalog, number, TENANT, ErasureScope::Traces(APP, many(u32::from(number) * 100_000))).await;
+        // Those that hide rows are bounded as well.
+        catalog.rewritten(ErasureId::from_bytes([number; 16]), at(1)).await.unwrap();
+    }
+    let elsewhere = erase(&catalog, 8, TENANT, ErasureScope::Traces(OTHER_APP, many(0))).await;
+    let (lease, _) = claimed(&catalog, ONE, 10).await.unwrap();
+    assert_eq!(catalog.untold_erasures(lease).await.unwrap().len(), 5, "as many as it keeps");
+    let last = erase(&catalog, 9, TENANT, ErasureScope::Traces(APP, many(7))).await;
+    assert_eq!(catalog.untold_erasures(lease).await.unwrap(), [UntoldErasure { id: last, traces: None }]);
+    let (lease, _) = claimed(&catalog, ONE, 10).await.unwrap();
+    let untold = catalog.untold_erasures(lease).await.unwrap();
+    assert_eq!(
+        untold.iter().map(|untold| (untold.id, untold.traces.is_some())).collect::<Vec<_>>(),
+        [(elsewhere, true)]
+    );
+}
+
+pub(crate) async fn an_agents_schedule_hears_of_what_the_agent_had(database: &Database) {
+    let catalog = database.open().await;
+    let of = |number, agent| NewExport { agent, ..scheduled(number) };
+    let stranger = AgentId::from_bytes([6; 16]);
+    for new in [of(1, None), of(2, Some(AGENT)), of(3, Some(stranger)), NewExport { agent: Some(stranger), ..new(4) }] {
+        catalog.add_export(new).await.unwrap();
+    }
+    assert_eq!(catalog.agents_told(TENANT, APP).await.unwrap(), [AGENT, stranger]);
+    assert_eq!(catalog.agents_told(TENANT, OTHER_APP).await.unwrap(), []);
+    assert_eq!(catalog.agents_told(OTHER, APP).await.unwrap(), []);
+    let trace = |byte| TraceId::from_bytes([byte; 16]).unwrap();
+    let erasure = ErasureId::from_bytes([1; 16]);
+    let scope = ErasureScope::Traces(APP, [trace(1), trace(2)].into_iter().collect());
+    let stored = Erasure { id: erasure, tenant: TENANT, scope, bounds: Vec::new() };
+    let new = NewErasure {
+        touched: vec![trace(3)],
+        of_agents: vec![(AGENT, vec![trace(2)]), (stranger, vec![])],
+        ..NewErasure::new(stored, Subject::Traces, at(0))
+    };
+    catalog.add_erasure(new).await.unwrap();
+    let everything = erase(&catalog, 2, TENANT, ErasureScope::App(APP)).await;
+    let told =
+        |traces: &[u8]| UntoldErasure { id: erasure, traces: Some(traces.iter().map(|byte| trace(*byte)).collect()) };
+    let whole = || UntoldErasure { id: everything, traces: None };
+    for expected in [vec![told(&[1, 2, 3]), whole()], vec![told(&[2]), whole()], vec![whole()]] {
+        let (lease, _) = claimed(&catalog, ONE, 3).await.unwrap();
+        assert_eq!(catalog.untold_erasures(lease).await.unwrap(), expected);
+    }
 }
 
 pub(crate) async fn a_cancelled_export_is_lost_to_whoever_works_on_it(database: &Database) {
@@ -285,8 +397,7 @@ pub(crate) async fn of_racing_exporters_one_gets_the_export(database: &Database)
 async fn erase(catalog: &Catalog, number: u8, tenant: TenantId, scope: ErasureScope) -> ErasureId {
     let id = ErasureId::from_bytes([number; 16]);
     let erasure = Erasure { id, tenant, scope, bounds: Vec::new() };
-    let new = NewErasure { erasure, score_bounds: Vec::new(), subject: Subject::Traces, requested_at: at(0) };
-    catalog.add_erasure(new).await.unwrap();
+    catalog.add_erasure(NewErasure::new(erasure, Subject::Traces, at(0))).await.unwrap();
     id
 }
 

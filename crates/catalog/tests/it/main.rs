@@ -127,6 +127,9 @@ guarantees! {
         a_failed_run_waits_counts_and_is_given_up_when_told,
         a_cancelled_export_is_lost_to_whoever_works_on_it,
         a_crowd_of_exports_is_refused_for_now,
+        a_paused_schedule_goes_on_when_it_is_resumed_and_anew_when_it_missed_an_erasure,
+        a_list_of_erasures_that_grows_too_long_becomes_everything,
+        an_agents_schedule_hears_of_what_the_agent_had,
         of_racing_exporters_one_gets_the_export,
         each_erasure_is_told_to_each_schedule_it_concerns_until_it_was_told,
     }

@@ -21,8 +21,6 @@ use crate::error::Error;
 use crate::session::TenantSession;
 use crate::tree::{HashedSet, hash, span_hash};
 
-/// Rounds at most; each reads the ids of all rows.
-const ROUNDS_MAX: u64 = 64;
 /// What a span takes in the maps of the rule, beside itself.
 const MAPS_BYTES: usize = 48;
 /// What a span takes in the set.
@@ -56,17 +54,12 @@ impl Uncounted {
     /// # Errors
     /// As [`TenantSession::collect`].
     pub async fn among(session: &TenantSession, spans: DataFrame) -> Result<Self, Error> {
-        let rounds = session.rounds().clamp(1, ROUNDS_MAX);
         let columns: Vec<Expr> = KEYS.into_iter().chain(SPENT).map(col).collect();
         let spans = spans.select(columns)?;
         let kept = session.memory("uncounted calls");
         let mut found = HashedSet::default();
-        for round in 0..rounds {
-            let part = match rounds {
-                1 => spans.clone(),
-                _ => spans.clone().filter(part(round, rounds))?,
-            };
-            for span in round_of(session, part).await? {
+        for part in session.parts_of_traces() {
+            for span in round_of(session, spans.clone().filter(part)?).await? {
                 session.within(kept.try_grow(KEPT_BYTES))?;
                 found.insert(span);
             }
@@ -89,19 +82,6 @@ impl Uncounted {
         let counts = Counts { uncounted: self.spans.clone(), signature: signature(keys.into_iter()) };
         ScalarUDF::from(counts).call(keys.map(col).to_vec())
     }
-}
-
-/// Traces of one round of several, by the first two bytes of their ids.
-fn part(round: u64, rounds: u64) -> Expr {
-    let bound = |round: u64| {
-        let start = u16::try_from(round * 0x1_0000 / rounds).ok()?;
-        let mut bytes = vec![0; 16];
-        bytes[..2].copy_from_slice(&start.to_be_bytes());
-        Some(lit(ScalarValue::FixedSizeBinary(16, Some(bytes))))
-    };
-    let from = bound(round).map(|bound| col("trace_id").gt_eq(bound));
-    let to = bound(round + 1).map(|bound| col("trace_id").lt(bound));
-    from.into_iter().chain(to).reduce(Expr::and).unwrap_or(lit(true))
 }
 
 /// Of one round. Its trees are forgotten at the end.

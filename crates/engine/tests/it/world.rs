@@ -10,12 +10,12 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use spanlake_catalog::{
-    Commit, DataFile, Error, Files, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease,
+    Commit, DataFile, Error, Files, NewErasure, Removed, Replacement, Since, Snapshot, Watermark, Writer, WriterLease,
 };
 use spanlake_engine::{Config, Engine, TenantStores};
 use spanlake_model::{
-    AppId, Caller, Clock, Code, Day, Erasure, ErasureId, ErasureScope, Fault, FileId, KeyId, Principal, Receipt,
-    ScopeSet, Score, Span, SpanId, SpanKey, Table, TenantId, TimeRange, Timestamp, TraceId, WriterId,
+    AgentId, AppId, Caller, Clock, Code, Day, Erasure, ErasureId, ErasureScope, Fault, FileId, KeyId, Principal,
+    Receipt, ScopeSet, Score, Span, SpanId, SpanKey, Table, TenantId, TimeRange, Timestamp, TraceId, WriterId,
 };
 use spanlake_proto::ingest::{Fresh, FreshRequest, FreshRows, FreshSource};
 use spanlake_store::rows::{Origin, Row, ScoreRow, encode, encode_scores};
@@ -76,6 +76,9 @@ pub struct World {
     rival: Mutex<Answers>,
     /// Of tenant 1, in the writer's memory.
     pub scores: Mutex<Vec<Score>>,
+    /// Erasures that were asked for, and agents of whom schedules are to be told.
+    pub stored: Mutex<Vec<NewErasure>>,
+    pub agents_told: Mutex<Vec<AgentId>>,
     pub asked: Mutex<Vec<FreshRequest>>,
     pub catalog_reads: Mutex<usize>,
 }

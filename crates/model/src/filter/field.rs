@@ -93,6 +93,18 @@ pub const KNOWN: [Known; 28] = [
     of_span("time_to_first_token_ms", &["ttft_ms"], Holds::Number, "Until the first token, in milliseconds."),
 ];
 
+/// What scores themselves are filtered by, beside their metadata: where scores are the rows, not what chooses spans.
+pub const KNOWN_OF_SCORES: [Known; 8] = [
+    of_span("name", &[], Holds::Text, "What was judged."),
+    of_span("value", &["score"], Holds::Number, "The number, where there is one."),
+    of_span("label", &[], Holds::Text, "The category."),
+    of_span("source", &[], Holds::Text, "api, annotation, experiment, eval, or the sender's own word."),
+    of_span("author", &[], Holds::Text, "The key or the member that sent it."),
+    of_span("trace_id", &[], Holds::Id, "The trace it names."),
+    of_span("span_id", &[], Holds::Id, "The span it is about."),
+    of_span("session_id", &["session"], Holds::Text, "The session it names."),
+];
+
 /// Characters of a key of metadata or a score's name at most.
 const KEY_CHARS_MAX: usize = 200;
 const METADATA: &str = "metadata.";
@@ -126,11 +138,28 @@ impl Field {
         if name == ANY_SCORE {
             return Ok(Self::AnyScore);
         }
-        let known = KNOWN.iter().find(|known| known.name == name || known.aliases.contains(&name));
-        known.map(Self::Known).ok_or_else(|| match near(name) {
+        Self::known(&KNOWN, name).ok_or_else(|| match near(&KNOWN, name) {
             Some(other) => format!("there is no field '{name}'; did you mean '{other}'?"),
             None => format!("there is no field '{name}'; GET /v1/filter-schema lists them"),
         })
+    }
+
+    /// As [`Self::parse`], of a score's own.
+    ///
+    /// # Errors
+    /// There is none of that name; says which there are.
+    pub fn parse_of_score(name: &str) -> Result<Self, String> {
+        if let Some(key) = name.strip_prefix(METADATA) {
+            return Self::metadata(key).ok_or_else(|| format!("'{name}' names no key"));
+        }
+        Self::known(&KNOWN_OF_SCORES, name).ok_or_else(|| {
+            let names = KNOWN_OF_SCORES.map(|known| known.name).join(", ");
+            format!("scores have no field '{name}'; they have {names} and {METADATA}<key>")
+        })
+    }
+
+    fn known(fields: &'static [Known], name: &str) -> Option<Self> {
+        fields.iter().find(|known| known.name == name || known.aliases.contains(&name)).map(Self::Known)
     }
 
     fn metadata(key: &str) -> Option<Self> {
@@ -177,9 +206,9 @@ impl fmt::Display for Field {
 }
 
 /// The name that is most like this one, when it is near enough to be meant.
-fn near(name: &str) -> Option<&'static str> {
+fn near(fields: &'static [Known], name: &str) -> Option<&'static str> {
     let name = name.to_lowercase().replace('-', "_");
-    let words = KNOWN
+    let words = fields
         .iter()
         .flat_map(|known| std::iter::once(&known.name).chain(known.aliases).map(|word| (*word, known.name)));
     let (distance, found) = words.map(|(word, name_of)| (distance(&name, word), name_of)).min()?;
@@ -224,5 +253,14 @@ mod tests {
         assert!(Field::parse("Latency-MS").unwrap_err().contains("did you mean 'latency_ms'?"));
         assert!(Field::parse("weather_in_paris").unwrap_err().contains("filter-schema"));
         assert!(Field::parse("metadata.").is_err());
+    }
+
+    #[test]
+    fn a_score_has_fields_of_its_own() {
+        assert_eq!(Field::parse_of_score("score").unwrap().to_string(), "value");
+        assert_eq!(Field::parse_of_score("metadata.judge").unwrap(), Field::Metadata("judge".into()));
+        let slip = Field::parse_of_score("model").unwrap_err();
+        assert!(slip.contains("name, value, label, source"), "{slip}");
+        assert!(Field::parse_of_score("score__quality").is_err() && Field::parse("value").is_err());
     }
 }

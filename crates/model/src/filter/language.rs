@@ -18,11 +18,12 @@ const BYTES_MAX: usize = 4 << 20;
 /// Words and signs of a filter at most: as above.
 const TOKENS_MAX: usize = CONDITIONS_MAX * (2 * VALUES_MAX + 10);
 
-pub(super) fn parse(text: &str) -> Result<Filter, FilterError> {
+/// `read` says which field a name is of.
+pub(super) fn parse(text: &str, read: fn(&str) -> Result<Field, String>) -> Result<Filter, FilterError> {
     if text.len() > BYTES_MAX {
         return Err(FilterError { at: 0, why: format!("it is longer than {BYTES_MAX} bytes") });
     }
-    let mut reader = Reader { tokens: tokens(text)?, next: 0, conditions: 0 };
+    let mut reader = Reader { tokens: tokens(text)?, next: 0, conditions: 0, read };
     let mut clauses = vec![reader.clause()?];
     while reader.word_is("and") {
         clauses.push(reader.clause()?);
@@ -141,6 +142,7 @@ struct Reader {
     tokens: Vec<(usize, Token)>,
     next: usize,
     conditions: usize,
+    read: fn(&str) -> Result<Field, String>,
 }
 
 impl Reader {
@@ -191,7 +193,7 @@ impl Reader {
             let hint = if token == Token::Open { "; parentheses do not nest" } else { "" };
             return Err(FilterError { at, why: format!("expected a field, found {}{hint}", token.shown()) });
         };
-        let field = Field::parse(&name).map_err(|why| FilterError { at, why })?;
+        let field = (self.read)(&name).map_err(|why| FilterError { at, why })?;
         let (of_operator, operator) = (self.peek().0, self.operator()?);
         let (of_values, values): (Vec<_>, Vec<_>) = self.values(operator)?.into_iter().unzip();
         Condition::new(field, operator, values).map_err(|error| {

@@ -5,7 +5,7 @@ use std::fmt;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use spanlake_model::{Caller, Fault, Receipt, SpanFilter, TimeRange, Timestamp, TraceId};
+use spanlake_model::{Caller, Fault, Filter, Receipt, SpanFilter, TimeRange, Timestamp, TraceId};
 
 use crate::convert::{Malformed, required};
 use crate::pb::query::v1 as pb;
@@ -21,7 +21,7 @@ pub enum RowsOf {
     Spans,
     /// In `store::schema` of scores; of each score its last version.
     Scores,
-    /// A row a trace, in [`crate::query::RowsOf::Traces`]' own columns.
+    /// In `store::schema` of traces: a row for all spans of a trace, as lists show it.
     Traces,
 }
 
@@ -48,6 +48,8 @@ impl RowsOf {
 pub struct Window {
     /// Rows above these places of the writers' logs; of a writer that is not named, all.
     pub after: Vec<Receipt>,
+    /// And, where rows show scores or are chosen by them, those of traces with scores above these places.
+    pub scores_after: Vec<Receipt>,
     /// And rows of these traces (scores: or whose key begins so), wherever they stand.
     pub again: Vec<TraceId>,
 }
@@ -59,12 +61,34 @@ pub struct RowsRequest {
     pub of: RowsOf,
     /// That start in this range.
     pub range: TimeRange,
-    /// And are like this; for spans and traces. What it asks of scores goes with no window: scores change when no span does.
+    /// And are like this; for spans and traces.
     pub filter: SpanFilter,
+    /// And are like this; for scores ([`Filter::of_scores`]).
+    pub score_filter: Filter,
     /// And are in this window; `None`: all.
     pub window: Option<Window>,
     /// Of spans: whether attributes, resource, events and links are left out, `{}` and `[]` in their place.
     pub without_details: bool,
+    /// Of spans: whether each has the column [`super::SCORES`] behind its own.
+    pub with_scores: bool,
+}
+
+impl RowsRequest {
+    /// All rows, whole.
+    pub fn of(of: RowsOf) -> Self {
+        let (filter, score_filter) = (SpanFilter::default(), Filter::default());
+        let range = TimeRange::all();
+        Self { of, range, filter, score_filter, window: None, without_details: false, with_scores: false }
+    }
+
+    /// Whether scores decide which rows there are, or are shown in them, so that rows change when scores do.
+    pub fn needs_scores(&self) -> bool {
+        match self.of {
+            RowsOf::Spans => self.with_scores || self.filter.filter.asks_for_scores(),
+            RowsOf::Traces => true,
+            RowsOf::Scores => false,
+        }
+    }
 }
 
 /// The answer: one snapshot, streamed day by day, in no other order.
@@ -73,6 +97,8 @@ pub struct Rows {
     pub total: u64,
     /// Of each writer the last write in the snapshot: where the next window begins.
     pub through: Vec<Receipt>,
+    /// As `through`, of the scores beside the rows; nothing when the request needs none.
+    pub scores_through: Vec<Receipt>,
     /// When it was taken.
     pub taken_at: Timestamp,
     /// The rows, with [`FITS`] as the last column. All of a batch start on one day, and no day comes again.
@@ -100,9 +126,12 @@ impl From<RowsRequest> for pb::RowsTicket {
             filter: Some(request.filter.into()),
             window: request.window.map(|window| pb::Window {
                 after: to_words(&window.after),
+                scores_after: to_words(&window.scores_after),
                 again: window.again.iter().map(|trace| trace.as_bytes().to_vec()).collect(),
             }),
             without_details: request.without_details,
+            with_scores: request.with_scores,
+            score_filter: request.score_filter.to_string(),
         }
     }
 }
@@ -113,7 +142,8 @@ impl TryFrom<pb::RowsTicket> for RowsRequest {
         let window = |window: pb::Window| {
             let again = window.again.iter().map(|trace| TraceId::from_slice(trace));
             let again = again.collect::<Result<_, _>>().map_err(|_| Malformed("rows.window.again"))?;
-            Ok(Window { after: receipts(&window.after)?, again })
+            let scores_after = receipts(&window.scores_after)?;
+            Ok(Window { after: receipts(&window.after)?, scores_after, again })
         };
         Ok(Self {
             of: RowsOf::parse(&ticket.table).ok_or(Malformed("rows.table"))?,
@@ -121,6 +151,8 @@ impl TryFrom<pb::RowsTicket> for RowsRequest {
             filter: required(ticket.filter, "rows.filter")?,
             window: ticket.window.map(window).transpose()?,
             without_details: ticket.without_details,
+            with_scores: ticket.with_scores,
+            score_filter: score_filter(&ticket.score_filter)?,
         })
     }
 }
@@ -128,7 +160,8 @@ impl TryFrom<pb::RowsTicket> for RowsRequest {
 impl Rows {
     pub(super) fn header(&self) -> pb::RowsHeader {
         let (total, through) = (self.total, to_words(&self.through));
-        pb::RowsHeader { total, through, taken_at_nanos: self.taken_at.as_nanos() }
+        let scores_through = to_words(&self.scores_through);
+        pb::RowsHeader { total, through, scores_through, taken_at_nanos: self.taken_at.as_nanos() }
     }
 
     pub(super) fn of(
@@ -136,8 +169,16 @@ impl Rows {
         batches: BoxStream<'static, Result<RecordBatch, Fault>>,
     ) -> Result<Self, Malformed> {
         let taken_at = Timestamp::from_nanos(header.taken_at_nanos);
-        Ok(Self { total: header.total, through: receipts(&header.through)?, taken_at, batches })
+        let (through, scores_through) = (receipts(&header.through)?, receipts(&header.scores_through)?);
+        Ok(Self { total: header.total, through, scores_through, taken_at, batches })
     }
+}
+
+fn score_filter(text: &str) -> Result<Filter, Malformed> {
+    if text.is_empty() {
+        return Ok(Filter::default());
+    }
+    Filter::of_scores(text).map_err(|_| Malformed("rows.score_filter"))
 }
 
 fn to_words(receipts: &[Receipt]) -> Vec<String> {

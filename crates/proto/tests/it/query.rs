@@ -6,7 +6,9 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
-use spanlake_model::{Caller, Code, Fault, Position, Receipt, SpanFilter, SpanId, Timestamp, TraceId, WriterId};
+use spanlake_model::{
+    Caller, Code, Fault, Filter, Position, Receipt, SpanFilter, SpanId, Timestamp, TraceId, WriterId,
+};
 use spanlake_proto::internal::connect;
 use spanlake_proto::query::{
     FlightClient, RowSource, Rows, RowsOf, RowsRequest, Scan, ScanRequest, SpanSource, Window, flight_service,
@@ -52,7 +54,8 @@ impl RowSource for Source {
     async fn rows(&self, caller: &Caller, request: RowsRequest) -> Result<Rows, Fault> {
         *self.asked_rows.lock().unwrap() = Some((*caller, request));
         let batches = stream::iter([0, 100]).map(|from| Ok(rows(from, 100, 1_000))).boxed();
-        Ok(Rows { total: 200, through: vec![receipt()], taken_at: Timestamp::from_nanos(-5), batches })
+        let (through, scores_through) = (vec![receipt()], vec![receipt(), receipt()]);
+        Ok(Rows { total: 200, through, scores_through, taken_at: Timestamp::from_nanos(-5), batches })
     }
 }
 
@@ -100,14 +103,23 @@ async fn a_scan_over_the_wire_is_the_scan() {
 #[tokio::test]
 async fn all_rows_over_the_wire_are_all_rows() {
     let (_served, source, client) = served().await;
-    let windows =
-        [None, Some(Window::default()), Some(Window { after: vec![receipt()], again: vec![place().trace_id] })];
+    let windows = [
+        None,
+        Some(Window::default()),
+        Some(Window { after: vec![receipt()], again: vec![place().trace_id], scores_after: vec![receipt()] }),
+    ];
     for (of, window) in RowsOf::ALL.into_iter().zip(windows) {
         let filter = SpanFilter { tag: Some("beta".to_owned()), ..SpanFilter::default() };
-        let request = RowsRequest { of, range: range(), filter, window, without_details: of == RowsOf::Spans };
+        let score_filter = match of {
+            RowsOf::Scores => Filter::of_scores("value > 0.5 and source = 'a b'").unwrap(),
+            RowsOf::Spans | RowsOf::Traces => Filter::default(),
+        };
+        let (without_details, with_scores) = (of == RowsOf::Spans, of == RowsOf::Traces);
+        let request = RowsRequest { of, range: range(), filter, score_filter, window, without_details, with_scores };
         let far = client.rows(&caller(), request.clone()).await.unwrap();
         assert_eq!(source.asked_rows.lock().unwrap().take(), Some((caller(), request)));
         assert_eq!((far.total, far.through, far.taken_at), (200, vec![receipt()], Timestamp::from_nanos(-5)));
+        assert_eq!(far.scores_through, [receipt(), receipt()]);
         let far: Vec<RecordBatch> = far.batches.try_collect().await.unwrap();
         assert_eq!(concat_batches(&rows(0, 0, 0).schema(), &far).unwrap(), rows(0, 200, 1_000));
     }

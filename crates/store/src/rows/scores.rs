@@ -68,7 +68,7 @@ fn encode(column: &str, origin: Origin, rows: &[ScoreRow], keys: &[SpanKey]) -> 
     }
 }
 
-fn bytes<'a, const N: usize>(values: impl ExactSizeIterator<Item = Option<&'a [u8; N]>>) -> ArrayRef {
+pub(super) fn bytes<'a, const N: usize>(values: impl ExactSizeIterator<Item = Option<&'a [u8; N]>>) -> ArrayRef {
     let width = i32::try_from(N).expect("8 or 16");
     let mut builder = FixedSizeBinaryBuilder::with_capacity(values.len(), width);
     for value in values {
@@ -138,7 +138,7 @@ pub fn decode_scores(batch: &RecordBatch) -> Result<Vec<Score>, DecodeError> {
         .collect()
 }
 
-fn set<T>(
+pub(super) fn set<T>(
     ids: &FixedSizeBinaryArray,
     row: usize,
     read: impl Fn(&[u8]) -> Result<T, DecodeError>,

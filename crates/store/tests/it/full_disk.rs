@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore as _, PutMode, PutOptions, PutPayload};
 use spanlake_model::{SystemEntropy, TenantId, WriterId};
 use spanlake_store::disk::{Disk as _, Space};
+use spanlake_store::export::Outlet;
 use spanlake_store::log::{self, AppendError, Config, Log, LogFolder};
 use spanlake_store::{Store, file};
 use spanlake_testkit::{SimulatedDisk, TemporaryFolder};
@@ -79,6 +81,27 @@ async fn an_object_that_finds_no_room_at_any_step_is_refused_leaves_nothing_and_
         disk.make_room();
         assert_eq!(put().await.is_err(), !was_refused, "step {step}: taken now, or there already");
         file::delete(store.tenant(tenant).as_ref(), path.as_ref()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_an_export_that_finds_no_room_at_any_step_leaves_nothing_under_its_name() {
+    // In one piece, and in parts.
+    for length in [9, 9 << 20] {
+        for step in 0..STEPS {
+            let folder = TemporaryFolder::in_memory("full");
+            let disk = SimulatedDisk::new(folder.path());
+            let outlet = Outlet::folder(&folder.path().join("exports"), "e", Arc::new(disk.clone())).unwrap();
+            let put = || outlet.put("run=000001/a.parquet", Bytes::from(vec![7; length]));
+            disk.fill_after(step);
+            let was_refused = put().await.is_err();
+            disk.make_room();
+            let there = outlet.get("run=000001/a.parquet").await.unwrap();
+            assert_eq!(there.is_some(), !was_refused, "{length} bytes, step {step}");
+            put().await.unwrap();
+            let whole = outlet.get("run=000001/a.parquet").await.unwrap().unwrap();
+            assert_eq!(whole.len(), length, "step {step}: taken now, or there already");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use spanlake_catalog::{
     Accounts as _, Catalog, DataFile, ErasedFile, ErasureProof, Erasures, Error, NewErasure, Removed, Replacement,
 };
 use spanlake_compactor::Config;
-use spanlake_model::{AppId, Clock, ErasureId, ErasureScope, Table, TenantId, Timestamp, TraceId};
+use spanlake_model::{AgentId, AppId, Clock, ErasureId, ErasureScope, Table, TenantId, Timestamp, TraceId};
 use spanlake_proto::compactor::Compactor;
 
 use crate::world::{OTHER, TENANT, World, eager, key, said, trace_of};
@@ -173,6 +173,9 @@ struct Raced {
 impl Erasures for Raced {
     async fn add_erasure(&self, new: NewErasure) -> Result<(), Error> {
         self.inner.add_erasure(new).await
+    }
+    async fn agents_told(&self, tenant: TenantId, app: AppId) -> Result<Vec<AgentId>, Error> {
+        self.inner.agents_told(tenant, app).await
     }
     async fn erasure(&self, tenant: TenantId, id: ErasureId) -> Result<Option<ErasureProof>, Error> {
         self.inner.erasure(tenant, id).await

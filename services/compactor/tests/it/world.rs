@@ -230,8 +230,7 @@ impl World {
     pub(crate) async fn erase_up_to(&self, tenant: TenantId, scope: ErasureScope, sequence: u64) -> ErasureId {
         let id = ErasureId::generate(self.clock.as_ref(), &SystemEntropy);
         let erasure = Erasure { id, tenant, scope, bounds: vec![Receipt { writer: WRITER, sequence }] };
-        let new =
-            NewErasure { erasure, score_bounds: Vec::new(), subject: Subject::Traces, requested_at: self.clock.now() };
+        let new = NewErasure::new(erasure, Subject::Traces, self.clock.now());
         self.catalog.add_erasure(new).await.unwrap();
         id
     }

@@ -8,14 +8,16 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use spanlake_catalog::{Error as CatalogError, Export, ExportLease, ExportRun, Exports, UntoldErasure};
-use spanlake_model::{AppId, Caller, Clock, ErasureId, Fault, FaultKind, Receipt, Timestamp, TraceId};
+use spanlake_model::{
+    AppId, Caller, Clock, ErasureId, Fault, FaultKind, Filter, Receipt, SpanFilter, Timestamp, TraceId,
+};
 use spanlake_proto::query::{RowSource, RowsOf, RowsRequest, Window};
 use spanlake_store::export::Outlet;
 
 use super::columns;
 use super::encoder::Error;
 use super::files::{Files, Place, Shown, Written, refused};
-use super::manifest::{Manifest, Parent, Span, VERSION};
+use super::manifest::{Manifest, Parent, Span, Through, VERSION};
 use super::spec::{FileFormat, Spec};
 use super::text;
 
@@ -43,6 +45,7 @@ pub(crate) struct Outcome {
     /// `None`: nothing had changed.
     pub(crate) written: Option<(ExportRun, String)>,
     pub(crate) through: Vec<Receipt>,
+    pub(crate) scores_through: Vec<Receipt>,
     pub(crate) told: Vec<ErasureId>,
 }
 
@@ -78,7 +81,10 @@ impl Attempt {
         let rows = self.source.rows(&self.caller, request).await.map_err(Failure::Source)?;
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).total_rows = Some(rows.total);
         let (total, taken_at) = (rows.total, rows.taken_at);
-        let through = furthest(&self.export.through, &rows.through);
+        let through = Through {
+            rows: furthest(&self.export.through, &rows.through),
+            scores: furthest(&self.export.scores_through, &rows.scores_through),
+        };
 
         let mut files = Files::new(self.place(), self.spec.clone(), table, self.shown.clone());
         files
@@ -94,9 +100,10 @@ impl Attempt {
             return Err(Failure::Source(Fault::internal()));
         }
         if is_scheduled && written.files.is_empty() {
-            return Ok(Outcome { written: None, through, told: erased.told });
+            let Through { rows: through, scores: scores_through } = through;
+            return Ok(Outcome { written: None, through, scores_through, told: erased.told });
         }
-        let manifest = self.manifest(table, window, taken_at, &through, &erased.told, written)?;
+        let manifest = self.manifest(table, window, taken_at, &through, &erased.told, written);
         Ok(self.publish(manifest).await?)
     }
 
@@ -122,7 +129,8 @@ impl Attempt {
     /// died have left is deleted. `None` when its places or erasures are not ours. The first manifest is the run for good, so nobody
     /// ever deletes what it names, and nothing is deleted before there is one.
     async fn settle(&self, manifest: &Manifest, text: String) -> Result<Option<Outcome>, Fault> {
-        let (Some(through), Some(told)) = (manifest.receipts(), manifest.told()) else { return Ok(None) };
+        let (Some(through), Some(told)) = (manifest.through(), manifest.told()) else { return Ok(None) };
+        let Through { rows: through, scores: scores_through } = through;
         let folder = self.folder();
         let mut there: BTreeSet<_> = self.outlet.list(&folder).await.map_err(refused)?.into_iter().collect();
         there.remove(&self.manifest_path());
@@ -138,7 +146,7 @@ impl Attempt {
             self.outlet.delete(&leftover).await.map_err(refused)?;
         }
         let run = manifest.summary(run_path(self.lease.run), &text);
-        Ok(Some(Outcome { written: Some((run, text)), through, told }))
+        Ok(Some(Outcome { written: Some((run, text)), through, scores_through, told }))
     }
 
     fn request(&self, erased: &Erased) -> Result<RowsRequest, Fault> {
@@ -148,12 +156,19 @@ impl Attempt {
         } else if erased.traces.len() > AGAIN_MAX {
             Some(Window::default())
         } else {
-            Some(Window { after, again: erased.traces.clone() })
+            Some(Window { after, scores_after: self.export.scores_through.clone(), again: erased.traces.clone() })
         };
-        let (of, range, filter) = (self.spec.table()?, self.spec.range()?, self.spec.filter()?);
+        let spec = &self.spec;
+        let (of, range) = (spec.table()?, spec.range()?);
+        let (filter, score_filter) = match of {
+            RowsOf::Scores => (SpanFilter::default(), spec.filter()?),
+            RowsOf::Spans | RowsOf::Traces => {
+                (SpanFilter { filter: spec.filter()?, ..SpanFilter::default() }, Filter::default())
+            }
+        };
         // Text has no field for what only details hold.
-        let without_details = self.spec.format != FileFormat::Parquet;
-        Ok(RowsRequest { of, range, filter, window, without_details })
+        let without_details = spec.format != FileFormat::Parquet;
+        Ok(RowsRequest { of, range, filter, score_filter, window, without_details, with_scores: spec.scores })
     }
 
     fn place(&self) -> Place {
@@ -174,13 +189,13 @@ impl Attempt {
         table: RowsOf,
         window: Option<Window>,
         taken_at: Timestamp,
-        through: &[Receipt],
+        through: &Through,
         told: &[ErasureId],
         written: Written,
-    ) -> Result<Manifest, Fault> {
+    ) -> Manifest {
         let (spec, asked) = (&self.spec, &self.export.asked);
         let parent = |run: &ExportRun| Parent { run: run.run, path: run.path.clone(), sha256: run.sha256.clone() };
-        Ok(Manifest {
+        Manifest {
             version: VERSION,
             export_id: asked.id.to_string(),
             run: self.lease.run,
@@ -190,11 +205,12 @@ impl Attempt {
             format: spec.format.as_str().to_string(),
             compression: spec.compression.as_str().to_string(),
             key: text::key(table, spec.format),
+            agent_id: asked.agent.map(|agent| agent.to_string()),
             filter: spec.filter_text().to_string(),
             start_date: spec.start.map(|at| at.to_string()),
             end_date: spec.end.map(|at| at.to_string()),
             snapshot_at: taken_at.to_string(),
-            window: window.map(|window| Span { after: words(&window.after), through: words(through) }),
+            window: window.map(|window| Span { after: words(&window.after), through: words(&through.rows) }),
             schema: written.schema,
             rows: written.rows,
             deletes: written.deletes,
@@ -203,9 +219,10 @@ impl Attempt {
             files: written.files,
             parent: self.export.last.as_ref().map(parent),
             created_at: self.clock.now().to_string(),
-            through: words(through),
+            through: words(&through.rows),
+            scores_through: words(&through.scores),
             erasures: told.iter().map(ToString::to_string).collect(),
-        })
+        }
     }
 
     /// Whoever has lost the lease stops here, and leaves the place as it is.
@@ -287,7 +304,9 @@ impl Erased {
         let apps: StringArray = keys.iter().map(|_| Some(app.to_string())).collect();
         let traces: StringArray = keys.iter().map(|(trace, _)| text(*trace)).collect();
         let others: StringArray = keys.iter().map(|(_, other)| text(*other)).collect();
-        let columns: Vec<ArrayRef> = vec![Arc::new(apps), Arc::new(traces), Arc::new(others)];
+        let columns: [ArrayRef; 3] = [Arc::new(apps), Arc::new(traces), Arc::new(others)];
+        // A trace has no part that could be named.
+        let columns = columns.into_iter().take(schema.fields().len()).collect();
         RecordBatch::try_new(schema, columns)
     }
 }

@@ -13,8 +13,9 @@ use super::encoder::Error;
 use super::manifest::Column;
 
 /// What only we need.
-const OURS: [&str; 8] =
-    ["tenant_id", "start_minute", "is_root", "input_preview", "output_preview", "log_name", "key_low", FITS];
+const OURS: [&str; 6] = ["tenant_id", "start_minute", "is_root", "log_name", "key_low", FITS];
+/// What only we need of spans, which have the whole.
+const PREVIEWS: [&str; 2] = ["input_preview", "output_preview"];
 /// Ids that are written as UUIDs; all others are hex.
 const UUIDS: [&str; 3] = ["app_id", "agent_id", "writer_id"];
 
@@ -35,7 +36,7 @@ pub(crate) fn of(table: RowsOf, batch: &RecordBatch) -> Result<RecordBatch, Arro
     let schema = batch.schema();
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for (field, column) in schema.fields().iter().zip(batch.columns()) {
-        if OURS.contains(&field.name().as_str()) {
+        if is_ours(table, field.name()) {
             continue;
         }
         let column = readable(field.name(), column)?;
@@ -47,6 +48,10 @@ pub(crate) fn of(table: RowsOf, batch: &RecordBatch) -> Result<RecordBatch, Arro
         }
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+fn is_ours(table: RowsOf, column: &str) -> bool {
+    OURS.contains(&column) || (table == RowsOf::Spans && PREVIEWS.contains(&column))
 }
 
 /// What a column of ours is called in files: as in the API.
@@ -128,9 +133,13 @@ fn type_name(kind: &DataType) -> String {
 
 /// The columns of deletes: what is null means any.
 pub(crate) fn deletes_schema(table: RowsOf) -> SchemaRef {
-    let last = if table == RowsOf::Scores { "score_key" } else { "span_id" };
-    let field = |name, nullable| Field::new(name, DataType::Utf8, nullable);
-    Arc::new(Schema::new(vec![field("app_id", false), field("trace_id", true), field(last, true)]))
+    let names: &[&str] = match table {
+        RowsOf::Spans => &["app_id", "trace_id", "span_id"],
+        RowsOf::Scores => &["app_id", "trace_id", "score_key"],
+        RowsOf::Traces => &["app_id", "trace_id"],
+    };
+    let field = |name: &&str| Field::new(*name, DataType::Utf8, *name != "app_id");
+    Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()))
 }
 
 /// The keys of a batch of the table, to be deleted.
@@ -144,7 +153,7 @@ pub(crate) fn deletes(table: RowsOf, batch: &RecordBatch) -> Result<RecordBatch,
     let columns: Vec<ArrayRef> = match table {
         RowsOf::Spans => vec![text("app_id")?, text("trace_id")?, text("span_id")?],
         RowsOf::Scores => vec![text("app_id")?, absent(), text("key_high")?],
-        RowsOf::Traces => vec![text("app_id")?, text("trace_id")?, absent()],
+        RowsOf::Traces => vec![text("app_id")?, text("trace_id")?],
     };
     Ok(RecordBatch::try_new(deletes_schema(table), columns)?)
 }

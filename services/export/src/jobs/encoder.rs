@@ -6,14 +6,14 @@ use std::io;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::error::ArrowError;
 use spanlake_model::Fault;
-use spanlake_proto::query::RowsOf;
+use spanlake_proto::query::{RowsOf, SCORES};
 use spanlake_store::export::Columnar;
 use spanlake_store::rows;
 
 use super::manifest::Kind;
 use super::packer::Packer;
 use super::spec::{FileFormat, Spec};
-use super::{columns, scores};
+use super::{columns, scores, traces};
 use crate::line::Beside;
 use crate::pieces::slices;
 use crate::row::{Row, Rows};
@@ -22,6 +22,7 @@ use crate::{chat, csv, line};
 /// A file that is being written.
 pub(crate) struct Encoder {
     table: RowsOf,
+    with_scores: bool,
     kind: Kind,
     format: FileFormat,
     body: Body,
@@ -64,6 +65,7 @@ impl Encoder {
     pub(crate) fn new(spec: &Spec, table: RowsOf, kind: Kind) -> Result<Self, Error> {
         let mut encoder = Self {
             table,
+            with_scores: spec.scores,
             kind,
             format: spec.format,
             body: match spec.format {
@@ -74,7 +76,7 @@ impl Encoder {
             skipped: BTreeMap::new(),
         };
         if let (Body::Text(packer), FileFormat::Csv) = (&mut encoder.body, spec.format) {
-            packer.write(&header(table, kind))?;
+            packer.write(&header(table, kind, spec.scores))?;
         }
         Ok(encoder)
     }
@@ -97,7 +99,8 @@ impl Encoder {
                     match (self.kind, self.table) {
                         (Kind::Deletes, _) => text.deletes(&slice, self.format)?,
                         (Kind::Rows, RowsOf::Scores) => text.scores(&slice, self.format)?,
-                        (Kind::Rows, _) => text.spans(&slice, self.format)?,
+                        (Kind::Rows, RowsOf::Traces) => text.traces(&slice, self.format)?,
+                        (Kind::Rows, RowsOf::Spans) => text.spans(&slice, self.format, self.with_scores)?,
                     }
                     packer.write(&text.bytes)?;
                     self.rows += text.rows;
@@ -125,14 +128,15 @@ impl Encoder {
     }
 }
 
-fn header(table: RowsOf, kind: Kind) -> Vec<u8> {
+fn header(table: RowsOf, kind: Kind, with_scores: bool) -> Vec<u8> {
     match (kind, table) {
         (Kind::Deletes, _) => {
             let schema = columns::deletes_schema(table);
             csv::names(schema.fields().iter().map(|field| field.name().as_str()))
         }
         (Kind::Rows, RowsOf::Scores) => csv::names(scores::COLUMNS),
-        (Kind::Rows, _) => csv::names(csv::job_columns()),
+        (Kind::Rows, RowsOf::Traces) => csv::names(traces::COLUMNS),
+        (Kind::Rows, RowsOf::Spans) => csv::names(csv::job_columns(with_scores)),
     }
 }
 
@@ -144,16 +148,18 @@ struct Text<'a> {
 }
 
 impl Text<'_> {
-    fn spans(&mut self, batch: &RecordBatch, format: FileFormat) -> Result<(), Error> {
-        for row in Rows::of(batch)?.iter() {
-            self.span(&row?, format)?;
+    fn spans(&mut self, batch: &RecordBatch, format: FileFormat, with_scores: bool) -> Result<(), Error> {
+        let scores = with_scores.then(|| rows::texts(batch, SCORES)).transpose()?;
+        for (place, row) in Rows::of(batch)?.iter().enumerate() {
+            let said = scores.map(|scores| if scores.is_valid(place) { scores.value(place) } else { "{}" });
+            self.span(&row?, Beside { scores: said, app: true }, format)?;
         }
         Ok(())
     }
 
-    fn span(&mut self, row: &Row<'_>, format: FileFormat) -> Result<(), Error> {
+    fn span(&mut self, row: &Row<'_>, beside: Beside<'_>, format: FileFormat) -> Result<(), Error> {
         match format {
-            FileFormat::Csv => csv::write(row, Beside::App, &mut self.bytes),
+            FileFormat::Csv => csv::write(row, beside, &mut self.bytes),
             FileFormat::OpenAi => match chat::row(row.kind, row.input, row.output) {
                 Ok(conversation) => self.line(&conversation)?,
                 Err(skip) => {
@@ -161,9 +167,20 @@ impl Text<'_> {
                     return Ok(());
                 }
             },
-            FileFormat::Jsonl | FileFormat::Parquet => line::write(row, Beside::App, &mut self.bytes)?,
+            FileFormat::Jsonl | FileFormat::Parquet => line::write(row, beside, &mut self.bytes)?,
         }
         self.rows += 1;
+        Ok(())
+    }
+
+    fn traces(&mut self, batch: &RecordBatch, format: FileFormat) -> Result<(), Error> {
+        for trace in rows::decode_traces(batch)? {
+            match format {
+                FileFormat::Csv => traces::write_csv(&trace, &mut self.bytes),
+                _ => self.line(&traces::Line::from(&trace))?,
+            }
+            self.rows += 1;
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use spanlake_catalog::Progress;
 use spanlake_model::{Day, Fault, TenantId};
 use spanlake_proto::query::{FITS, RowsOf};
+use spanlake_store::background::{self, Rank};
 use spanlake_store::export::{Outlet, Trouble};
 use tokio::task::JoinSet;
 
@@ -119,7 +120,7 @@ impl Files {
             let slice = columns::of(self.table, &rows.slice(0, 0)).map_err(Error::from)?;
             columns::described(&slice.schema())
         } else {
-            text::described(self.table, self.spec.format)
+            text::described(self.table, self.spec.format, self.spec.scores)
         };
         Ok(())
     }
@@ -140,8 +141,8 @@ impl Files {
             Some(open) => open,
             None => Open { day, encoder: Encoder::new(&self.spec, table, kind)?, keys: KeyRange::default() },
         };
-        // Encoding a batch takes milliseconds: not on a thread that others wait for.
-        let pushed = tokio::task::spawn_blocking(move || {
+        // Encoding a batch takes milliseconds: not on a thread that others wait for, and after those.
+        let pushed = background::run(Rank::Below, move || {
             if kind == Kind::Rows {
                 open.keys.add(table, &batch)?;
             }
@@ -172,7 +173,7 @@ impl Files {
                 ),
             ));
         }
-        let finished = tokio::task::spawn_blocking(move || {
+        let finished = background::run(Rank::Below, move || {
             let bytes = encoder.finish()?;
             let sha256 = manifest::sha256(&bytes);
             Ok::<_, Error>((Bytes::from(bytes), sha256))
@@ -251,7 +252,7 @@ fn by_day(batch: &RecordBatch) -> Result<Vec<(Day, RecordBatch)>, Fault> {
 }
 
 /// What a panic says may be made of what somebody sent, so it is not passed on; its place has been logged.
-fn broken(_: tokio::task::JoinError) -> Fault {
+fn broken<E>(_: E) -> Fault {
     tracing::error!("writing a file of an export broke down");
     Fault::internal()
 }

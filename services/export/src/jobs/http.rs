@@ -5,6 +5,7 @@ mod create;
 mod get;
 mod list;
 mod manifest;
+mod resume;
 mod row;
 mod runs;
 
@@ -38,6 +39,7 @@ pub(super) fn routes(jobs: Arc<Jobs>, gate: Gate) -> Api {
         .to(Scope::Export, routes!(list::list))
         .to(Scope::Export, routes!(get::get))
         .to(Scope::Export, routes!(cancel::cancel))
+        .to(Scope::Export, routes!(resume::resume))
         .to(Scope::Export, routes!(runs::runs))
         .to(Scope::Export, routes!(manifest::manifest))
         .with_state(Face { jobs, gate })

@@ -21,6 +21,9 @@ pub(crate) struct Manifest {
     pub(crate) run: u64,
     pub(crate) tenant_id: String,
     pub(crate) app_id: String,
+    /// When it holds one agent's rows only.
+    #[serde(default)]
+    pub(crate) agent_id: Option<String>,
     pub(crate) table: String,
     pub(crate) format: String,
     pub(crate) compression: String,
@@ -43,8 +46,19 @@ pub(crate) struct Manifest {
     pub(crate) created_at: String,
     /// Up to where each writer's log is exported with this run.
     pub(crate) through: Vec<String>,
+    /// As `through`, of the scores that its rows show or are chosen by.
+    #[serde(default)]
+    pub(crate) scores_through: Vec<String>,
     /// Erasures that the deletes tell of.
     pub(crate) erasures: Vec<String>,
+}
+
+/// Up to where each writer's log is exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Through {
+    pub(crate) rows: Vec<Receipt>,
+    /// Of the scores that rows show or are chosen by.
+    pub(crate) scores: Vec<Receipt>,
 }
 
 /// From one place of the writers' logs to another: half-open.
@@ -118,8 +132,9 @@ impl Manifest {
         }
     }
 
-    pub(crate) fn receipts(&self) -> Option<Vec<Receipt>> {
-        self.through.iter().map(|word| word.parse().ok()).collect()
+    pub(crate) fn through(&self) -> Option<Through> {
+        let places = |words: &[String]| words.iter().map(|word| word.parse().ok()).collect::<Option<Vec<_>>>();
+        Some(Through { rows: places(&self.through)?, scores: places(&self.scores_through)? })
     }
 
     pub(crate) fn told(&self) -> Option<Vec<ErasureId>> {
@@ -149,7 +164,8 @@ mod tests {
     fn a_manifest_of_the_first_version_reads_for_ever() {
         let manifest = Manifest::parse(FIRST.as_bytes()).unwrap();
         assert_eq!(Manifest::parse(manifest.to_text().as_bytes()), Some(manifest.clone()));
-        assert_eq!(manifest.receipts().unwrap()[0].sequence, 5);
+        let through = manifest.through().unwrap();
+        assert_eq!((through.rows[0].sequence, through.scores, &manifest.agent_id), (5, vec![], &None));
         let run = manifest.summary("p".into(), FIRST);
         assert_eq!((run.run, run.rows, run.deletes, run.bytes, run.files), (2, 3, 1, 9, 1));
         assert_eq!(Manifest::parse(FIRST.replace("\"version\":1", "\"version\":2").as_bytes()), None);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use spanlake_model::{Code, Fault, Filter, SpanFilter, TimeRange, Timestamp};
+use spanlake_model::{Code, Fault, Filter, TimeRange, Timestamp};
 use spanlake_proto::query::RowsOf;
 use utoipa::ToSchema;
 
@@ -95,6 +95,9 @@ pub(crate) struct Spec {
     pub(crate) start: Option<Timestamp>,
     pub(crate) end: Option<Timestamp>,
     pub(crate) destination: Destination,
+    /// Of spans: whether what scores say of each is beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) scores: bool,
 }
 
 impl Spec {
@@ -108,7 +111,11 @@ impl Spec {
     ) -> Self {
         let (start, end) = dates;
         let (table, filter) = (table.as_str().to_string(), filter.to_string());
-        Self { v: VERSION, table, format, compression, filter, start, end, destination }
+        Self { v: VERSION, table, format, compression, filter, start, end, destination, scores: false }
+    }
+
+    pub(crate) fn with_scores(self, scores: bool) -> Self {
+        Self { scores, ..self }
     }
 
     pub(crate) fn to_text(&self) -> String {
@@ -132,8 +139,8 @@ impl Spec {
         &self.filter
     }
 
-    pub(crate) fn filter(&self) -> Result<SpanFilter, Fault> {
-        Ok(SpanFilter { filter: read_filter(&self.filter)?, ..SpanFilter::default() })
+    pub(crate) fn filter(&self) -> Result<Filter, Fault> {
+        read_filter(self.table()?, &self.filter)
     }
 
     pub(crate) fn range(&self) -> Result<TimeRange, Fault> {
@@ -164,12 +171,16 @@ impl Spec {
     }
 }
 
-/// In the text language; no text is no filter.
-pub(crate) fn read_filter(text: &str) -> Result<Filter, Fault> {
+/// In the text language, as it is spoken of the table; no text is no filter.
+pub(crate) fn read_filter(table: RowsOf, text: &str) -> Result<Filter, Fault> {
     if text.is_empty() {
         return Ok(Filter::default());
     }
-    text.parse().map_err(|slip: spanlake_model::FilterError| Fault::new(Code::InvalidFilter, slip.to_string()))
+    let read = match table {
+        RowsOf::Scores => Filter::of_scores(text),
+        RowsOf::Spans | RowsOf::Traces => text.parse(),
+    };
+    read.map_err(|slip| Fault::new(Code::InvalidFilter, slip.to_string()))
 }
 
 #[cfg(test)]
@@ -189,7 +200,7 @@ mod tests {
         let spec = Spec::new(RowsOf::Spans, FileFormat::OpenAi, Compression::Gzip, &filter, dates, destination);
         let back = Spec::parse(&spec.to_text()).unwrap();
         assert_eq!(back, spec);
-        assert_eq!(back.filter().unwrap().filter, filter);
+        assert_eq!(back.filter().unwrap(), filter);
         assert_eq!(back.extension(), ".jsonl.gz");
         assert_eq!(back.range().unwrap().start(), dates.0.unwrap());
     }
@@ -200,7 +211,9 @@ mod tests {
         let text = r#"{"v":1,"table":"spans","format":"parquet","compression":"zstd","filter":"","start":null,"end":null,"destination":{"type":"file","path":"w"}}"#;
         let spec = Spec::parse(text).unwrap();
         assert_eq!(spec.to_text(), text);
-        assert_eq!(spec.table().unwrap(), RowsOf::Spans);
+        assert_eq!((spec.table().unwrap(), spec.scores), (RowsOf::Spans, false));
+        let with_scores = spec.with_scores(true);
+        assert_eq!(Spec::parse(&with_scores.to_text()).unwrap(), with_scores);
         assert!(Spec::parse(&text.replace("\"v\":1", "\"v\":2")).is_err());
     }
 }

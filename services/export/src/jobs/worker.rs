@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use spanlake_access::seal::SealingKey;
 use spanlake_catalog::{
-    Accounts, ClaimedExport, Error as CatalogError, Export, ExportLease, Exports, Progress, RunEnd, Then,
+    Accounts, AfterFailure, ClaimedExport, Error as CatalogError, Export, ExportLease, Exports, Progress, RunEnd, Then,
 };
 use spanlake_model::{Caller, Clock, Code, Entropy, ExporterId, Fault, Principal, Scope, Timestamp};
 use spanlake_proto::export::recall;
@@ -30,7 +30,7 @@ use super::{Config, Parts};
 
 /// Signs of life that may be missed before an export is anybody's.
 const MISSED_MAX: u32 = 4;
-/// Attempts at a one-off export. A scheduled one is tried for ever.
+/// Attempts at a one-off export. A scheduled one is tried until it has failed for [`Config::pause_after_ms`].
 const ATTEMPTS_MAX: u64 = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
@@ -215,23 +215,34 @@ impl Worker {
 
     async fn end(&self, lease: ExportLease, export: &Export, outcome: Outcome) -> Result<(), CatalogError> {
         let at = self.clock.now();
-        let Outcome { written, through, told } = outcome;
+        let Outcome { written, through, scores_through, told } = outcome;
         if let Some((run, _)) = &written {
             tracing::info!(export.rows = run.rows, export.deletes = run.deletes, export.bytes = run.bytes, "exported");
         }
         let then = next_run(export, at).map_or(Then::Done, Then::Again);
-        self.exports.end_run(lease, RunEnd { written, through, told, then, at }).await
+        self.exports.end_run(lease, RunEnd { written, through, scores_through, told, then, at }).await
     }
 
     async fn fail(&self, lease: ExportLease, export: &Export, failure: Failure) -> Result<(), CatalogError> {
         let at = self.clock.now();
-        let is_last = export.asked.schedule.is_none() && export.failures + 1 >= ATTEMPTS_MAX;
-        let again = (!failure.is_hopeless() && !is_last)
-            .then(|| at.plus(wait(export.failures, Duration::from_millis(self.config.retry_ms))));
+        let then = self.after(export, &failure, at);
         let fault = failure.into_fault();
-        tracing::warn!(error = %fault, export.failures = export.failures + 1, export.is_given_up = again.is_none(), "an export failed");
+        tracing::warn!(error = %fault, export.failures = export.failures + 1, export.then = ?then, "an export failed");
         let failure = (fault.code, fault.message.to_string()).into();
-        self.exports.fail_run(lease, failure, again, at).await
+        self.exports.fail_run(lease, failure, then, at).await
+    }
+
+    fn after(&self, export: &Export, failure: &Failure, at: Timestamp) -> AfterFailure {
+        let is_scheduled = export.asked.schedule.is_some();
+        let is_last = !is_scheduled && export.failures + 1 >= ATTEMPTS_MAX;
+        let pause_after = Duration::from_millis(self.config.pause_after_ms);
+        if failure.is_hopeless() || is_last {
+            AfterFailure::GivenUp
+        } else if is_scheduled && export.failing_since.is_some_and(|since| at.since(since) >= pause_after) {
+            AfterFailure::Paused
+        } else {
+            AfterFailure::Again(at.plus(wait(export.failures, Duration::from_millis(self.config.retry_ms))))
+        }
     }
 }
 

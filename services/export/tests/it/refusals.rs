@@ -34,6 +34,7 @@ async fn each_bad_parameter_is_named() {
         ("type=generation", "type"),
         ("status=FINE", "status"),
         ("name=", "name"),
+        ("agentId=mine", "agentId"),
         ("metadata_key=env", "metadata_value"),
         ("metadata_value=prod", "metadata_key"),
         ("lightweight=perhaps", "lightweight"),

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use spanlake_model::Trace;
 use utoipa::ToSchema;
-
-use crate::read::traces::Trace;
 
 /// A trace: all spans of one trace id in the app.
 #[derive(Debug, Serialize, ToSchema)]

@@ -13,12 +13,11 @@ use spanlake_engine::TenantSession;
 use spanlake_engine::datafusion::functions_aggregate::expr_fn::first_value;
 use spanlake_engine::datafusion::logical_expr::ExprFunctionExt;
 use spanlake_engine::datafusion::prelude::{Expr, col, lit, not};
-use spanlake_model::{Caller, Span};
+use spanlake_model::{Caller, Span, Trace};
 use spanlake_store::rows::{ids, texts};
 
 use self::said::{Mute, Said};
 use super::columns::{id, own};
-use super::traces::Trace;
 use crate::error::Error;
 
 /// Bytes that are filled in for one page of spans at most.

@@ -1,8 +1,11 @@
 //! All rows of one snapshot, day by day, for files that a warehouse reads.
 //!
 //! A day is read by plans of its own over the same snapshot, so that whoever writes has one day's file open at a time, and no
-//! row is sorted. In a window each day has two: rows that fit, whole, and rows that do not, of which the key is enough. For an
-//! agent's key rows of the app's other agents do not fit: one may have been that agent's before.
+//! row is sorted. In a window each day has two: rows that fit, whole, and rows that do not, of which the key is enough. An agent's key
+//! hears of no other agent's rows, not even by their keys.
+
+mod traces;
+mod window;
 
 use std::sync::Arc;
 
@@ -13,27 +16,23 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use spanlake_engine::datafusion::dataframe::DataFrame;
 use spanlake_engine::datafusion::functions::core::expr_fn::coalesce;
-use spanlake_engine::datafusion::functions_aggregate::expr_fn::count;
 use spanlake_engine::datafusion::logical_expr::not;
-use spanlake_engine::datafusion::prelude::{Expr, col, lit};
+use spanlake_engine::datafusion::prelude::{Expr, lit};
 use spanlake_engine::{TenantSession, starts_in};
 use spanlake_model::{Caller, Day, Fault, Filter, Timestamp};
-use spanlake_proto::query::{FITS, Rows, RowsOf, RowsRequest, Window};
+use spanlake_proto::query::{FITS, Rows, RowsOf, RowsRequest};
 
-use super::columns::{id, of_agent, of_app, own};
-use super::filter::{matches, scored};
-use super::row::{count_rows, trace_ids};
+use super::columns::own;
+use super::filter::{condition, matches, scored};
+use super::row::count_rows;
+use super::scan::scores::{beside, without};
 use super::spans::{Columns, in_schema};
-use super::traces::is_one_of;
 use super::{logs, scores};
 use crate::error::Error;
 
-/// Traces with new log records that are named; where there are more, all spans are told again.
-const RECORDED_MAX: usize = 10_000;
-
 type Batches = BoxStream<'static, Result<RecordBatch, Error>>;
 
-/// What all days of one stream share.
+/// What all days of one stream of spans or scores share.
 struct Source {
     session: TenantSession,
     caller: Caller,
@@ -50,6 +49,8 @@ struct Source {
     is_window: bool,
     /// Whether log records may have content for spans that have none.
     has_logs: bool,
+    /// Whether what scores say of spans is beside them.
+    with_scores: bool,
 }
 
 /// One plan: of one day, the rows that fit or those that do not.
@@ -59,23 +60,27 @@ struct Part {
     fit: bool,
 }
 
-/// The session has scores when rows of scores are asked for, or the filter asks for any. Its range is the request's unless that has
-/// a window.
+/// The session has scores when rows of scores are asked for, or the request needs them. Its range is the request's unless that has
+/// a window, or is for traces, of which each is told whole.
 pub(crate) async fn start(
     session: TenantSession,
     caller: &Caller,
     request: RowsRequest,
     taken_at: Timestamp,
 ) -> Result<Rows, Error> {
+    if request.of == RowsOf::Traces {
+        return traces::start(session, caller, &request, taken_at).await;
+    }
     let source = Arc::new(Source::new(session, caller, &request).await?);
     let parts = source.parts();
     let mut total = 0;
     for part in &parts {
         total += source.count(*part).await?;
     }
-    let through = match request.of {
-        RowsOf::Scores => source.session.scores_shown().to_vec(),
-        RowsOf::Spans | RowsOf::Traces => source.session.shown().to_vec(),
+    let (shown, scores_shown) = (source.session.shown().to_vec(), source.session.scores_shown().to_vec());
+    let (through, scores_through) = match request.of {
+        RowsOf::Scores => (scores_shown, Vec::new()),
+        RowsOf::Spans | RowsOf::Traces => (shown, scores_shown),
     };
     let batches = stream::iter(parts)
         .then(move |part| {
@@ -85,7 +90,7 @@ pub(crate) async fn start(
         .try_flatten()
         .map_err(Fault::from)
         .boxed();
-    Ok(Rows { total, through, taken_at, batches })
+    Ok(Rows { total, through, scores_through, taken_at, batches })
 }
 
 impl Source {
@@ -94,20 +99,16 @@ impl Source {
         let has_logs = of == RowsOf::Spans && logs::are_there(&session, caller).await?;
         let in_range = starts_in(request.range);
         let fits = match of {
-            RowsOf::Scores => in_range,
+            RowsOf::Scores => {
+                condition::clauses(&session, &request.score_filter)?.into_iter().fold(in_range, Expr::and)
+            }
             RowsOf::Spans | RowsOf::Traces => in_range.and(matches(&session, &request.filter)?),
         };
-        // What another agent's row has become is a row that the warehouse is to forget.
-        let fits = of_agent(caller).into_iter().fold(fits, Expr::and);
-        let changed = match &request.window {
-            None => lit(true),
-            Some(window) if has_logs => with_records(&session, caller, window).await?,
-            Some(window) => changed(window, of),
-        };
+        let changed = window::changed(&session, caller, request, has_logs).await?;
         let columns = if request.without_details { Columns::SkeletonWithIo } else { Columns::All };
-        let (caller, is_window) = (*caller, request.window.is_some());
+        let (caller, is_window, with_scores) = (*caller, request.window.is_some(), request.with_scores);
         let filter = request.filter.filter.clone();
-        Ok(Self { session, caller, of, changed, fits, filter, columns, is_window, has_logs })
+        Ok(Self { session, caller, of, changed, fits, filter, columns, is_window, has_logs, with_scores })
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -124,10 +125,10 @@ impl Source {
         let fits = if part.fit { self.fits.clone() } else { not(coalesce(vec![self.fits.clone(), lit(false)])) };
         let like = starts_in(part.day.range()).and(self.changed.clone()).and(fits);
         match self.of {
-            RowsOf::Scores => scores::latest_of_app(&self.session, &self.caller, like),
+            RowsOf::Scores => scores::latest(&self.session, &self.caller, like),
             RowsOf::Spans | RowsOf::Traces => {
                 let frame = scored::spans(&self.session, &self.caller, self.session.frame()?, &self.filter).await?;
-                Ok(frame.filter(of_app(&self.caller).and(like))?)
+                Ok(frame.filter(own(&self.caller).and(like))?)
             }
         }
     }
@@ -146,8 +147,21 @@ impl Source {
                 stream.map(|batch| in_schema(&batch?)).boxed()
             }
         };
-        let filled = if self.has_logs && part.fit { self.filled(batches) } else { batches };
-        Ok(filled.map(move |batch| marked(&batch?, part.fit)).boxed())
+        let filled = if self.has_logs && part.fit { self.clone().filled(batches) } else { batches };
+        let whole = match (self.of == RowsOf::Spans && self.with_scores, part.fit) {
+            (false, _) => filled,
+            (true, true) => self.scored(filled),
+            (true, false) => filled.map(|batch| without(&batch?)).boxed(),
+        };
+        Ok(whole.map(move |batch| marked(&batch?, part.fit)).boxed())
+    }
+
+    fn scored(self: Arc<Self>, batches: Batches) -> Batches {
+        let scored = batches.and_then(move |batch| {
+            let source = self.clone();
+            async move { beside(&source.session, &source.caller, batch).await }
+        });
+        scored.boxed()
     }
 
     fn filled(self: Arc<Self>, batches: Batches) -> Batches {
@@ -157,42 +171,6 @@ impl Source {
         });
         filled.boxed()
     }
-}
-
-/// Rows of the window: above its places, of writers it does not know, or of traces that are told again.
-fn changed(window: &Window, of: RowsOf) -> Expr {
-    if window.after.is_empty() {
-        return lit(true);
-    }
-    let place = |sequence: u64| lit(i64::try_from(sequence).unwrap_or(i64::MAX));
-    let writers: Vec<_> = window.after.iter().map(|receipt| id(receipt.writer.as_bytes())).collect();
-    let later = window.after.iter().zip(&writers);
-    let later = later
-        .map(|(receipt, writer)| col("writer_id").eq(writer.clone()).and(col("sequence").gt(place(receipt.sequence))));
-    let mut changed = later.reduce(Expr::or).unwrap_or(lit(false)).or(col("writer_id").in_list(writers.clone(), true));
-    let again: Vec<_> = window.again.iter().map(|trace| id(trace.as_bytes())).collect();
-    if !again.is_empty() {
-        // A score is of its trace, or named by its own key.
-        let keys: &[&str] = if of == RowsOf::Scores { &["trace_id", "key_high"] } else { &["trace_id"] };
-        changed = keys.iter().fold(changed, |changed, key| changed.or(col(*key).in_list(again.clone(), false)));
-    }
-    changed
-}
-
-/// As [`changed`] of spans, with those of which new log records may say what they leave open.
-async fn with_records(session: &TenantSession, caller: &Caller, window: &Window) -> Result<Expr, Error> {
-    let (changed, column) = (changed(window, RowsOf::Spans), "trace_id");
-    let records = session.logs()?.filter(own(caller).and(changed.clone()))?;
-    let each = records.aggregate(vec![col(column)], vec![count(lit(1_i64)).alias("records")])?;
-    let traces = trace_ids(session, each.limit(0, Some(RECORDED_MAX + 1))?, column).await?;
-    if traces.len() > RECORDED_MAX {
-        return Ok(lit(true));
-    }
-    if traces.is_empty() {
-        return Ok(changed);
-    }
-    let says_not_all = col("input").is_null().or(col("output").is_null());
-    Ok(changed.or(is_one_of(&traces).and(says_not_all)))
 }
 
 /// The batch with [`FITS`] as its last column.

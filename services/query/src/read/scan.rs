@@ -1,6 +1,6 @@
 //! Full rows in order, in flat memory: keys are sorted first, then whole rows chunk by chunk.
 
-mod scores;
+pub(super) mod scores;
 
 use std::sync::Arc;
 
@@ -45,7 +45,8 @@ pub(crate) async fn start(
     request: ScanRequest,
     chunk_rows: usize,
 ) -> Result<Scan, Error> {
-    let columns = if request.without_io { Columns::WithoutIo } else { Columns::All };
+    // What text is made of; a scan that reads details of spans would read most of the files for nothing.
+    let columns = if request.without_io { Columns::Skeleton } else { Columns::SkeletonWithIo };
     let has_logs = !request.without_io && logs::are_there(&session, caller).await?;
     let rows = Arc::new(Rows { session, caller: *caller, has_logs, filter: request.filter, columns });
     let total = count_rows(&rows.session, rows.frame().await?).await?;

@@ -104,18 +104,6 @@ fn is_about(resource: &str) -> Expr {
 /// # Errors
 /// When the session was made without scores.
 pub(crate) fn latest(session: &TenantSession, caller: &Caller, like: Expr) -> Result<DataFrame, Error> {
-    let last = latest_of_app(session, caller, like)?;
-    match of_agent(caller) {
-        Some(of_agent) => Ok(last.filter(of_agent)?),
-        None => Ok(last),
-    }
-}
-
-/// As [`latest`], whichever agent's they are.
-///
-/// # Errors
-/// As [`latest`].
-pub(crate) fn latest_of_app(session: &TenantSession, caller: &Caller, like: Expr) -> Result<DataFrame, Error> {
     const KEY: [&str; 2] = schema::key_columns(spanlake_model::Table::Scores);
     const WANTED: [&str; 2] = ["wanted_high", "wanted_low"];
     let all = session.scores()?.filter(of_app(caller))?;
@@ -126,7 +114,8 @@ pub(crate) fn latest_of_app(session: &TenantSession, caller: &Caller, like: Expr
     let last_first = ["received_at", "writer_id", "sequence"].map(|key| col(key).sort(false, false)).to_vec();
     let place = row_number().partition_by(KEY.map(col).to_vec()).order_by(last_first).build()?.alias("place");
     let last = versions.window(vec![place])?.filter(col("place").eq(lit(1_u64)))?.filter(like)?;
-    Ok(last.select(columns())?)
+    let own = of_agent(caller).map_or(Ok(last.clone()), |of_agent| last.filter(of_agent))?;
+    Ok(own.select(columns())?)
 }
 
 fn columns() -> Vec<Expr> {
@@ -227,8 +216,17 @@ pub(crate) async fn summaries(
 /// Spans of scores without their trace that are looked up by their ids; those of more are found by reading the ids of all.
 const LOOSE_MAX: usize = 1_000;
 
+/// Scores of a span that does not name its trace.
+pub(super) fn is_loose() -> Expr {
+    col("trace_id").is_null().and(col("span_id").is_not_null())
+}
+
 /// The spans that scores without their trace are about, unless they are many.
-async fn loose_spans(session: &TenantSession, caller: &Caller, loose: Expr) -> Result<Option<Vec<Expr>>, Error> {
+pub(super) async fn loose_spans(
+    session: &TenantSession,
+    caller: &Caller,
+    loose: Expr,
+) -> Result<Option<Vec<Expr>>, Error> {
     let scores = session.scores()?.filter(col("app_id").eq(id(caller.app().as_bytes())).and(loose))?;
     let spans = scores.select(vec![col("span_id")])?.distinct()?.limit(0, Some(LOOSE_MAX + 1))?;
     let mut loose = Vec::new();
@@ -248,17 +246,16 @@ pub(crate) async fn of_traces(
     traces: Option<&[TraceId]>,
 ) -> Result<DataFrame, Error> {
     const LOOSE: &str = "loose_span";
-    let is_loose = col("trace_id").is_null().and(col("span_id").is_not_null());
     let is_of = || traces.map_or(col("trace_id").is_not_null(), is_one_of);
     let with_trace = |trace: Expr| columns().into_iter().chain([trace.alias("of_trace")]).collect::<Vec<_>>();
-    let wanted = match loose_spans(session, caller, is_loose.clone()).await? {
+    let wanted = match loose_spans(session, caller, is_loose()).await? {
         Some(loose) if loose.is_empty() => {
             return Ok(latest(session, caller, is_of())?.select(with_trace(col("trace_id")))?);
         }
         Some(loose) => is_of().and(col("span_id").in_list(loose, false)),
         None => is_of(),
     };
-    let scores = latest(session, caller, is_of().or(is_loose))?;
+    let scores = latest(session, caller, is_of().or(is_loose()))?;
     // A score that names its trace is of no other, whatever trace has a span of that id.
     let scores = scores.with_column(LOOSE, when(col("trace_id").is_null(), col("span_id")).end()?)?;
     let spans = session.frame()?.filter(own(caller).and(wanted))?;

@@ -23,8 +23,6 @@ pub(crate) enum Columns {
     Skeleton,
     /// The skeleton with input and output.
     SkeletonWithIo,
-    /// All but input and output.
-    WithoutIo,
     /// Everything.
     All,
 }
@@ -36,7 +34,7 @@ const LISTS: [&str; 2] = ["events", "links"];
 impl Columns {
     fn expression(self, column: &str) -> Expr {
         let has_io = matches!(self, Self::All | Self::SkeletonWithIo);
-        let has_details = matches!(self, Self::All | Self::WithoutIo);
+        let has_details = self == Self::All;
         if !has_io && IO.contains(&column) {
             lit(ScalarValue::Utf8View(None)).alias(column)
         } else if !has_details && OBJECTS.contains(&column) {

@@ -15,6 +15,7 @@ mod most;
 mod row;
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +28,8 @@ use spanlake_engine::datafusion::functions_aggregate::expr_fn::{array_agg, bool_
 use spanlake_engine::datafusion::logical_expr::{ExprFunctionExt, SortExpr, cast, when};
 use spanlake_engine::datafusion::prelude::{Expr, col, lit};
 use spanlake_engine::{TenantSession, joined, microsecond, starts_in_any};
-use spanlake_model::{Caller, Filter, Kind, SpanFilter, Status, TimeRange, TraceId};
+use spanlake_model::{Caller, Filter, Kind, SpanFilter, Status, TimeRange, Trace, TraceId};
 
-pub(crate) use self::row::Trace;
 use super::columns::{id, own, start_ns, text};
 use super::filter::grouped::{TOTALS, add_once};
 use super::filter::{conditions, scored};
@@ -195,7 +195,7 @@ async fn find(
 }
 
 /// Traces of a query as rows, with columns of their own; which page they are on is another matter.
-struct Fitting<'a> {
+pub(super) struct Fitting<'a> {
     columns: Vec<Expr>,
     /// What it asks of scores stands in columns as well.
     filter: &'a Filter,
@@ -203,7 +203,7 @@ struct Fitting<'a> {
 }
 
 impl<'a> Fitting<'a> {
-    fn of(session: &TenantSession, query: &'a TraceQuery, extra: Vec<Expr>) -> Result<Self, Error> {
+    pub(super) fn of(session: &TenantSession, query: &'a TraceQuery, extra: Vec<Expr>) -> Result<Self, Error> {
         let filter = &query.with_span.filter;
         let mut fitting = Self { columns: Vec::new(), filter, wanted: in_range(query.range) };
         fitting.needs([min(start_ns()).alias("start_ns"), max(start_ns()).alias("last_ns")]);
@@ -243,10 +243,32 @@ impl<'a> Fitting<'a> {
         caller: &Caller,
         of: Option<&[TraceId]>,
     ) -> Result<DataFrame, Error> {
+        Ok(self.all(session, caller, of, lit(true)).await?.filter(self.wanted)?)
+    }
+
+    /// Likewise of those with a span like this, whether they are wanted or not: the column `fits` says so.
+    pub(super) async fn marked(
+        self,
+        session: &TenantSession,
+        caller: &Caller,
+        of: Option<&[TraceId]>,
+        like: Expr,
+    ) -> Result<DataFrame, Error> {
+        let traces = self.all(session, caller, of, like).await?;
+        Ok(traces.with_column("fits", coalesce(vec![self.wanted, lit(false)]))?)
+    }
+
+    async fn all(
+        &self,
+        session: &TenantSession,
+        caller: &Caller,
+        of: Option<&[TraceId]>,
+        like: Expr,
+    ) -> Result<DataFrame, Error> {
         let spans = of.map_or_else(|| own(caller), |traces| own(caller).and(is_one_of(traces)));
-        let spans = session.priced(session.frame()?.filter(spans)?)?;
-        let traces = spans.aggregate(vec![col("trace_id")], self.columns)?;
-        Ok(scored::traces(session, caller, traces, self.filter, of).await?.filter(self.wanted)?)
+        let spans = session.priced(session.frame()?.filter(spans.and(like))?)?;
+        let traces = spans.aggregate(vec![col("trace_id")], self.columns.clone())?;
+        scored::traces(session, caller, traces, self.filter, of).await
     }
 }
 
@@ -261,7 +283,7 @@ fn row_conditions(query: &TraceQuery) -> Vec<Expr> {
     conditions(&SpanFilter { name: None, status: None, ..query.with_span.clone() })
 }
 
-pub(super) fn is_one_of(traces: &[TraceId]) -> Expr {
+pub(crate) fn is_one_of(traces: &[TraceId]) -> Expr {
     col("trace_id").in_list(traces.iter().map(|trace| id(trace.as_bytes())).collect(), false)
 }
 
@@ -291,7 +313,8 @@ pub(crate) async fn describe(
     for trace in &mut traces {
         trace.scores = means.remove(&trace.id).unwrap_or_default();
     }
-    traces.sort_by_key(|trace: &Trace| ids.iter().position(|id| *id == trace.id));
+    let places: HashMap<&TraceId, usize> = ids.iter().enumerate().map(|(place, id)| (id, place)).collect();
+    traces.sort_by_key(|trace: &Trace| places.get(&trace.id).copied());
     Ok(traces)
 }
 

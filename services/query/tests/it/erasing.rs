@@ -11,16 +11,25 @@ use spanlake_catalog::{
     Act, DataFile, Deed, Deeds, ErasedFile, ErasureProof, Erasures, Error, Files, NewErasure, Removed, Replacement,
     Subject,
 };
-use spanlake_model::{Erasure, ErasureId, ErasureScope, Receipt, Span, Table, TenantId, TimeRange, Timestamp};
+use spanlake_model::{
+    AgentId, AppId, Erasure, ErasureId, ErasureScope, Receipt, Score, Span, Table, TenantId, TimeRange, Timestamp,
+    TraceId,
+};
+use spanlake_store::rows::score_key;
 
 use crate::face::{Face, face};
-use crate::world::{WRITER, World, app, fresh, span, tenant, trace};
+use crate::pages::score;
+use crate::world::{WRITER, World, app, fresh, id, span, tenant, trace};
 
 #[async_trait]
 impl Erasures for World {
     async fn add_erasure(&self, new: NewErasure) -> Result<(), Error> {
-        self.hide(new.erasure);
+        self.hide(new.erasure.clone());
+        self.stored.lock().unwrap().push(new);
         Ok(())
+    }
+    async fn agents_told(&self, _: TenantId, _: AppId) -> Result<Vec<AgentId>, Error> {
+        Ok(self.agents_told.lock().unwrap().clone())
     }
     async fn erasure(&self, owner: TenantId, id: ErasureId) -> Result<Option<ErasureProof>, Error> {
         let found = erasures(self).await.into_iter().find(|erasure| (erasure.tenant, erasure.id) == (owner, id));
@@ -188,4 +197,45 @@ async fn who_may_not_delete_is_told_so_and_nothing_happens() {
     assert_eq!(post(&face, [1, 1, 0], everything(1)).await.0, StatusCode::FORBIDDEN, "a key is no owner");
     assert_eq!(post(&face, [1, 1, 0], everything(2)).await.0, StatusCode::NOT_FOUND);
     assert_eq!(erasures(&world).await, []);
+}
+
+#[tokio::test]
+async fn schedules_hear_which_traces_lose_a_score_and_an_agents_of_what_it_had() {
+    let world = World::new();
+    let (seventh, eighth) = (AgentId::from_bytes([7; 16]), AgentId::from_bytes([8; 16]));
+    let owned = |agent, span: Span| Span { agent_id: Some(agent), ..span };
+    let spans = [owned(seventh, span(1, 1, 0)), owned(eighth, span(1, 2, 0)), owned(eighth, span(2, 3, 0))];
+    world.file(tenant(1), 3, &spans, &[]).await;
+    world.writer(3, vec![fresh(tenant(1), &[], &[])]);
+    let given = |id: &str, score: Score| Score { id: id.into(), value: Some(0.5), agent_id: Some(seventh), ..score };
+    let of_trace = given("of a trace", Score { trace_id: Some(trace(2)), ..score("") });
+    let of_span = given("of a span", Score { span_id: Some(id(1)), ..score("") });
+    world.scores.lock().unwrap().extend([of_trace, of_span]);
+    *world.agents_told.lock().unwrap() = vec![seventh, eighth];
+    let face = face(&world);
+    let key = |score: &str| score_key(app(1), score).trace_id;
+    for (path, erased, touched, of_agents) in [
+        ("/v1/scores/of%20a%20trace", key("of a trace"), vec![trace(2)], [vec![key("of a trace")], vec![trace(2)]]),
+        (
+            "/v1/scores/of%20a%20span",
+            key("of a span"),
+            vec![trace(1)],
+            [vec![trace(1), key("of a span")], vec![trace(1)]],
+        ),
+    ] {
+        assert_eq!(delete(&face, [1, 1, 0], path).await, StatusCode::NO_CONTENT);
+        let stored = world.stored.lock().unwrap().pop().unwrap();
+        assert_eq!(stored.erasure.scope, ErasureScope::Traces(app(1), [erased].into_iter().collect()));
+        assert_eq!(stored.touched, touched, "{path}");
+        let sorted = |mut traces: Vec<TraceId>| {
+            traces.sort();
+            traces
+        };
+        let told: Vec<_> = stored.of_agents.into_iter().map(|(agent, traces)| (agent, sorted(traces))).collect();
+        let [of_seventh, of_eighth] = of_agents.map(sorted);
+        assert_eq!(told, [(seventh, of_seventh), (eighth, of_eighth)], "{path}");
+    }
+    assert_eq!(delete(&face, [1, 1, 0], &format!("/v1/traces/{}", trace(2))).await, StatusCode::NO_CONTENT);
+    let stored = world.stored.lock().unwrap().pop().unwrap();
+    assert_eq!(stored.of_agents, [(seventh, vec![]), (eighth, vec![trace(2)])], "an agent hears of no other's trace");
 }

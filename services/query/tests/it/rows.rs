@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use arrow::array::{AsArray, RecordBatch};
 use futures::TryStreamExt;
-use spanlake_model::{AgentId, Caller, Day, Receipt, Score, Span, SpanFilter, SpanId, TimeRange, WriterId};
-use spanlake_proto::query::{FITS, RowSource, RowsOf, RowsRequest, Window};
+use spanlake_model::{
+    AgentId, Caller, Day, Filter, Receipt, Score, Span, SpanFilter, SpanId, TimeRange, Trace, TraceId, WriterId,
+};
+use spanlake_proto::query::{FITS, RowSource, RowsOf, RowsRequest, SCORES, Window};
 use spanlake_query::Config;
-use spanlake_store::rows::decode;
+use spanlake_store::rows::{decode, decode_scores, decode_traces};
 
 use crate::face::service;
 use crate::pages::score;
@@ -16,17 +18,11 @@ use crate::world::{WRITER, World, app, at, caller, fresh, id, span, tenant, trac
 const DAY_SECONDS: u64 = 86_400;
 
 fn request(window: Option<Window>) -> RowsRequest {
-    RowsRequest {
-        of: RowsOf::Spans,
-        range: TimeRange::all(),
-        filter: SpanFilter::default(),
-        window,
-        without_details: false,
-    }
+    RowsRequest { window, ..RowsRequest::of(RowsOf::Spans) }
 }
 
 fn after(sequence: u64) -> Window {
-    Window { after: vec![Receipt { writer: WRITER, sequence }], again: Vec::new() }
+    Window { after: vec![Receipt { writer: WRITER, sequence }], ..Window::default() }
 }
 
 /// Spans 1 to 3 in frame 1, 4 to 6 and a newer 1 in frame 2; 7 and 8 in memory, 8 on the next day.
@@ -126,7 +122,7 @@ async fn what_does_not_fit_any_more_is_told_by_its_key() {
 }
 
 #[tokio::test]
-async fn what_has_left_an_agent_is_told_by_its_key() {
+async fn an_agent_hears_nothing_of_others_not_even_their_keys() {
     let world = World::new();
     let owned = |agent: u8, byte| Span { agent_id: Some(AgentId::from_bytes([agent; 16])), ..span(1, byte, 0) };
     world.file(tenant(1), 1, &[owned(7, 1), owned(7, 2), owned(8, 3)], &[]).await;
@@ -137,9 +133,12 @@ async fn what_has_left_an_agent_is_told_by_its_key() {
     let seventh = Some(AgentId::from_bytes([7; 16]));
     let caller = Caller::verified(all.tenant(), all.app(), seventh, all.scopes(), all.principal());
     let (spans, others) = rows_as(&world, &caller, request(None)).await;
-    assert_eq!((ids(&spans), others), (of(&[2]), vec![]), "without a window it is as if there were no others");
+    assert_eq!((ids(&spans), others), (of(&[2]), vec![]));
     let (spans, others) = rows_as(&world, &caller, request(Some(after(1)))).await;
-    assert_eq!((ids(&spans), others), (vec![], of(&[1])));
+    assert_eq!((spans, others), (vec![], vec![]), "what has become another's is the other's");
+    let unlike = SpanFilter { kind: Some("llm".into()), ..SpanFilter::default() };
+    let (spans, others) = rows_as(&world, &caller, RowsRequest { filter: unlike, ..request(Some(after(0))) }).await;
+    assert_eq!((spans, others), (vec![], of(&[2])), "its own that does not fit is");
 }
 
 #[tokio::test]
@@ -203,4 +202,191 @@ async fn conditions_on_scores_choose_rows() {
     let (spans, others) = rows(&world, RowsRequest { filter, ..request(None) }).await;
     assert_eq!((ids(&spans), others), (of(&[2, 4, 8]), vec![]));
     assert_eq!(spans[2], spoken(8, DAY_SECONDS));
+}
+
+/// Traces that fit, by when they began; ids of those that do not.
+async fn traces_as(world: &std::sync::Arc<World>, caller: &Caller, request: RowsRequest) -> (Vec<Trace>, Vec<TraceId>) {
+    let rows = service(world, Config::default()).rows(caller, request).await.unwrap();
+    assert_eq!(rows.through, [Receipt { writer: WRITER, sequence: 9 }]);
+    let batches: Vec<RecordBatch> = rows.batches.try_collect().await.unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64, rows.total, "as announced");
+    let (mut fitting, mut others) = (Vec::new(), Vec::new());
+    for batch in &batches {
+        let fits = batch.column_by_name(FITS).unwrap().as_boolean();
+        for (trace, fits) in decode_traces(batch).unwrap().into_iter().zip(fits) {
+            if fits.unwrap() { fitting.push(trace) } else { others.push(trace.id) }
+        }
+    }
+    assert!(fitting.is_sorted_by_key(|trace| trace.start), "day by day");
+    (fitting, others)
+}
+
+async fn traces(world: &std::sync::Arc<World>, request: RowsRequest) -> (Vec<Trace>, Vec<TraceId>) {
+    traces_as(world, &caller(1, 1), request).await
+}
+
+fn of_traces(window: Option<Window>) -> RowsRequest {
+    RowsRequest { window, ..RowsRequest::of(RowsOf::Traces) }
+}
+
+fn trace_ids(traces: &[Trace]) -> Vec<TraceId> {
+    let mut ids: Vec<_> = traces.iter().map(|trace| trace.id).collect();
+    ids.sort();
+    ids
+}
+
+/// Scores of trace 3 and of span 4, which is of trace 2 and does not say so.
+fn some_scores() -> [Score; 2] {
+    let of_trace = Score { trace_id: Some(trace(3)), value: Some(0.9), ..score("one") };
+    let of_span = Score { span_id: Some(id(4)), value: Some(0.1), ..score("two") };
+    [of_trace, of_span]
+}
+
+/// The window that begins after these frames of spans and of scores.
+fn after_scores(sequence: u64, scores: u64) -> Window {
+    Window { scores_after: vec![Receipt { writer: WRITER, sequence: scores }], ..after(sequence) }
+}
+
+#[tokio::test]
+async fn a_trace_is_told_as_lists_show_it() {
+    let world = world().await;
+    world.scores.lock().unwrap().extend(some_scores());
+    let (told, others) = traces(&world, of_traces(None)).await;
+    assert_eq!((told.len(), others), (3, vec![]));
+    let shown = crate::face::face(&world).ok("/v1/traces?start_date=2026-01-01&end_date=2026-01-10").await;
+    let shown = shown["data"].as_array().unwrap();
+    for trace in &told {
+        let id = trace.id.to_string();
+        let row = shown.iter().find(|row| row["id"] == id.as_str()).unwrap();
+        let said = serde_json::json!([
+            trace.name,
+            trace.status.as_str(),
+            trace.start.to_string(),
+            trace.end.map(|end| end.to_string()),
+            trace.span_count,
+            trace.error_count,
+            trace.input_preview,
+            trace.scores,
+        ]);
+        let fields = ["name", "status", "start", "end", "span_count", "error_count", "input_preview", "scores"]
+            .map(|it| row[it].clone());
+        assert_eq!(said, serde_json::Value::from(fields.to_vec()), "{row}");
+    }
+    assert_eq!(told.iter().filter(|trace| !trace.scores.is_empty()).count(), 2, "scores among them");
+}
+
+#[tokio::test]
+async fn a_trace_is_told_whole_when_it_begins_in_the_range_and_fits() {
+    let world = world().await;
+    let first_day = TimeRange::new(at(0), at(DAY_SECONDS)).unwrap();
+    let (told, _) = traces(&world, RowsRequest { range: first_day, ..of_traces(None) }).await;
+    assert_eq!(trace_ids(&told), [trace(1), trace(2), trace(3)]);
+    let third = told.iter().find(|told| told.id == trace(3)).unwrap();
+    assert_eq!((third.span_count, third.end), (3, Some(at(DAY_SECONDS + 9))), "with its span of the next day");
+    let second_day = TimeRange::new(at(DAY_SECONDS), at(2 * DAY_SECONDS)).unwrap();
+    assert_eq!(traces(&world, RowsRequest { range: second_day, ..of_traces(None) }).await, (vec![], vec![]));
+    for (name, fitting) in [("newer", vec![trace(2)]), ("span 4", vec![])] {
+        let filter = SpanFilter { filter: format!("name = '{name}'").parse().unwrap(), ..SpanFilter::default() };
+        let (told, others) = traces(&world, RowsRequest { filter, ..of_traces(None) }).await;
+        assert_eq!((trace_ids(&told), others), (fitting, vec![]), "a trace's name is its first root's");
+    }
+    let filter = SpanFilter { filter: "latency_ms > 60000".parse().unwrap(), ..SpanFilter::default() };
+    let (told, others) = traces(&world, RowsRequest { filter, ..of_traces(Some(Window::default())) }).await;
+    assert_eq!(
+        (trace_ids(&told), others.len()),
+        (vec![trace(3)], 2),
+        "in a window those that do not fit are told by their ids"
+    );
+}
+
+#[tokio::test]
+async fn a_trace_is_told_again_when_its_spans_or_scores_change() {
+    let world = world().await;
+    world.scores.lock().unwrap().extend(some_scores());
+    let told = async |window: Window| trace_ids(&traces(&world, of_traces(Some(window))).await.0);
+    // Frame 2 holds a newer span 1, of trace 2; memory, which is frame 9, spans 7 and 8 of traces 2 and 3.
+    assert_eq!(told(after_scores(2, 9)).await, [trace(2), trace(3)]);
+    assert_eq!(told(after_scores(9, 9)).await, []);
+    assert_eq!(told(after_scores(9, 8)).await, [trace(2), trace(3)], "a score of a span is one of its trace");
+    assert_eq!(told(Window { again: vec![trace(1)], ..after_scores(9, 9) }).await, [trace(1)]);
+    assert_eq!(told(Window { again: vec![trace(9)], ..after_scores(9, 9) }).await, [], "what is not there is not told");
+    assert_eq!(told(after(9)).await.len(), 2, "scores that were never told are new");
+}
+
+#[tokio::test]
+async fn an_agents_traces_are_what_its_own_spans_come_to() {
+    let world = World::new();
+    let owned =
+        |agent: u8, byte| Span { agent_id: Some(AgentId::from_bytes([agent; 16])), ..span(1, byte, u64::from(byte)) };
+    world.file(tenant(1), 1, &[owned(7, 1), owned(8, 2), Span { trace_id: trace(2), ..owned(8, 3) }], &[]).await;
+    world.writer(2, vec![fresh(tenant(1), &[], &[])]);
+    let all = caller(1, 1);
+    let seventh = Some(AgentId::from_bytes([7; 16]));
+    let caller = Caller::verified(all.tenant(), all.app(), seventh, all.scopes(), all.principal());
+    for window in [None, Some(after_scores(0, 0))] {
+        let (told, others) = traces_as(&world, &caller, of_traces(window)).await;
+        assert_eq!((trace_ids(&told), told[0].span_count, others), (vec![trace(1)], 1, vec![]));
+    }
+}
+
+#[tokio::test]
+async fn spans_that_are_chosen_by_scores_are_told_again_when_these_change() {
+    let world = world().await;
+    world.scores.lock().unwrap().extend(some_scores());
+    let filter = SpanFilter { filter: "score__quality >= 0.5".parse().unwrap(), ..SpanFilter::default() };
+    let asked = |window| RowsRequest { filter: filter.clone(), ..request(Some(window)) };
+    let (spans, others) = rows(&world, asked(after_scores(9, 8))).await;
+    assert_eq!((ids(&spans), others), (of(&[2, 5, 8]), of(&[1, 4, 7])), "all of the scored traces, whichever now fit");
+    assert_eq!(rows(&world, asked(after_scores(9, 9))).await, (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn what_scores_say_stands_beside_spans_that_asked_for_it() {
+    let world = world().await;
+    world.scores.lock().unwrap().extend(some_scores());
+    let request = RowsRequest { with_scores: true, ..request(Some(after_scores(9, 8))) };
+    let rows = service(&world, Config::default()).rows(&caller(1, 1), request).await.unwrap();
+    assert_eq!(rows.scores_through, [Receipt { writer: WRITER, sequence: 9 }]);
+    let mut said = std::collections::BTreeMap::new();
+    for batch in rows.batches.try_collect::<Vec<_>>().await.unwrap() {
+        let scores = batch.column_by_name(SCORES).unwrap().as_string_view();
+        for (span, scores) in decode(&batch).unwrap().iter().zip(scores) {
+            said.insert(span.span_id, scores.map(str::to_owned));
+        }
+    }
+    let text = |value: f64| Some(format!(r#"{{"quality":{value}}}"#));
+    let expected = [(1, None), (2, text(0.9)), (4, text(0.1)), (5, text(0.9)), (7, None), (8, text(0.9))];
+    assert_eq!(said, expected.map(|(byte, said)| (id(byte), said)).into());
+}
+
+#[tokio::test]
+async fn scores_are_chosen_by_what_they_have() {
+    let world = world().await;
+    let [one, two] = some_scores();
+    let labelled = Score { label: Some("good".into()), source: "annotation".into(), ..score("three") };
+    world.scores.lock().unwrap().extend([one, two, labelled]);
+    for (filter, fit, unfit) in [
+        ("value >= 0.5", vec!["one"], vec!["three", "two"]),
+        ("name = quality and source = annotation", vec!["three"], vec!["one", "two"]),
+        ("label exists", vec!["three"], vec!["one", "two"]),
+        ("value != 0.1", vec!["one", "three"], vec!["two"]),
+        ("span_id = 0404040404040404", vec!["two"], vec!["one", "three"]),
+    ] {
+        let score_filter = Filter::of_scores(filter).unwrap();
+        for window in [None, Some(after(8))] {
+            let is_window = window.is_some();
+            let request = RowsRequest { window, score_filter: score_filter.clone(), ..RowsRequest::of(RowsOf::Scores) };
+            let rows = service(&world, Config::default()).rows(&caller(1, 1), request).await.unwrap();
+            let mut found = [Vec::new(), Vec::new()];
+            for batch in rows.batches.try_collect::<Vec<_>>().await.unwrap() {
+                let fits = batch.column_by_name(FITS).unwrap().as_boolean();
+                for (score, fits) in decode_scores(&batch).unwrap().into_iter().zip(fits) {
+                    found[usize::from(!fits.unwrap())].push(score.id);
+                }
+            }
+            found.iter_mut().for_each(|ids| ids.sort());
+            let others = if is_window { unfit.clone() } else { vec![] };
+            assert_eq!(found, [fit.clone(), others], "{filter}");
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub(crate) async fn what_is_done_with_data_is_on_record(cluster: &Cluster) {
     let rest = [
         (Method::DELETE, "/v1/traces/{id}", format!("/v1/traces/{}", trace_id(1))),
         (Method::DELETE, "/v1/scores/{score_id}", "/v1/scores/judged".to_owned()),
+        // It is not paused, so nothing is done and nothing recorded.
+        (Method::POST, "/v1/exports/{id}/resume", format!("/v1/exports/{export}/resume")),
         (Method::POST, "/v1/exports/{id}/cancel", format!("/v1/exports/{export}/cancel")),
         (Method::GET, "/v1/traces/export", "/v1/traces/export?limit=3".to_owned()),
     ];

@@ -81,7 +81,7 @@ impl House {
         match parameter {
             "id" | "trace_id" => self.own.to_string(),
             "span_id" => span_id(SHARED_SPAN).to_string(),
-            "agent_id" => self.agent.clone(),
+            "agent_id" | "agentId" => self.agent.clone(),
             "score_id" => format!("{word}-score-id"),
             "resource_id" => self.own.to_string(),
             "session_id" => format!("{word}-session"),
@@ -184,6 +184,7 @@ pub(crate) async fn what_another_owns_answers_like_what_does_not_exist(cluster: 
         (Method::GET, format!("/v1/exports/{exported}/runs"), format!("/v1/exports/{no_key}/runs")),
         (Method::GET, format!("/v1/exports/{exported}/manifest"), format!("/v1/exports/{no_key}/manifest")),
         (Method::POST, format!("/v1/exports/{exported}/cancel"), format!("/v1/exports/{no_key}/cancel")),
+        (Method::POST, format!("/v1/exports/{exported}/resume"), format!("/v1/exports/{no_key}/resume")),
         (Method::GET, format!("/v1/traces/{}", bob.own), format!("/v1/traces/{nothing}")),
         (Method::GET, format!("/v1/traces/{}/spans/{span}", bob.own), format!("/v1/traces/{nothing}/spans/{span}")),
         (Method::GET, "/v1/scores/heron-score-id".into(), "/v1/scores/nobody-score-id".into()),

@@ -25,6 +25,9 @@ pub(super) async fn run(global: &Global, args: Jobs, console: &mut Console) -> R
         JobsCommand::Cancel(job) => {
             client.data(client.authorized(Method::POST, &format!("{}/cancel", one(&job.id)))).await?
         }
+        JobsCommand::Resume(job) => {
+            client.data(client.authorized(Method::POST, &format!("{}/resume", one(&job.id)))).await?
+        }
         JobsCommand::Manifest { job, run } => {
             let request = client.authorized(Method::GET, &format!("{}/manifest", one(&job.id)));
             let request = run.into_iter().fold(request, |request, run| request.query(&[("run", run)]));
@@ -61,6 +64,7 @@ fn body(new: NewJob, console: &Console) -> Result<Value, Error> {
         "format": new.format.as_str(),
         "compression": new.compression.map(|compression| compression.as_str()),
         "filter": new.filter,
+        "scores": new.scores.then_some(true),
         "start_date": new.since.map(|when| when.at(now).to_string()),
         "end_date": new.until.map(|when| when.at(now).to_string()),
         "schedule": new.schedule,
@@ -83,7 +87,7 @@ async fn wait(client: &mut Client, mut job: Value, console: &mut Console) -> Res
     loop {
         let (failures, has_failed) = (job["run"]["attempts"].as_u64().unwrap_or(0), job["error"].is_object());
         match job["status"].as_str() {
-            Some("failed" | "cancelled") => {
+            Some("failed" | "cancelled" | "paused") => {
                 let why = job["error"]["message"].as_str().unwrap_or("it was called off");
                 return Err(Error::Server(format!("the export failed: {why}")));
             }
@@ -172,6 +176,7 @@ fn show(job: &Value, console: &mut Console) -> Result<(), Error> {
         ("written", written),
         ("next", word("/next_run_at")),
         ("error", word("/error/message")),
+        ("failing", word("/failing_since").map(|since| format!("since {since}"))),
     ];
     for (name, fact) in facts.into_iter().filter_map(|(name, fact)| Some((name, fact?))) {
         console.print(&format!("{name:<9}{}", text::line(&fact)))?;

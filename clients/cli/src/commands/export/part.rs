@@ -56,6 +56,8 @@ pub(super) struct Part {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// Of whole pages.
+    kept_bytes: u64,
     /// Whether there is something to go on with.
     is_kept: bool,
 }
@@ -108,20 +110,27 @@ impl Part {
         })?;
         let bytes = file.metadata().map_err(|error| Error::file(&path, error))?.len();
         // Until it is decided what to do with it, what was there stays.
-        Ok(Self { target, path, file, bytes, is_kept: bytes > 0 })
+        Ok(Self { target, path, file, bytes, kept_bytes: bytes, is_kept: bytes > 0 })
     }
 
     fn cut(mut self, bytes: u64) -> Result<Self, Error> {
-        let cut = || {
-            if bytes == 0 {
-                files::remove(&state_path(&self.path))?;
-            }
-            self.file.set_len(bytes)?;
-            (&self.file).seek(SeekFrom::Start(bytes))
-        };
-        cut().map_err(|error| Error::file(&self.path, error))?;
-        (self.bytes, self.is_kept) = (bytes, bytes > 0);
+        if bytes == 0 {
+            files::remove(&state_path(&self.path)).map_err(|error| Error::file(&self.path, error))?;
+        }
+        (self.kept_bytes, self.is_kept) = (bytes, bytes > 0);
+        self.back()?;
         Ok(self)
+    }
+
+    /// Without the page that was begun last.
+    pub(super) fn back(&mut self) -> Result<(), Error> {
+        let back = || {
+            self.file.set_len(self.kept_bytes)?;
+            (&self.file).seek(SeekFrom::Start(self.kept_bytes))
+        };
+        back().map_err(|error| Error::file(&self.path, error))?;
+        self.bytes = self.kept_bytes;
+        Ok(())
     }
 
     /// Its name.
@@ -143,7 +152,7 @@ impl Part {
         let text = serde_json::to_vec(&state).map_err(|error| Error::file(&state_path, error.into()))?;
         self.file.sync_data().map_err(|error| Error::file(&self.path, error))?;
         files::replace(&state_path, &text).map_err(|error| Error::file(&state_path, error))?;
-        self.is_kept = true;
+        (self.kept_bytes, self.is_kept) = (self.bytes, true);
         Ok(())
     }
 

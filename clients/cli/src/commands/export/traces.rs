@@ -71,7 +71,7 @@ async fn to_file(
     let done = download.run(console).await?;
     let size = match done.out {
         Out::File(part, _) => part.finish()?,
-        Out::Stdout(_) => 0,
+        Out::Stdout(..) => 0,
     };
     if global.json {
         return console.json(&report(&done.summary, args, Some((path, size))));

@@ -1,27 +1,25 @@
 //! `spanlake export verify`: whether what a job has written is all there.
 
+mod bucket;
 mod content;
 mod footer;
 mod manifest;
+mod place;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use self::manifest::{Kind, Manifest};
+use self::bucket::Bucket;
+use self::manifest::{File, Kind, Manifest, is_inside};
+use self::place::Place;
 use crate::args::{Global, Verify};
 use crate::client::Client;
 use crate::console::Console;
 use crate::error::Error;
 use crate::progress::bytes;
-
-/// Of a manifest.
-const MANIFEST_BYTES_MAX: u64 = 256 << 20;
-/// Folders below the one that is checked.
-const DEPTH_MAX: usize = 8;
 
 /// What was found.
 #[derive(Default)]
@@ -33,53 +31,68 @@ struct Findings {
 }
 
 pub(super) async fn run(global: &Global, args: Verify, console: &mut Console) -> Result<(), Error> {
-    let text = read(&args.manifest)?;
-    let manifest =
-        Manifest::parse(&text).map_err(|why| Error::invalid(format!("{}: {why}", args.manifest.display())))?;
-    let folder = crate::files::folder_of(&args.manifest);
+    let with_source = args.source;
+    let (place, own) = place(args, console)?;
+    let text = place.manifest(&own).await?;
+    let manifest = Manifest::parse(&text).map_err(|why| Error::invalid(format!("{}: {why}", place.shown(&own))))?;
     let mut findings = Findings::default();
-    files(&manifest, folder, &mut findings);
-    sums(&manifest, &mut findings);
-    strangers(&manifest, folder, &args.manifest, &mut findings);
-    parent(&manifest, folder, &mut findings);
-    if args.source {
+    look(&manifest, &place, &own, &mut findings).await?;
+    if with_source {
         source(&manifest, &text, global, console, &mut findings).await?;
     }
     report(&manifest, &findings, global, console)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let size = fs::metadata(path).map_err(|error| Error::file(path, error))?.len();
-    if size > MANIFEST_BYTES_MAX {
-        return Err(Error::invalid(format!("{} is too large for a manifest", path.display())));
-    }
-    fs::read(path).map_err(|error| Error::file(path, error))
+/// The folder or the prefix of the run, and the manifest's name in it.
+fn place(args: Verify, console: &Console) -> Result<(Place, String), Error> {
+    let Verify { manifest, access, .. } = args;
+    let Some(key) = manifest.strip_prefix("s3://") else {
+        let path = Path::new(&manifest);
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| Error::invalid(format!("'{manifest}' names no manifest")))?;
+        return Ok((Place::Folder(crate::files::folder_of(path).to_owned()), name.to_owned()));
+    };
+    let parts = key.split_once('/').and_then(|(bucket, key)| Some((bucket, key.rsplit_once('/')?)));
+    let Some((name, (prefix, own))) = parts.filter(|(name, _)| !name.is_empty()) else {
+        return Err(Error::invalid(format!(
+            "'{manifest}' names no manifest; it looks like s3://BUCKET/…/run=000001/manifest.json"
+        )));
+    };
+    let bucket = Bucket::open(name, access, console.clock.clone())?;
+    Ok((Place::Bucket(Box::new(bucket), prefix.to_owned()), own.to_owned()))
 }
 
-/// Each file: is it there, is it what was written, does it hold as many rows.
-fn files(manifest: &Manifest, folder: &Path, findings: &mut Findings) {
+/// At everything but the source.
+async fn look(manifest: &Manifest, place: &Place, own: &str, findings: &mut Findings) -> Result<(), Error> {
     for file in &manifest.files {
-        let Some(path) = manifest::below(folder, &file.path) else {
-            findings.problems.push(format!("{}: a path that leaves the folder", file.path));
-            continue;
-        };
-        match content::read(&path) {
-            Err(error) => findings.problems.push(format!("{}: {error}", file.path)),
-            Ok(found) if found.bytes != file.bytes => {
-                findings.problems.push(format!("{}: has {} bytes, not {}", file.path, found.bytes, file.bytes));
-            }
-            Ok(found) if found.sha256 != file.sha256 => {
-                findings.problems.push(format!("{}: its SHA-256 is {}, not {}", file.path, found.sha256, file.sha256));
-            }
-            Ok(_) => match content::rows(&path) {
-                Err(error) => findings.problems.push(format!("{}: its rows cannot be counted: {error}", file.path)),
-                Ok(rows) if rows != file.rows => {
-                    findings.problems.push(format!("{}: has {rows} rows, not {}", file.path, file.rows));
-                }
-                Ok(_) => {}
-            },
+        if let Some(problem) = problem(file, place).await? {
+            findings.problems.push(format!("{}: {problem}", file.path));
         }
     }
+    sums(manifest, findings);
+    strangers(manifest, place, own, findings).await?;
+    parent(manifest, place, findings).await
+}
+
+/// What is wrong with a file: is it there, is it what was written, does it hold as many rows.
+async fn problem(file: &File, place: &Place) -> Result<Option<String>, Error> {
+    if !is_inside(&file.path) {
+        return Ok(Some("a path that leaves the folder".to_owned()));
+    }
+    let Some(mut found) = place.open(&file.path, file.bytes).await? else {
+        return Ok(Some("is not there".to_owned()));
+    };
+    Ok(match content::read(&mut found) {
+        Err(error) => Some(error.to_string()),
+        Ok(read) if read.bytes > file.bytes => Some(format!("has more than {} bytes", file.bytes)),
+        Ok(read) if read.bytes != file.bytes => Some(format!("has {} bytes, not {}", read.bytes, file.bytes)),
+        Ok(read) if read.sha256 != file.sha256 => Some(format!("its SHA-256 is {}, not {}", read.sha256, file.sha256)),
+        Ok(_) => match content::rows(&file.path, found) {
+            Err(error) => Some(format!("its rows cannot be counted: {error}")),
+            Ok(rows) if rows != file.rows => Some(format!("has {rows} rows, not {}", file.rows)),
+            Ok(_) => None,
+        },
+    })
 }
 
 /// Whether the manifest agrees with itself.
@@ -98,36 +111,26 @@ fn sums(manifest: &Manifest, findings: &mut Findings) {
 }
 
 /// A folder with a manifest holds what it names and nothing else: a reader that takes `*.parquet` would read the rest too.
-fn strangers(manifest: &Manifest, folder: &Path, own: &Path, findings: &mut Findings) {
-    let known: BTreeSet<_> = manifest.files.iter().filter_map(|file| manifest::below(folder, &file.path)).collect();
-    let mut waiting = vec![(folder.to_owned(), 0)];
-    while let Some((folder, depth)) = waiting.pop() {
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries.flatten(),
-            Err(error) => {
-                findings.problems.push(format!("{}: {error}", folder.display()));
-                continue;
-            }
-        };
-        for path in entries.map(|entry| entry.path()) {
-            if path.is_dir() && depth < DEPTH_MAX {
-                waiting.push((path, depth + 1));
-            } else if !known.contains(&path) && path.file_name() != own.file_name() {
-                findings.problems.push(format!("{}: is not in the manifest", path.display()));
-            }
-        }
-    }
+async fn strangers(manifest: &Manifest, place: &Place, own: &str, findings: &mut Findings) -> Result<(), Error> {
+    let known: BTreeSet<_> = manifest.files.iter().map(|file| file.path.as_str()).chain([own]).collect();
+    let (names, problems) = place.names().await?;
+    findings.problems.extend(problems);
+    let unknown = names.iter().filter(|name| !known.contains(name.as_str()));
+    findings.problems.extend(unknown.map(|name| format!("{}: is not in the manifest", place.shown(name))));
+    Ok(())
 }
 
 /// The run before, if it is here too.
-fn parent(manifest: &Manifest, folder: &Path, findings: &mut Findings) {
-    let Some(parent) = &manifest.parent else { return };
-    let path = manifest::below(crate::files::folder_of(folder), &parent.path);
-    match path.as_deref().map(content::read) {
+async fn parent(manifest: &Manifest, place: &Place, findings: &mut Findings) -> Result<(), Error> {
+    let Some(parent) = &manifest.parent else { return Ok(()) };
+    let above = place.above();
+    let found = if is_inside(&parent.path) { above.manifest(&parent.path).await.ok() } else { None };
+    match found.map(|text| content::read(text.as_slice())) {
         Some(Ok(found)) if found.sha256 == parent.sha256 => {}
         Some(Ok(_)) => findings.problems.push(format!("{}: is not the manifest that this run follows", parent.path)),
         Some(Err(_)) | None => findings.notes.push(format!("the run before ({}) is not here", parent.path)),
     }
+    Ok(())
 }
 
 /// What the server says of it.

@@ -26,7 +26,7 @@ pub(super) async fn cancel(
     let caller = face.caller(&head).await?;
     let Path(id) = id?;
     let export = face.own(&caller, id).await?;
-    if matches!(export.status, ExportStatus::Waiting | ExportStatus::Running) {
+    if matches!(export.status, ExportStatus::Waiting | ExportStatus::Running | ExportStatus::Paused) {
         let asked = json!({"status": export.status.as_str()});
         face.record(&caller, &head, Deed { action: "export.cancelled", target: id.to_string(), asked }).await?;
     }

@@ -24,14 +24,14 @@ use crate::jobs::spec::{Compression, Destination, FileFormat, Spec, read_filter}
 /// How long a destination may take to answer when an export is asked for.
 const PROBE: Duration = Duration::from_secs(15);
 /// So that an erasure that is being stored right now is either hidden from the first run or on its list.
-const FIRST_RUN_AFTER: Duration = Duration::from_secs(10);
+pub(super) const FIRST_RUN_AFTER: Duration = Duration::from_secs(10);
 const FILTER_BYTES_MAX: usize = 8 << 10;
 
 /// What to export, and where to.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
-    /// `spans` unless given; or `scores`.
+    /// `spans` unless given; `scores`, or `traces`, a row for all spans of a trace.
     #[serde(default)]
     table: Option<String>,
     /// `parquet` unless given.
@@ -40,9 +40,14 @@ pub(super) struct Wanted {
     /// Of text; `zstd` unless given. Parquet is zstd within.
     #[serde(default)]
     compression: Option<Compression>,
-    /// In the filter language of the lists; for spans.
+    /// In the filter language of the lists; of `scores`, whose fields are name, value, label, source, author, trace_id, span_id,
+    /// session_id and metadata.<key>, in the same language.
     #[serde(default)]
     filter: Option<String>,
+    /// Of `spans`: whether each has beside it what scores say of it, by name the mean of its own, else of its trace's. `traces` always
+    /// have theirs.
+    #[serde(default)]
+    scores: Option<bool>,
     /// Rows that start at this time or later: RFC 3339, or a date. From the first unless given.
     #[serde(default)]
     start_date: Option<String>,
@@ -84,7 +89,7 @@ enum NewDestination {
 
 /// Export into files
 ///
-/// Writes spans or scores of the app into a folder or a bucket, once or on a schedule. Each run is a folder
+/// Writes spans, scores or traces of the app into a folder or a bucket, once or on a schedule. Each run is a folder
 /// `<export id>/run=<number>/` with files below `tenant=<id>/date=<day>/`, named by the SHA-256 of what is in them; what is to be
 /// deleted is in files below `deletes/`. Its `manifest.json` comes last: a folder without one is not whole, and a file that it does not
 /// name is not part of the run. Needs the scope `export`, and counts against the tenant's exports per hour.
@@ -115,16 +120,14 @@ struct Asked {
 impl Wanted {
     fn read(self, face: &Face) -> Result<Asked, Fault> {
         let table = self.table.as_deref().unwrap_or("spans");
-        let table = RowsOf::parse(table).filter(|table| *table != RowsOf::Traces);
-        let table =
-            table.ok_or_else(|| wrong("table", "must be 'spans' or 'scores'; 'traces' is not in this version"))?;
+        let table = RowsOf::parse(table).ok_or_else(|| wrong("table", "must be 'spans', 'scores' or 'traces'"))?;
         let format = self.format.unwrap_or(FileFormat::Parquet);
         let compression = self.compression.unwrap_or(Compression::Zstd);
         let filter = self.filter.unwrap_or_default();
         if filter.len() > FILTER_BYTES_MAX {
             return Err(wrong("filter", format!("has more than {FILTER_BYTES_MAX} bytes")));
         }
-        let filter = read_filter(&filter)?;
+        let filter = read_filter(table, &filter)?;
         let schedule = self.schedule.as_deref().map(str::parse::<Schedule>).transpose();
         let schedule = schedule.map_err(|why| wrong("schedule", why.to_string()))?;
         let dates = (date("start_date", self.start_date)?, date("end_date", self.end_date)?);
@@ -134,13 +137,18 @@ impl Wanted {
                 "compression",
                 "is zstd within Parquet; leave it out",
             ),
-            (table == RowsOf::Scores && !filter.is_empty(), "filter", "is for spans; leave it out"),
+            (table != RowsOf::Spans && format == FileFormat::OpenAi, "format", "'openai' is made of spans"),
+            (table == RowsOf::Scores && self.scores.is_some(), "scores", "is for spans; leave it out"),
             (
-                schedule.is_some() && filter.asks_for_scores(),
-                "filter",
-                "asks for scores, which change when no span does; with a schedule, export the table 'scores' beside the spans and join them",
+                table == RowsOf::Traces && self.scores == Some(false),
+                "scores",
+                "are in every row of a trace; leave it out",
             ),
-            (table == RowsOf::Scores && format == FileFormat::OpenAi, "format", "'openai' is made of spans"),
+            (
+                format == FileFormat::OpenAi && self.scores == Some(true),
+                "scores",
+                "have no place in a conversation; leave it out, or take another format",
+            ),
             (
                 schedule.is_some() && format == FileFormat::OpenAi,
                 "format",
@@ -154,7 +162,8 @@ impl Wanted {
             }
         }
         let (destination, credentials) = self.destination.read(face)?;
-        let spec = Spec::new(table, format, compression, &filter, dates, destination);
+        let with_scores = table == RowsOf::Spans && self.scores == Some(true);
+        let spec = Spec::new(table, format, compression, &filter, dates, destination).with_scores(with_scores);
         Ok(Asked { spec, credentials, schedule })
     }
 }

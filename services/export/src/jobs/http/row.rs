@@ -3,6 +3,7 @@
 use serde::Serialize;
 use spanlake_catalog::{Export, ExportRun, ExportStatus};
 use spanlake_model::Fault;
+use spanlake_proto::query::RowsOf;
 use utoipa::ToSchema;
 
 use crate::jobs::spec::{Compression, Destination, FileFormat, Spec};
@@ -12,7 +13,7 @@ use crate::jobs::spec::{Compression, Destination, FileFormat, Spec};
 #[schema(as = Export)]
 pub(crate) struct Row {
     id: String,
-    /// `waiting` for its time or its turn, `running`, `done`, `failed` or `cancelled`.
+    /// `waiting` for its time or its turn, `running`, `paused` until it is resumed, `done`, `failed` or `cancelled`.
     status: &'static str,
     /// `spans`, `scores` or `traces`.
     table: &'static str,
@@ -20,6 +21,8 @@ pub(crate) struct Row {
     compression: Compression,
     /// In the filter language; null for none.
     filter: Option<String>,
+    /// Of spans: whether what scores say of each is beside it; of traces always.
+    scores: bool,
     start_date: Option<String>,
     end_date: Option<String>,
     /// Without credentials.
@@ -35,6 +38,8 @@ pub(crate) struct Row {
     last_manifest: Option<Written>,
     /// Why the last attempt failed; null after one that did not.
     error: Option<Failure>,
+    /// Since when attempts have failed; null after one that did not.
+    failing_since: Option<String>,
     finished_at: Option<String>,
 }
 
@@ -81,16 +86,18 @@ impl Row {
     /// When it was stored by a later version.
     pub(crate) fn of(export: Export) -> Result<Self, Fault> {
         let spec = Spec::parse(&export.asked.spec)?;
+        let table = spec.table()?;
         let is_waiting = export.status == ExportStatus::Waiting;
         let is_running = export.status == ExportStatus::Running;
         let filter = Some(spec.filter_text().to_string()).filter(|filter| !filter.is_empty());
         Ok(Self {
             id: export.asked.id.to_string(),
             status: export.status.as_str(),
-            table: spec.table()?.as_str(),
+            table: table.as_str(),
             format: spec.format,
             compression: spec.compression,
             filter,
+            scores: spec.scores || table == RowsOf::Traces,
             start_date: spec.start.map(|at| at.to_string()),
             end_date: spec.end.map(|at| at.to_string()),
             destination: spec.destination,
@@ -108,6 +115,7 @@ impl Row {
             },
             last_manifest: export.last.map(Written::from),
             error: export.error.map(|error| Failure { code: error.code, message: error.message }),
+            failing_since: export.failing_since.map(|at| at.to_string()),
             finished_at: export.finished_at.map(|at| at.to_string()),
         })
     }

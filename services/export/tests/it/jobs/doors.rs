@@ -15,6 +15,7 @@ async fn a_credential_without_the_scope_exports_nothing() {
         ("GET", "/v1/exports".to_owned()),
         ("GET", format!("/v1/exports/{id}")),
         ("POST", format!("/v1/exports/{id}/cancel")),
+        ("POST", format!("/v1/exports/{id}/resume")),
         ("GET", format!("/v1/exports/{id}/runs")),
         ("GET", format!("/v1/exports/{id}/manifest")),
     ] {
@@ -32,7 +33,6 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
     let bench = Bench::new(1).await;
     let s3 = json!({"type": "s3", "bucket": "b", "access_key_id": "a", "secret_access_key": "s"});
     for (more, code, named) in [
-        (json!({"table": "traces"}), "invalid_request_body", "table"),
         (json!({"table": "nonsense"}), "invalid_request_body", "table"),
         (json!({"format": "xml"}), "invalid_request_body", "format"),
         (json!({"compression": "gzip"}), "invalid_request_body", "compression"),
@@ -43,9 +43,13 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         (json!({"schedule": "* * * * *"}), "invalid_request_body", "schedule"),
         (json!({"schedule": "@daily", "end_date": "2026-04-02"}), "invalid_request_body", "end_date"),
         (json!({"schedule": "@daily", "format": "openai"}), "invalid_request_body", "format"),
-        (json!({"schedule": "@daily", "filter": "score__good > 1"}), "invalid_request_body", "filter"),
         (json!({"table": "scores", "format": "openai"}), "invalid_request_body", "format"),
-        (json!({"table": "scores", "filter": "kind = llm"}), "invalid_request_body", "filter"),
+        (json!({"table": "traces", "format": "openai"}), "invalid_request_body", "format"),
+        (json!({"table": "scores", "filter": "kind = llm"}), "invalid_filter", "kind"),
+        (json!({"filter": "value > 1"}), "invalid_filter", "value"),
+        (json!({"table": "scores", "scores": true}), "invalid_request_body", "scores"),
+        (json!({"table": "traces", "scores": false}), "invalid_request_body", "scores"),
+        (json!({"format": "openai", "scores": true}), "invalid_request_body", "scores"),
         (json!({"destination": {"type": "ftp"}}), "invalid_request_body", "ftp"),
         (json!({"destination": s3}), "invalid_request_body", "credentials_key"),
         (json!({"limit": 1}), "invalid_request_body", "limit"),

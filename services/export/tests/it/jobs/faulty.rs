@@ -1,7 +1,7 @@
 //! Objects in memory, behind calls that fail or never answer when told.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -32,6 +32,8 @@ pub(crate) struct Faulty {
     objects: Arc<InMemory>,
     calls: AtomicUsize,
     trouble: Mutex<Option<(usize, Trouble)>>,
+    /// Whether every call fails.
+    is_gone: AtomicBool,
     /// Told when a call is never answered.
     pub(crate) died: Notify,
 }
@@ -40,6 +42,11 @@ impl Faulty {
     /// Troubles the call with this number from now on, counted from 0.
     pub(crate) fn trouble(&self, call: usize, trouble: Trouble) {
         *self.trouble.lock().unwrap() = Some((self.calls.load(Ordering::SeqCst) + call, trouble));
+    }
+
+    /// Fails every call from now on, until told otherwise.
+    pub(crate) fn vanish(&self, is_gone: bool) {
+        self.is_gone.store(is_gone, Ordering::SeqCst);
     }
 
     pub(crate) fn heal(&self) {
@@ -53,6 +60,9 @@ impl Faulty {
 
     fn next(&self) -> Option<Trouble> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.is_gone.load(Ordering::SeqCst) {
+            return Some(Trouble::Fails);
+        }
         let mut trouble = self.trouble.lock().unwrap();
         let (_, happens) = trouble.filter(|(at, _)| *at == call)?;
         *trouble = None;

@@ -7,10 +7,10 @@ use arrow::datatypes::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use spanlake_model::{Kind, Span};
+use spanlake_model::{Kind, Money, Span, Status, Trace, TraceId};
 
-use super::bench::{Bench, TENANT};
-use crate::world::span;
+use super::bench::{Bench, LATER, TENANT};
+use crate::world::{APP, at, span};
 
 const ANY_FILE: usize = 1 << 20;
 
@@ -231,4 +231,126 @@ async fn filter_and_dates_are_those_of_the_request_and_nothing_found_is_an_expor
         check(&bench, &id, &manifest).await;
         assert_eq!(manifest["rows"], rows, "{more}");
     }
+}
+
+fn traces() -> Vec<Trace> {
+    let trace = |number: u128, start: &str| Trace {
+        name: "=checkout".into(),
+        status: Status::Ok,
+        end: Some(at(start).plus(std::time::Duration::from_millis(1_500))),
+        cost: Money::from_dollars(0.25),
+        tokens: Some(14),
+        span_count: 3,
+        models: vec!["gpt-4o".into(), "o1".into()],
+        user_id: Some("u".into()),
+        metadata: r#"{"plan":"pro"}"#.into(),
+        scores: [("quality".to_owned(), 0.5)].into(),
+        ..Trace::new(APP, TraceId::from_bytes(number.to_be_bytes()).unwrap(), at(start))
+    };
+    let running = Trace { end: None, ..trace(3, "2026-04-09T10:00:00Z") };
+    vec![trace(1, "2026-04-08T10:00:00.123456789Z"), trace(2, "2026-04-08T11:00:00Z"), running]
+}
+
+/// The text of all files of rows of a run.
+async fn text(bench: &Bench, id: &str, manifest: &Value) -> String {
+    let mut whole = String::new();
+    for file in manifest["files"].as_array().unwrap() {
+        let path = format!("run={:06}/{}", manifest["run"].as_u64().unwrap(), file["path"].as_str().unwrap());
+        whole += &String::from_utf8(bench.read(id, &path).await).unwrap();
+    }
+    whole
+}
+
+#[tokio::test]
+async fn traces_are_a_row_each_in_every_format_that_has_columns() {
+    let bench = Bench::new(ANY_FILE).await;
+    *bench.model.traces.lock().unwrap() = traces();
+    for format in ["parquet", "jsonl", "csv"] {
+        let mut body = json!({"table": "traces", "format": format, "destination": {"type": "file"}});
+        if format != "parquet" {
+            body["compression"] = "none".into();
+        }
+        let (id, manifest) = exported(&bench, &body).await;
+        check(&bench, &id, &manifest).await;
+        assert_eq!((&manifest["rows"], &manifest["key"]), (&json!(3), &json!(["app_id", "trace_id"])), "{format}");
+        let files = manifest["files"].as_array().unwrap();
+        let dates: Vec<_> = files.iter().map(|file| file["date"].as_str().unwrap()).collect();
+        assert_eq!(dates, ["2026-04-08", "2026-04-09"], "by the day on which a trace began");
+        assert_eq!(
+            (&files[0]["min_key"], &files[0]["max_key"]),
+            (&json!(format!("{:032x}", 1)), &json!(format!("{:032x}", 2)))
+        );
+        if format != "parquet" {
+            let text = text(&bench, &id, &manifest).await;
+            is_as_described(format, &text, &manifest);
+            assert!(format != "csv" || text.contains(",'=checkout,"), "{text}");
+            continue;
+        }
+        let batches = parquet(bench.read(&id, &format!("run=000001/{}", files[0]["path"].as_str().unwrap())).await);
+        assert_eq!(texts(&batches, "trace_id"), [Some(format!("{:032x}", 1)), Some(format!("{:032x}", 2))]);
+        for (column, expected) in
+            [("status", "OK"), ("scores", r#"{"quality":0.5}"#), ("app_id", "02020202-0202-0202-0202-020202020202")]
+        {
+            assert!(texts(&batches, column).iter().all(|text| text.as_deref() == Some(expected)), "{column}");
+        }
+        let schema = batches[0].schema();
+        for shown in ["input_preview", "models", "duration_ns", "error_count"] {
+            assert!(schema.field_with_name(shown).is_ok(), "{shown}");
+        }
+        assert!(schema.field_with_name("start_minute").is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_of_traces_asks_from_where_spans_and_scores_were_told() {
+    let bench = Bench::new(ANY_FILE).await;
+    *bench.model.traces.lock().unwrap() = traces();
+    let body = json!({"table": "traces", "filter": "score__quality > 0", "schedule": "@hourly", "destination": {"type": "file"}});
+    let id = bench.ask(&body).await;
+    for run in 1..=2 {
+        bench.clock.advance(LATER);
+        bench.work().await;
+        assert_eq!(bench.export(&id).await["last_manifest"]["run"], run);
+        let asked = bench.model.asked.lock().unwrap().clone().unwrap();
+        let places = asked.window.map(|window| (window.after[0].sequence, window.scores_after[0].sequence));
+        assert_eq!(places, (run == 2).then_some((5, 3)));
+        assert!(asked.filter.filter.asks_for_scores());
+        let manifest = bench.get(&format!("/v1/exports/{id}/manifest")).await["data"].clone();
+        assert_eq!(manifest["scores_through"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn scores_stand_beside_spans_where_they_were_asked_for() {
+    let bench = filled(ANY_FILE).await;
+    for (format, shown, absent) in
+        [("jsonl", r#""scores":{"quality":0.5}"#, r#""scores":{}"#), ("csv", r#","{""quality"":0.5}","#, ",{},")]
+    {
+        let mut body =
+            json!({"format": format, "compression": "none", "scores": true, "destination": {"type": "file"}});
+        let (id, manifest) = exported(&bench, &body).await;
+        let with = text(&bench, &id, &manifest).await;
+        assert!(with.contains(shown) && with.contains(absent), "{with}");
+        is_as_described(format, &with, &manifest);
+        assert_eq!(bench.export(&id).await["scores"], true);
+        body["scores"] = false.into();
+        let (id, manifest) = exported(&bench, &body).await;
+        assert!(!text(&bench, &id, &manifest).await.contains("quality"));
+    }
+    let body = json!({"scores": true, "destination": {"type": "file"}});
+    let (id, manifest) = exported(&bench, &body).await;
+    let path = manifest["files"][0]["path"].as_str().unwrap();
+    let batches = parquet(bench.read(&id, &format!("run=000001/{path}")).await);
+    assert_eq!(texts(&batches, "scores")[..2], [Some(r#"{"quality":0.5}"#.to_owned()), None]);
+}
+
+#[tokio::test]
+async fn a_filter_of_scores_speaks_of_what_scores_have() {
+    let bench = Bench::new(ANY_FILE).await;
+    let body = json!({
+        "table": "scores", "filter": "name = quality and value >= 0.5 and source = annotation", "schedule": "@hourly",
+        "destination": {"type": "file"},
+    });
+    let id = bench.ask(&body).await;
+    assert_eq!(bench.export(&id).await["filter"], r#"name = "quality" and value >= "0.5" and source = "annotation""#);
 }

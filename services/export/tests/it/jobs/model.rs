@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use spanlake_model::{Caller, Code, Day, Fault, Receipt, Span, SpanKey, Timestamp, TraceId, WriterId};
-use spanlake_proto::query::{FITS, RowSource, Rows, RowsOf, RowsRequest};
-use spanlake_store::rows::{Origin, Row, encode};
+use spanlake_model::{Caller, Code, Day, Fault, Receipt, Span, SpanKey, Timestamp, Trace, TraceId, WriterId};
+use spanlake_proto::query::{FITS, RowSource, Rows, RowsOf, RowsRequest, SCORES};
+use spanlake_store::rows::{Origin, Row, encode, encode_traces};
 
 /// A span, and its place in a writer's log.
 #[derive(Clone, Debug)]
@@ -23,6 +23,10 @@ pub(crate) struct Version {
 pub(crate) struct Model {
     visible: Mutex<BTreeMap<SpanKey, Version>>,
     through: Mutex<BTreeMap<WriterId, u64>>,
+    /// What is stored of traces, each above every place; a window tells all of them again.
+    pub(crate) traces: Mutex<Vec<Trace>>,
+    /// What was asked last.
+    pub(crate) asked: Mutex<Option<RowsRequest>>,
     /// Rows that the next stream brings before it breaks.
     pub(crate) breaks_after: Mutex<Option<usize>>,
     /// Whether the next stream ends a row early, as if that were all.
@@ -57,21 +61,51 @@ impl Model {
         self.visible.lock().unwrap().values().map(|version| version.span.clone()).collect()
     }
 
-    fn batch(caller: &Caller, versions: &[Version], fit: bool) -> RecordBatch {
+    fn batch(caller: &Caller, versions: &[Version]) -> RecordBatch {
         let one = |version: &Version| {
             let origin = Origin { tenant: caller.tenant(), writer: version.place.writer };
             let received_at = Timestamp::from_secs(0);
             encode(origin, &[Row { span: version.span.clone(), received_at, sequence: version.place.sequence }])
         };
         let batches: Vec<_> = versions.iter().map(one).collect();
-        let batch = arrow::compute::concat_batches(&spanlake_store::schema::spans(), &batches).unwrap();
-        let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
-        fields.push(Arc::new(Field::new(FITS, DataType::Boolean, false)));
-        let mut columns = batch.columns().to_vec();
-        let fits: ArrayRef = Arc::new(BooleanArray::from(vec![fit; batch.num_rows()]));
-        columns.push(fits);
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+        arrow::compute::concat_batches(&spanlake_store::schema::spans(), &batches).unwrap()
     }
+
+    /// Traces as they are, by their day.
+    fn traces(&self) -> Rows {
+        let traces = self.traces.lock().unwrap().clone();
+        let mut days: BTreeMap<Day, Vec<Trace>> = BTreeMap::new();
+        for trace in &traces {
+            days.entry(Day::of(trace.start)).or_default().push(trace.clone());
+        }
+        let batches: Vec<_> = days.values().map(|traces| Ok(marked(&encode_traces(traces), true))).collect();
+        let place = |byte, sequence| vec![Receipt { writer: WriterId::from_bytes([byte; 16]), sequence }];
+        Rows {
+            total: traces.len() as u64,
+            through: place(1, 5),
+            scores_through: place(1, 3),
+            taken_at: Timestamp::from_secs(7),
+            batches: stream::iter(batches).boxed(),
+        }
+    }
+}
+
+/// The batch with this column behind its own.
+fn with(batch: &RecordBatch, field: Field, column: ArrayRef) -> RecordBatch {
+    let fields = batch.schema().fields().iter().cloned().chain([Arc::new(field)]).collect::<Vec<_>>();
+    let columns = batch.columns().iter().cloned().chain([column]).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+fn marked(batch: &RecordBatch, fit: bool) -> RecordBatch {
+    let fits = Arc::new(BooleanArray::from(vec![fit; batch.num_rows()]));
+    with(batch, Field::new(FITS, DataType::Boolean, false), fits)
+}
+
+/// As if every other row had a score.
+fn scored(batch: &RecordBatch) -> RecordBatch {
+    let scores = (0..batch.num_rows()).map(|row| (row % 2 == 0).then_some(r#"{"quality":0.5}"#));
+    with(batch, Field::new(SCORES, DataType::Utf8View, true), Arc::new(StringViewArray::from_iter(scores)))
 }
 
 /// The one filter this model knows: `kind = llm`.
@@ -82,6 +116,10 @@ pub(crate) fn is_wanted(request_has_filter: bool, span: &Span) -> bool {
 #[async_trait]
 impl RowSource for Model {
     async fn rows(&self, caller: &Caller, request: RowsRequest) -> Result<Rows, Fault> {
+        *self.asked.lock().unwrap() = Some(request.clone());
+        if request.of == RowsOf::Traces {
+            return Ok(self.traces());
+        }
         assert_eq!(request.of, RowsOf::Spans);
         let refusal = self.refuses.lock().unwrap().take();
         if let Some((false, fault)) = refusal {
@@ -107,7 +145,11 @@ impl RowSource for Model {
         let total = parts.values().map(|versions| versions.len() as u64).sum();
         let mut batches: Vec<Result<RecordBatch, Fault>> = Vec::new();
         for ((_, unfit), versions) in &parts {
-            batches.extend(versions.chunks(3).map(|some| Ok(Self::batch(caller, some, !unfit))));
+            let shown = |some: &[Version]| match Self::batch(caller, some) {
+                batch if request.with_scores => scored(&batch),
+                batch => batch,
+            };
+            batches.extend(versions.chunks(3).map(|some| Ok(marked(&shown(some), !unfit))));
         }
         if let Some(after) = self.breaks_after.lock().unwrap().take() {
             batches.truncate(after);
@@ -122,6 +164,7 @@ impl RowSource for Model {
         let through = self.through.lock().unwrap();
         let through =
             through.iter().map(|(writer, sequence)| Receipt { writer: *writer, sequence: *sequence }).collect();
-        Ok(Rows { total, through, taken_at: Timestamp::from_secs(7), batches: stream::iter(batches).boxed() })
+        let taken_at = Timestamp::from_secs(7);
+        Ok(Rows { total, through, scores_through: Vec::new(), taken_at, batches: stream::iter(batches).boxed() })
     }
 }

@@ -70,8 +70,7 @@ async fn store(bench: &Bench, dice: &Dice, Pending { scope, covered }: Pending) 
     let mut id = [0; 16];
     SeededEntropy::new(dice.number()).fill(&mut id);
     let erasure = Erasure { id: ErasureId::from_bytes(id), tenant: TENANT, scope, bounds: Vec::new() };
-    let new =
-        NewErasure { erasure, score_bounds: Vec::new(), subject: Subject::Traces, requested_at: bench.clock.now() };
+    let new = NewErasure::new(erasure, Subject::Traces, bench.clock.now());
     bench.catalog.add_erasure(new).await.unwrap();
     bench.model.erase(&covered);
 }
@@ -164,4 +163,71 @@ async fn each_row_is_told_once_and_a_window_without_changes_is_no_run() {
     let manifest = bench.get(&format!("/v1/exports/{id}/manifest?run=2")).await["data"].clone();
     let first = bench.get(&format!("/v1/exports/{id}/manifest?run=1")).await["data"].clone();
     assert_eq!(manifest["window"]["after"], first["through"], "a window begins where the one before ended");
+}
+
+/// Until the schedule is paused, which takes a week; answers how many days it took.
+async fn until_paused(bench: &Bench, id: &str) -> u32 {
+    for hours in 1..24 * 14 {
+        bench.clock.advance(Duration::from_secs(3_601));
+        bench.work().await;
+        if bench.export(id).await["status"] == "paused" {
+            return hours / 24;
+        }
+    }
+    panic!("a destination that is gone is tried for ever: {}", bench.export(id).await);
+}
+
+#[tokio::test]
+async fn a_schedule_whose_destination_is_gone_is_paused_and_begins_anew_where_it_missed_an_erasure() {
+    for erases in [None, Some(1), Some(2)] {
+        let bench = Bench::new(700).await;
+        for number in 1..=6 {
+            bench.model.write(1, span(number, "2026-04-08T10:00:00Z"));
+        }
+        let id = bench.ask(&every_five_minutes(None)).await;
+        let mut warehouse = Warehouse::default();
+        bench.clock.advance(WINDOW);
+        bench.work().await;
+        warehouse.catch_up(&bench, &id).await;
+        bench.objects.vanish(true);
+        bench.model.write(1, span(7, "2026-04-08T10:00:00Z"));
+        let erase = async || {
+            let dice = Dice::new(1);
+            let trace = TraceId::from_bytes(2_u128.to_be_bytes()).unwrap();
+            let scope = ErasureScope::Traces(APP, [trace].into_iter().collect());
+            store(&bench, &dice, Pending { scope, covered: bench.model.covered(Some(trace)) }).await;
+        };
+        // On its list when it is paused, or while it is.
+        if erases == Some(1) {
+            erase().await;
+        }
+        assert_eq!(until_paused(&bench, &id).await, 7);
+        if erases == Some(2) {
+            erase().await;
+        }
+        let paused = bench.export(&id).await;
+        assert_eq!((&paused["next_run_at"], &paused["error"]["code"]), (&Value::Null, &json!("service_unavailable")));
+        assert!(paused["failing_since"].is_string(), "{paused}");
+        bench.objects.vanish(false);
+        bench.clock.advance(2 * WINDOW);
+        bench.work().await;
+        assert_eq!(bench.export(&id).await["status"], "paused", "nobody tries before it is resumed");
+        let path = format!("/v1/exports/{id}/resume");
+        let (status, resumed) = bench.send("POST", &path, &bench.key, None).await;
+        assert_eq!((status.as_u16(), &resumed["data"]["status"]), (200, &json!("waiting")), "{resumed}");
+        assert_eq!((&resumed["data"]["failing_since"], &resumed["data"]["error"]), (&Value::Null, &Value::Null));
+        bench.clock.advance(WINDOW);
+        assert!(bench.work().await);
+        warehouse.catch_up(&bench, &id).await;
+        assert_eq!(known(&warehouse), expected(&bench, false), "{erases:?}");
+        let manifest = bench.get(&format!("/v1/exports/{id}/manifest?run=2")).await["data"].clone();
+        let told = (manifest["rows"].as_u64().unwrap(), manifest["window"].is_null());
+        assert_eq!(
+            told,
+            if erases.is_some() { (6, true) } else { (1, false) },
+            "all of it only where something was missed"
+        );
+        let again = bench.send("POST", &path, &bench.key, None).await;
+        assert_eq!((again.0.as_u16(), &again.1["data"]["status"]), (200, &json!("waiting")), "twice is once");
+    }
 }

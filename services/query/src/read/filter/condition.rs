@@ -69,6 +69,8 @@ fn known_holds(session: &TenantSession, known: &Known, test: &Test) -> Expr {
         ("input_tokens" | "output_tokens" | "total_tokens" | "cached_input_tokens", test) => {
             number_holds(&cast(col(known.name), DataType::Float64), test)
         }
+        // Of a score: a span has none of this name.
+        ("value", test) => number_holds(&col("value"), test),
         ("tags", test) => tags::hold(test),
         ("trace_id", test) => id_holds("trace_id", test, |id: &TraceId| *id.as_bytes()),
         ("span_id", test) => id_holds("span_id", test, |id: &SpanId| *id.as_bytes()),

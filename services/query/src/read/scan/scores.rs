@@ -14,11 +14,24 @@ use crate::error::Error;
 use crate::read::scores::{Means, NAMES_MAX, means_of_spans};
 
 /// The batch, which has the columns of spans, with the column [`SCORES`] behind them. Nothing is read when there is no score.
-pub(super) async fn beside(session: &TenantSession, caller: &Caller, batch: RecordBatch) -> Result<RecordBatch, Error> {
-    let column = match session.has_scores() && batch.num_rows() > 0 {
-        true => shown(session, caller, &row_keys(Table::Spans, &batch)?).await?,
-        false => new_null_array(&DataType::Utf8View, batch.num_rows()),
-    };
+pub(in crate::read) async fn beside(
+    session: &TenantSession,
+    caller: &Caller,
+    batch: RecordBatch,
+) -> Result<RecordBatch, Error> {
+    if !session.has_scores() || batch.num_rows() == 0 {
+        return without(&batch);
+    }
+    let column = shown(session, caller, &row_keys(Table::Spans, &batch)?).await?;
+    with(&batch, column)
+}
+
+/// As [`beside`], saying nothing.
+pub(in crate::read) fn without(batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    with(batch, new_null_array(&DataType::Utf8View, batch.num_rows()))
+}
+
+fn with(batch: &RecordBatch, column: ArrayRef) -> Result<RecordBatch, Error> {
     let field = Arc::new(Field::new(SCORES, DataType::Utf8View, true));
     let fields = batch.schema().fields().iter().cloned().chain([field]).collect::<Vec<_>>();
     let columns = batch.columns().iter().cloned().chain([column]).collect();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spanlake_catalog::{Catalog, Config, ExportFailure, Exports as _};
+use spanlake_catalog::{AfterFailure, Catalog, Config, ExportFailure, Exports as _};
 use spanlake_model::{Clock as _, Code, ExporterId, SystemClock, Timestamp};
 use spanlake_testkit::otlp::{self, span_id, trace_id};
 use spanlake_testkit::{Dice, SeededEntropy, TemporaryFolder, eventually};
@@ -86,7 +86,7 @@ async fn make_due(folder: &Path) {
     let owner = ExporterId::generate(&SystemClock, &SeededEntropy::new(1));
     let lease = catalog.claim_export(owner, later, later).await.unwrap().expect("it waits").lease;
     let failure: ExportFailure = (Code::ServiceUnavailable, "it is the test that fails it".to_owned()).into();
-    catalog.fail_run(lease, failure, Some(now), now).await.unwrap();
+    catalog.fail_run(lease, failure, AfterFailure::Again(now), now).await.unwrap();
 }
 
 /// Waits until a run has put so many files, or its manifest.

@@ -8,7 +8,9 @@ use spanlake_catalog::{
     Catalog, Commit, DataFile, DayLease, Ended, ErasedFile, ErasureProof, Erasures, Error, Files, Jobs, NewErasure,
     Orphan, Removed, Replacement, Since, Snapshot, SweepLease, Sweeps, TenantDay, Wanted, WriterLease,
 };
-use spanlake_model::{CompactorId, Day, ErasureId, FileId, Table, TenantId, TimeRange, Timestamp, WriterId};
+use spanlake_model::{
+    AgentId, AppId, CompactorId, Day, ErasureId, FileId, Table, TenantId, TimeRange, Timestamp, WriterId,
+};
 
 use super::plan::{Call, Process};
 
@@ -116,6 +118,9 @@ impl Sweeps for FaultyCatalog {
 impl Erasures for FaultyCatalog {
     async fn add_erasure(&self, new: NewErasure) -> Result<(), Error> {
         self.changes("catalog.add_erasure", self.inner.add_erasure(new)).await
+    }
+    async fn agents_told(&self, tenant: TenantId, app: AppId) -> Result<Vec<AgentId>, Error> {
+        self.reads("catalog.agents_told", self.inner.agents_told(tenant, app)).await
     }
     async fn erasure(&self, tenant: TenantId, id: ErasureId) -> Result<Option<ErasureProof>, Error> {
         self.reads("catalog.erasure", self.inner.erasure(tenant, id)).await

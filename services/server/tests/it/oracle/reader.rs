@@ -69,7 +69,7 @@ impl Reader<'_> {
         let spans: Vec<Span> = batches.iter().flat_map(|batch| spanlake_store::rows::decode(batch).unwrap()).collect();
         assert_eq!(scan.total, spans.len() as u64, "the export counts what it brings");
         let rows = spans.into_iter().map(|span| {
-            assert!(span.attributes.contains(&span.name), "a row is of one version: {span:?}");
+            assert_eq!(span.output.as_ref(), Some(&span.name), "a row is of one version: {span:?}");
             let number = number(&span.span_id.to_string(), &span.trace_id.to_string());
             assert_eq!(span.start, number.start());
             (number, Version { says: span.name, is_finished: span.end.is_some(), tokens: span.usage.input.unwrap() })

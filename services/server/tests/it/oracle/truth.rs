@@ -61,7 +61,7 @@ impl Version {
         span.attributes = vec![
             otlp::text("gen_ai.operation.name", "chat"),
             otlp::number("gen_ai.usage.input_tokens", self.tokens),
-            otlp::text("said", &self.says),
+            otlp::text("gen_ai.output.messages", &self.says),
             otlp::text("user.id", &number.user()),
             otlp::text("session.id", &number.session()),
         ];

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use spanlake_testkit::TemporaryFolder;
 
-use super::{Warehouse, files};
+use super::{Warehouse, files, key};
 
 /// Runs what comes in and prints the rows of the last statement.
 const PROGRAM: &str = "import sys, json, duckdb
@@ -47,30 +47,31 @@ impl DuckDb {
 impl Warehouse for DuckDb {
     const FORMAT: [&'static str; 2] = ["parquet", "zstd"];
 
-    /// The statements of docs/exports.md.
+    /// The statements of docs/exports.md, with the manifest's table and key.
     fn merge(&self, folder: &Path, manifest: &Value) {
-        let run = folder.display();
+        let (run, table) = (folder.display(), manifest["table"].as_str().unwrap());
         let rows = format!("read_parquet('{run}/tenant=*/date=*/*.parquet', hive_partitioning = false)");
+        let key = key(manifest);
         let mut statements = String::new();
         if manifest["run"] == 1 {
             statements += &format!(
-                "CREATE TABLE spans AS FROM {rows};
-                ALTER TABLE spans ADD PRIMARY KEY (app_id, trace_id, span_id);"
+                "CREATE TABLE {table} AS FROM {rows};
+                ALTER TABLE {table} ADD PRIMARY KEY ({});",
+                key.join(", ")
             );
         }
         statements += "BEGIN;";
         if !files(folder, manifest, "deletes").is_empty() {
+            let fits = key.iter().map(|name| format!("(gone.{name} IS NULL OR gone.{name} = {table}.{name})"));
             statements += &format!(
-                "DELETE FROM spans USING (FROM read_parquet('{run}/deletes/*.parquet')) AS gone
-                 WHERE spans.app_id = gone.app_id
-                   AND (gone.trace_id IS NULL OR gone.trace_id = spans.trace_id)
-                   AND (gone.span_id IS NULL OR gone.span_id = spans.span_id);"
+                "DELETE FROM {table} USING (FROM read_parquet('{run}/deletes/*.parquet')) AS gone WHERE {};",
+                fits.collect::<Vec<_>>().join(" AND ")
             );
         }
         if !files(folder, manifest, "rows").is_empty() {
+            let same = key.iter().map(|name| format!("{table}.{name} = new.{name}")).collect::<Vec<_>>().join(" AND ");
             statements += &format!(
-                "MERGE INTO spans USING (FROM {rows}) AS new
-                   ON (spans.app_id = new.app_id AND spans.trace_id = new.trace_id AND spans.span_id = new.span_id)
+                "MERGE INTO {table} USING (FROM {rows}) AS new ON ({same})
                  WHEN MATCHED THEN UPDATE
                  WHEN NOT MATCHED THEN INSERT;"
             );
@@ -86,5 +87,13 @@ impl Warehouse for DuckDb {
     fn sums(&self) -> Value {
         let sums = "SELECT count(*), coalesce(sum(input_tokens), 0)::BIGINT, coalesce(sum(output_tokens), 0)::BIGINT, sum(cost)::DOUBLE FROM spans;";
         self.run(sums).remove(0)
+    }
+
+    fn traces(&self) -> Vec<Value> {
+        let rows = self.run(
+            "SELECT json_array(trace_id, name, status, span_count, error_count, models, session_id, user_id, tokens, input_tokens,
+                output_tokens, scores::JSON, cost::DOUBLE)::VARCHAR FROM traces;",
+        );
+        rows.iter().map(|row| serde_json::from_str(row[0].as_str().unwrap()).unwrap()).collect()
     }
 }

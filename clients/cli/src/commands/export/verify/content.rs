@@ -1,17 +1,16 @@
 //! What is in a file of an export.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use std::io::{self, ErrorKind, Read, Seek as _};
 
 use sha2::{Digest, Sha256};
 
 use super::footer;
+use super::place::Content;
 use crate::args::Format;
 use crate::commands::export::rows::Rows;
 
 /// A file's bytes.
-pub(super) struct Content {
+pub(super) struct Measured {
     pub(super) bytes: u64,
     /// In hex.
     pub(super) sha256: String,
@@ -20,25 +19,24 @@ pub(super) struct Content {
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Reads all of it once.
-pub(super) fn read(path: &Path) -> io::Result<Content> {
+pub(super) fn read(content: impl Read) -> io::Result<Measured> {
     let mut hash = Sha256::new();
     let mut bytes = 0;
-    each(File::open(path)?, |piece| {
+    each(content, |piece| {
         hash.update(piece);
         bytes += piece.len() as u64;
         Ok(())
     })?;
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Content { bytes, sha256 })
+    Ok(Measured { bytes, sha256 })
 }
 
 /// How many rows it has, by its name: Parquet from its footer, text by counting.
-pub(super) fn rows(path: &Path) -> io::Result<u64> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let file = File::open(path)?;
+pub(super) fn rows(name: &str, mut file: Box<dyn Content>) -> io::Result<u64> {
     if name.ends_with(".parquet") {
         return footer::rows(file);
     }
+    file.rewind()?;
     let (plain, reader): (&str, Box<dyn Read>) = match (name.strip_suffix(".zst"), name.strip_suffix(".gz")) {
         (Some(plain), _) => (plain, Box::new(zstd::Decoder::new(file)?)),
         (None, Some(plain)) => (plain, Box::new(flate2::read::MultiGzDecoder::new(file))),

@@ -1,7 +1,7 @@
 //! A run's manifest, as far as it is checked. Fields that are not known here are left alone: they are added, never changed.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +14,9 @@ pub(super) struct Manifest {
     pub(super) export_id: String,
     pub(super) run: u64,
     pub(super) app_id: String,
+    /// When it holds one agent's rows only.
+    #[serde(default)]
+    pub(super) agent_id: Option<String>,
     pub(super) table: String,
     pub(super) filter: Option<String>,
     pub(super) start_date: Option<String>,
@@ -72,13 +75,13 @@ impl Manifest {
         let start = self.start_date.clone().unwrap_or_else(|| "1970-01-01".to_owned());
         let end = self.end_date.clone().unwrap_or_else(|| "2200-01-01".to_owned());
         let mut query = vec![("limit", "1".to_owned()), ("startDate", start), ("endDate", end)];
+        query.extend(self.agent_id.clone().map(|agent| ("agentId", agent)));
         query.extend(self.filter.clone().filter(|filter| !filter.is_empty()).map(|filter| ("filter", filter)));
         query
     }
 }
 
-/// `path` in `folder`, if it does not lead out of it.
-pub(super) fn below(folder: &Path, path: &str) -> Option<PathBuf> {
-    let is_inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-    (is_inside && !path.is_empty()).then(|| folder.join(path))
+/// Whether a path of a manifest does not lead out of its folder.
+pub(super) fn is_inside(path: &str) -> bool {
+    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }

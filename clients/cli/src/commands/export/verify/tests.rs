@@ -1,3 +1,4 @@
+use std::fs;
 use std::io::Write;
 
 use sha2::{Digest, Sha256};
@@ -43,7 +44,7 @@ impl Run {
     }
 
     /// What is found wrong with it, the manifest changed as a test wishes.
-    fn problems(&self, change: impl FnOnce(&mut Value)) -> Vec<String> {
+    async fn problems(&self, change: impl FnOnce(&mut Value)) -> Vec<String> {
         let bytes: u64 = self.files.iter().map(|file| file["bytes"].as_u64().unwrap()).sum();
         let mut text = json!({
             "version": 1, "export_id": "e", "run": 1, "app_id": "a", "table": "spans", "filter": "", "start_date": null,
@@ -52,25 +53,22 @@ impl Run {
         });
         change(&mut text);
         let folder = self.folder.path().join("run=000001");
-        let own = folder.join("manifest.json");
-        fs::write(&own, text.to_string()).unwrap();
-        let manifest = Manifest::parse(&read(&own).unwrap()).unwrap();
+        fs::write(folder.join("manifest.json"), text.to_string()).unwrap();
+        let place = Place::Folder(folder);
+        let manifest = Manifest::parse(&place.manifest("manifest.json").await.unwrap()).unwrap();
         let mut findings = Findings::default();
-        files(&manifest, &folder, &mut findings);
-        sums(&manifest, &mut findings);
-        strangers(&manifest, &folder, &own, &mut findings);
-        parent(&manifest, &folder, &mut findings);
+        look(&manifest, &place, "manifest.json", &mut findings).await.unwrap();
         findings.problems
     }
 }
 
-#[test]
-fn a_whole_run_has_no_problems() {
-    assert_eq!(Run::write().problems(|_| {}), Vec::<String>::new());
+#[tokio::test]
+async fn a_whole_run_has_no_problems() {
+    assert_eq!(Run::write().problems(|_| {}).await, Vec::<String>::new());
 }
 
-#[test]
-fn a_file_that_is_gone_cut_or_changed_is_named() {
+#[tokio::test]
+async fn a_file_that_is_gone_cut_or_changed_is_named() {
     for file in 0..4 {
         let name = |run: &Run| run.files[file]["path"].as_str().unwrap().to_owned();
         let changes: [fn(&std::path::Path); 3] = [
@@ -85,44 +83,44 @@ fn a_file_that_is_gone_cut_or_changed_is_named() {
         for change in changes {
             let run = Run::write();
             change(&run.place(file));
-            let problems = run.problems(|_| {});
+            let problems = run.problems(|_| {}).await;
             assert!(problems.len() == 1 && problems[0].starts_with(&name(&run)), "{problems:?}");
         }
     }
 }
 
-#[test]
-fn numbers_that_do_not_agree_are_told() {
+#[tokio::test]
+async fn numbers_that_do_not_agree_are_told() {
     let run = Run::write();
     for file in 0..4 {
-        let problems = run.problems(|manifest| manifest["files"][file]["rows"] = 9.into());
+        let problems = run.problems(|manifest| manifest["files"][file]["rows"] = 9.into()).await;
         assert!(problems.len() == 2 && problems[0].contains("rows, not 9"), "{problems:?}");
     }
     for sum in ["rows", "deletes", "bytes"] {
-        let problems = run.problems(|manifest| manifest[sum] = 9_999.into());
+        let problems = run.problems(|manifest| manifest[sum] = 9_999.into()).await;
         assert!(problems.len() == 1 && problems[0].contains("the manifest says 9999"), "{problems:?}");
     }
 }
 
-#[test]
-fn what_the_manifest_does_not_name_does_not_belong_there() {
+#[tokio::test]
+async fn what_the_manifest_does_not_name_does_not_belong_there() {
     let run = Run::write();
     fs::write(run.place(0).with_file_name("old.parquet"), PARQUET).unwrap();
-    let problems = run.problems(|_| {});
+    let problems = run.problems(|_| {}).await;
     assert!(problems.len() == 1 && problems[0].ends_with("old.parquet: is not in the manifest"), "{problems:?}");
 }
 
-#[test]
-fn a_manifest_cannot_lead_out_of_its_folder() {
+#[tokio::test]
+async fn a_manifest_cannot_lead_out_of_its_folder() {
     let run = Run::write();
     for path in ["/etc/passwd", "../../secret", "a/../../b", ""] {
-        let problems = run.problems(|manifest| manifest["files"][0]["path"] = path.into());
+        let problems = run.problems(|manifest| manifest["files"][0]["path"] = path.into()).await;
         assert!(problems[0].ends_with("a path that leaves the folder"), "{problems:?}");
     }
 }
 
-#[test]
-fn the_run_before_is_the_one_that_was_followed() {
+#[tokio::test]
+async fn the_run_before_is_the_one_that_was_followed() {
     let run = Run::write();
     let before = run.folder.path().join("run=000000");
     fs::create_dir_all(&before).unwrap();
@@ -132,8 +130,8 @@ fn the_run_before_is_the_one_that_was_followed() {
         let parent = json!({"run": 0, "path": "run=000000/manifest.json", "sha256": sha256});
         run.problems(|manifest| manifest["parent"] = parent)
     };
-    assert_eq!(follow(&sha256), Vec::<String>::new());
-    assert!(follow("00")[0].contains("is not the manifest that this run follows"));
+    assert_eq!(follow(&sha256).await, Vec::<String>::new());
+    assert!(follow("00").await[0].contains("is not the manifest that this run follows"));
 }
 
 #[test]
