@@ -44,7 +44,8 @@ impl Server<'_> {
     ) -> anyhow::Result<SocketAddr> {
         let router = router.merge(health::router(self.readiness.clone()));
         let (clock, entropy) = (self.outside.clock.clone(), self.outside.entropy.clone());
-        self.serve(name, address, layers::public(router, self.config.request, clock, entropy)).await
+        let router = layers::public(router, self.config.request, clock, entropy);
+        self.serve(name, address, spanlake_ingest::http::in_words_of_otlp(router)).await
     }
 
     /// Serves gRPC services.
