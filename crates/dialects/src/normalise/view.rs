@@ -55,6 +55,8 @@ impl Spoken {
 /// Which slot each known key has, and which slots each field looks at, in order.
 struct Index {
     slots: HashMap<&'static str, u16, BuildHasherDefault<KeyHasher>>,
+    /// Where the key of each slot comes in the order of all known keys.
+    ranks: Vec<u16>,
     fields: Vec<Vec<u16>>,
     /// The fields and families that the key of each slot belongs to.
     spoken: Vec<Spoken>,
@@ -80,10 +82,16 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
             spoken[usize::from(*slot)].add_field(field);
         }
     }
+    let mut ranks = vec![0; slots.len()];
+    let mut keys: Vec<(&&str, &u16)> = slots.iter().collect();
+    keys.sort_unstable();
+    for (rank, (_, slot)) in (0..).zip(keys) {
+        ranks[usize::from(*slot)] = rank;
+    }
     for (key, slot) in &slots {
         spoken[usize::from(*slot)].families = families_of(&families, key);
     }
-    Index { slots, fields, spoken, families }
+    Index { slots, ranks, fields, spoken, families }
 });
 
 /// The families a key belongs to, a bit each.
@@ -100,6 +108,9 @@ pub(super) struct View<'a> {
     touched: Vec<u16>,
     spoken: Spoken,
     attributes: Vec<Attribute<'a>>,
+    /// The places of all attributes in the order of their keys, each with the rank of a known key. Of equal keys the last one sent
+    /// comes last.
+    sorted: Vec<(Option<u16>, u32)>,
 }
 
 impl<'a> View<'a> {
@@ -109,6 +120,7 @@ impl<'a> View<'a> {
             touched: Vec::new(),
             spoken: Spoken::default(),
             attributes: Vec::new(),
+            sorted: Vec::new(),
         }
     }
 
@@ -119,21 +131,35 @@ impl<'a> View<'a> {
         }
         self.spoken = Spoken::default();
         self.attributes.clear();
+        self.sorted.clear();
         std::mem::swap(&mut self.attributes, attributes);
         for (place, attribute) in (1..).zip(&self.attributes) {
-            if let Some(slot) = INDEX.slots.get(attribute.key) {
+            let slot = INDEX.slots.get(&*attribute.key);
+            self.sorted.push((slot.map(|slot| INDEX.ranks[usize::from(*slot)]), place - 1));
+            if let Some(slot) = slot {
                 self.slots[usize::from(*slot)] = if attribute.value.is_empty() { 0 } else { place };
                 self.touched.push(*slot);
                 self.spoken.add(&INDEX.spoken[usize::from(*slot)]);
             } else {
-                self.spoken.families |= families_of(&INDEX.families, attribute.key);
+                self.spoken.families |= families_of(&INDEX.families, &attribute.key);
             }
         }
+        let key = |place: u32| &self.attributes[place as usize].key;
+        self.sorted.sort_by(|(a, a_place), (b, b_place)| match (a, b) {
+            // Most keys are known: no need to look at them again.
+            (Some(a), Some(b)) => a.cmp(b),
+            _ => key(*a_place).cmp(key(*b_place)),
+        });
     }
 
     /// All of them, as sent.
     pub(super) fn attributes(&self) -> &[Attribute<'a>] {
         &self.attributes
+    }
+
+    /// All of them, in the order of their keys; of equal keys the last one sent comes last.
+    pub(super) fn sorted(&self) -> impl Iterator<Item = &Attribute<'a>> {
+        self.sorted.iter().map(|(_, place)| &self.attributes[*place as usize])
     }
 
     fn value(&self, slot: u16) -> Option<&Value<'a>> {
@@ -149,8 +175,8 @@ impl<'a> View<'a> {
 
     /// As [`Self::values`], each with its key.
     pub(super) fn entries(&self, field: Field) -> impl Iterator<Item = (&'static str, &Value<'a>)> {
-        let (keys, slots) = (fields::TABLE[field as usize], &INDEX.fields[field as usize]);
-        keys.iter().zip(slots).filter_map(|(key, slot)| Some((*key, self.value(*slot)?)))
+        let slots: &[u16] = if self.spoken.has_field(field) { &INDEX.fields[field as usize] } else { &[] };
+        fields::TABLE[field as usize].iter().zip(slots).filter_map(|(key, slot)| Some((*key, self.value(*slot)?)))
     }
 
     /// The first that is there and not empty.
@@ -174,7 +200,7 @@ impl<'a> View<'a> {
     }
 
     /// The attributes whose keys begin with the family's prefix, without it, as sent.
-    pub(super) fn family(&self, family: Family) -> impl Iterator<Item = (&'a str, &Value<'a>)> {
+    pub(super) fn family(&self, family: Family) -> impl Iterator<Item = (&str, &Value<'a>)> {
         let attributes: &[Attribute<'a>] = if self.spoken.has_family(family) { &self.attributes } else { &[] };
         attributes.iter().filter_map(move |attribute| {
             let rest = attribute.key.strip_prefix(FAMILIES[family as usize])?;

@@ -97,7 +97,7 @@ fn members_of_body(record: &Record<'_>) -> Vec<(String, String)> {
 fn attributes_of_body<'r>(record: &Record<'r>, members: &'r [(String, String)]) -> Vec<Attribute<'r>> {
     match &record.body {
         Some(Value::Map(attributes)) => attributes.clone(),
-        _ => members.iter().map(|(key, text)| Attribute { key, value: Value::Text(text) }).collect(),
+        _ => members.iter().map(|(key, text)| Attribute { key: key.into(), value: Value::Text(text.into()) }).collect(),
     }
 }
 
