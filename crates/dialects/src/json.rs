@@ -18,6 +18,7 @@ pub(crate) fn write_string(out: &mut String, text: &str) {
 }
 
 /// A byte that stands for something else in JSON strings.
+#[inline(always)] // Texts within JSON have one every few words.
 fn write_escape(out: &mut String, byte: u8) {
     match byte {
         b'"' => out.push_str("\\\""),
@@ -64,19 +65,26 @@ const DEPTH_MAX: usize = 100;
 /// that it becomes part of: it is [repaired], and becomes a string as a whole when it is nested too deeply.
 /// What is not JSON becomes other text, never a panic.
 pub(crate) fn compact(json: &str) -> String {
-    let (out, deepest) = tidy(json, Space::Dropped);
-    if deepest <= DEPTH_MAX {
-        return out;
+    let mut out = String::new();
+    write_compact(&mut out, json);
+    out
+}
+
+/// As [`compact`], behind what is there.
+pub(crate) fn write_compact(out: &mut String, json: &str) {
+    let start = out.len();
+    if tidy(out, json, Space::Dropped) > DEPTH_MAX {
+        out.truncate(start);
+        write_string(out, json);
     }
-    let mut quoted = String::with_capacity(json.len() + json.len() / 8);
-    write_string(&mut quoted, json);
-    quoted
 }
 
 /// JSON without what strict readers refuse inside of values: escapes of NUL and of half a surrogate pair become U+FFFD, control
 /// characters become escapes, a number beyond what a double holds becomes a string.
 pub(crate) fn repaired(json: &str) -> String {
-    tidy(json, Space::Kept).0
+    let mut out = String::new();
+    tidy(&mut out, json, Space::Kept);
+    out
 }
 
 /// What happens to the white space between tokens.
@@ -86,10 +94,10 @@ enum Space {
     Dropped,
 }
 
-/// The tidied text, and how deep it is nested.
-fn tidy(json: &str, space: Space) -> (String, usize) {
+/// Writes the text tidied; answers how deep it is nested.
+fn tidy(out: &mut String, json: &str, space: Space) -> usize {
     let bytes = json.as_bytes();
-    let mut out = String::with_capacity(json.len());
+    out.reserve(json.len());
     let (mut kept, mut at, mut in_string) = (0, 0, false);
     let (mut depth, mut deepest) = (0_usize, 0);
     // Every cut is at an ASCII byte, so between characters.
@@ -115,7 +123,7 @@ fn tidy(json: &str, space: Space) -> (String, usize) {
             }
             0x00..=0x1F if in_string => {
                 out.push_str(&json[kept..at]);
-                write_escape(&mut out, *byte);
+                write_escape(out, *byte);
                 at += 1;
                 kept = at;
             }
@@ -132,7 +140,7 @@ fn tidy(json: &str, space: Space) -> (String, usize) {
                 let end = at + number_bytes(&bytes[at..]);
                 if is_beyond_double(&json[at..end]) {
                     out.push_str(&json[kept..at]);
-                    write_string(&mut out, &json[at..end]);
+                    write_string(out, &json[at..end]);
                     kept = end;
                 }
                 at = end;
@@ -141,7 +149,7 @@ fn tidy(json: &str, space: Space) -> (String, usize) {
         }
     }
     out.push_str(&json[kept..]);
-    (out, deepest)
+    deepest
 }
 
 fn number_bytes(bytes: &[u8]) -> usize {

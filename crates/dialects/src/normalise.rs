@@ -84,6 +84,7 @@ pub type Taker<'f> = dyn FnMut(u32, Result<Span, String>) + 'f;
 /// `attribute` is asked once per resource, in order; it must answer alike when the log is replayed.
 pub fn normalise(request: &TracesRequest, context: &Context, attribute: &mut Attribution<'_>) -> Normalised {
     let mut normalised = Normalised::of(Signal::Traces);
+    normalised.spans.reserve(request.span_count());
     normalise_each(request, context, attribute, &mut |ordinal, outcome| normalised.take(ordinal, outcome));
     normalised
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::view::View;
-pub(super) use crate::json::{compact, write_string};
+pub(super) use crate::json::{write_compact, write_string};
 use crate::sent::{Attribute, Value};
 
 /// Deeper values are written as `null`. Decoding refuses far shallower ones; this is for values made by hand.
@@ -98,21 +98,31 @@ fn write_object(out: &mut String, attributes: &[Attribute<'_>], depth: usize) {
     let mut sorted: Vec<&Attribute<'_>> = attributes.iter().collect();
     // Stable, so that of equal keys the last one sent is the last one here.
     sorted.sort_by(|a, b| a.key.cmp(&b.key));
-    write_sorted(out, sorted.into_iter(), depth);
+    write_sorted(out, sorted.into_iter().map(|attribute| (None, attribute)), depth);
 }
 
-fn write_sorted<'s, 'a: 's>(out: &mut String, sorted: impl Iterator<Item = &'s Attribute<'a>>, depth: usize) {
+/// Each attribute may come with its key as JSON, and a colon.
+fn write_sorted<'s, 'a: 's>(
+    out: &mut String,
+    sorted: impl Iterator<Item = (Option<&'s str>, &'s Attribute<'a>)>,
+    depth: usize,
+) {
     out.push('{');
     let (mut is_first, mut sorted) = (true, sorted.peekable());
-    while let Some(attribute) = sorted.next() {
-        if sorted.peek().is_some_and(|next| next.key == attribute.key) {
+    while let Some((key, attribute)) = sorted.next() {
+        if sorted.peek().is_some_and(|(_, next)| next.key == attribute.key) {
             continue;
         }
         if !std::mem::take(&mut is_first) {
             out.push(',');
         }
-        write_string(out, &attribute.key);
-        out.push(':');
+        match key {
+            Some(key) => out.push_str(key),
+            None => {
+                write_string(out, &attribute.key);
+                out.push(':');
+            }
+        }
         write_nested(out, &attribute.value, depth);
     }
     out.push('}');

@@ -342,7 +342,7 @@ fn write_message(out: &mut String, event: &Event<'_>, role: &str) {
         match value::str(&attribute.value) {
             // Parts of a message, as JSON: an object or a list of them; `[1]` may be what the user wrote.
             Some(text) if (text.starts_with("[{") || text.starts_with('{')) && is_json(text) => {
-                out.push_str(&canonical::compact(text));
+                canonical::write_compact(out, text);
             }
             _ => canonical::write_value(out, &attribute.value),
         }

@@ -32,6 +32,7 @@ pub const BODY: &str = "log.body";
 /// `attribute` is asked once per resource, in order; it must answer alike when the log is replayed.
 pub fn normalise_logs(request: &LogsRequest, context: &Context, attribute: &mut Attribution<'_>) -> Normalised {
     let mut normalised = Normalised::of(Signal::Logs);
+    normalised.spans.reserve(request.record_count());
     normalise_logs_each(request, context, attribute, &mut |ordinal, outcome| normalised.take(ordinal, outcome));
     normalised
 }

@@ -51,7 +51,7 @@ impl Said<'_> {
     fn write(&self, out: &mut String) {
         match self {
             Self::Value(value) => canonical::write_value(out, value),
-            Self::Json(json) => out.push_str(&canonical::compact(json)),
+            Self::Json(json) => canonical::write_compact(out, json),
         }
     }
 }

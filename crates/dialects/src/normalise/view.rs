@@ -57,6 +57,8 @@ struct Index {
     slots: HashMap<&'static str, u16, BuildHasherDefault<KeyHasher>>,
     /// Where the key of each slot comes in the order of all known keys.
     ranks: Vec<u16>,
+    /// By rank, the key as a JSON string and a colon.
+    quoted: Vec<String>,
     fields: Vec<Vec<u16>>,
     /// The fields and families that the key of each slot belongs to.
     spoken: Vec<Spoken>,
@@ -85,13 +87,16 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let mut ranks = vec![0; slots.len()];
     let mut keys: Vec<(&&str, &u16)> = slots.iter().collect();
     keys.sort_unstable();
-    for (rank, (_, slot)) in (0..).zip(keys) {
+    let mut quoted = Vec::with_capacity(keys.len());
+    for (rank, (key, slot)) in (0..).zip(keys) {
         ranks[usize::from(*slot)] = rank;
+        // None holds anything that JSON escapes; the test below looks.
+        quoted.push(format!("\"{key}\":"));
     }
     for (key, slot) in &slots {
         spoken[usize::from(*slot)].families = families_of(&families, key);
     }
-    Index { slots, ranks, fields, spoken, families }
+    Index { slots, ranks, quoted, fields, spoken, families }
 });
 
 /// The families a key belongs to, a bit each.
@@ -157,9 +162,11 @@ impl<'a> View<'a> {
         &self.attributes
     }
 
-    /// All of them, in the order of their keys; of equal keys the last one sent comes last.
-    pub(super) fn sorted(&self) -> impl Iterator<Item = &Attribute<'a>> {
-        self.sorted.iter().map(|(_, place)| &self.attributes[*place as usize])
+    /// All of them, in the order of their keys; of equal keys the last one sent comes last. A known key comes as a JSON string and a
+    /// colon as well.
+    pub(super) fn sorted(&self) -> impl Iterator<Item = (Option<&str>, &Attribute<'a>)> {
+        let quoted = |rank: u16| INDEX.quoted[usize::from(rank)].as_str();
+        self.sorted.iter().map(move |(rank, place)| (rank.map(quoted), &self.attributes[*place as usize]))
     }
 
     fn value(&self, slot: u16) -> Option<&Value<'a>> {
@@ -219,5 +226,8 @@ mod tests {
         assert!(fields::TABLE.len() <= 64 * Spoken::default().fields.len());
         assert!(FAMILIES.len() <= 64 && FAMILIES.iter().all(|prefix| !prefix.is_empty()));
         assert!(fields::TABLE.iter().all(|keys| !keys.is_empty()));
+        for key in fields::TABLE.iter().flat_map(|keys| *keys) {
+            assert!(INDEX.quoted.contains(&format!("{}:", serde_json::to_string(key).unwrap())), "{key}");
+        }
     }
 }

@@ -130,7 +130,7 @@ fn message(record: &Record<'_>, role: &str) -> Option<String> {
         out.push(':');
         match word(json.get()).filter(|_| key == "finish_reason") {
             Some(reason) => json::write_string(&mut out, &reason),
-            None => out.push_str(&json::compact(json.get())),
+            None => json::write_compact(&mut out, json.get()),
         }
     }
     out.push('}');
