@@ -11,21 +11,27 @@ pub(crate) fn write_string(out: &mut String, text: &str) {
         let (plain, special) = rest.split_at(plain_run(rest.as_bytes()));
         out.push_str(plain);
         let Some(byte) = special.bytes().next() else { break };
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            0x08 => out.push_str("\\b"),
-            0x0C => out.push_str("\\f"),
-            0x00 => out.push('\u{FFFD}'),
-            // Writing to a String cannot fail.
-            _ => write!(out, "\\u{byte:04x}").unwrap_or_default(),
-        }
+        write_escape(out, byte);
         rest = &special[1..];
     }
     out.push('"');
+}
+
+/// A byte that stands for something else in JSON strings.
+#[inline(always)] // Texts within JSON have one every few words.
+fn write_escape(out: &mut String, byte: u8) {
+    match byte {
+        b'"' => out.push_str("\\\""),
+        b'\\' => out.push_str("\\\\"),
+        b'\n' => out.push_str("\\n"),
+        b'\r' => out.push_str("\\r"),
+        b'\t' => out.push_str("\\t"),
+        0x08 => out.push_str("\\b"),
+        0x0C => out.push_str("\\f"),
+        0x00 => out.push('\u{FFFD}'),
+        // Writing to a String cannot fail.
+        _ => write!(out, "\\u{byte:04x}").unwrap_or_default(),
+    }
 }
 
 /// How many bytes stand for themselves before the first that must be escaped; eight at a time, as escapes are frequent in JSON
@@ -55,13 +61,43 @@ fn special_bytes(word: u64) -> u64 {
 /// Readers give up below this.
 const DEPTH_MAX: usize = 100;
 
-/// JSON without the white space between its tokens, and without what strict readers refuse though the grammar allows it, so that
-/// one value spoils no object that it becomes part of: escapes of NUL and of half a surrogate pair become U+FFFD, a number
-/// beyond what a double holds becomes a string, and so does all of it when it is nested too deeply.
+/// JSON without the white space between its tokens, and without what strict readers refuse, so that one value spoils no object
+/// that it becomes part of: it is [repaired], and becomes a string as a whole when it is nested too deeply.
 /// What is not JSON becomes other text, never a panic.
 pub(crate) fn compact(json: &str) -> String {
+    let mut out = String::new();
+    write_compact(&mut out, json);
+    out
+}
+
+/// As [`compact`], behind what is there.
+pub(crate) fn write_compact(out: &mut String, json: &str) {
+    let start = out.len();
+    if tidy(out, json, Space::Dropped) > DEPTH_MAX {
+        out.truncate(start);
+        write_string(out, json);
+    }
+}
+
+/// JSON without what strict readers refuse inside of values: escapes of NUL and of half a surrogate pair become U+FFFD, control
+/// characters become escapes, a number beyond what a double holds becomes a string.
+pub(crate) fn repaired(json: &str) -> String {
+    let mut out = String::new();
+    tidy(&mut out, json, Space::Kept);
+    out
+}
+
+/// What happens to the white space between tokens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Space {
+    Kept,
+    Dropped,
+}
+
+/// Writes the text tidied; answers how deep it is nested.
+fn tidy(out: &mut String, json: &str, space: Space) -> usize {
     let bytes = json.as_bytes();
-    let mut out = String::with_capacity(json.len());
+    out.reserve(json.len());
     let (mut kept, mut at, mut in_string) = (0, 0, false);
     let (mut depth, mut deepest) = (0_usize, 0);
     // Every cut is at an ASCII byte, so between characters.
@@ -80,8 +116,14 @@ pub(crate) fn compact(json: &str) -> String {
                 in_string = !in_string;
                 at += 1;
             }
-            b' ' | b'\n' | b'\r' | b'\t' if !in_string => {
+            b' ' | b'\n' | b'\r' | b'\t' if !in_string && space == Space::Dropped => {
                 out.push_str(&json[kept..at]);
+                at += 1;
+                kept = at;
+            }
+            0x00..=0x1F if in_string => {
+                out.push_str(&json[kept..at]);
+                write_escape(out, *byte);
                 at += 1;
                 kept = at;
             }
@@ -98,7 +140,7 @@ pub(crate) fn compact(json: &str) -> String {
                 let end = at + number_bytes(&bytes[at..]);
                 if is_beyond_double(&json[at..end]) {
                     out.push_str(&json[kept..at]);
-                    write_string(&mut out, &json[at..end]);
+                    write_string(out, &json[at..end]);
                     kept = end;
                 }
                 at = end;
@@ -107,12 +149,7 @@ pub(crate) fn compact(json: &str) -> String {
         }
     }
     out.push_str(&json[kept..]);
-    if deepest <= DEPTH_MAX {
-        return out;
-    }
-    let mut quoted = String::with_capacity(json.len() + json.len() / 8);
-    write_string(&mut quoted, json);
-    quoted
+    deepest
 }
 
 fn number_bytes(bytes: &[u8]) -> usize {
@@ -235,5 +272,7 @@ mod tests {
         assert_eq!(compact(&long), format!("\"{long}\""));
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         assert_eq!(compact(&deep), format!("\"{deep}\""));
+        assert_eq!(compact("[\"a\nb\u{0}\"]"), "[\"a\\nb\u{FFFD}\"]");
+        assert_eq!(repaired("{ \"a\" : [1e999, \"\t\"] }"), "{ \"a\" : [\"1e999\", \"\\t\"] }");
     }
 }

@@ -31,5 +31,5 @@ mod python;
 mod request;
 mod sent;
 
-pub use normalise::{Attribution, Context, Normalised, Rejected, normalise, normalise_logs};
+pub use normalise::{Attribution, Context, Normalised, Refusals, Rejected, Taker, normalise, normalise_logs};
 pub use request::Request;

@@ -9,12 +9,13 @@ mod kind;
 mod labels;
 mod logs;
 mod outcome;
+mod outcomes;
+mod said;
 mod usage;
 mod value;
 mod view;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use spanlake_model::{AgentId, AppId, CostSource, Event, Link, Span, SpanId, Timestamp, TraceId};
@@ -26,7 +27,9 @@ use crate::sent::{self, Attribute, Item as _};
 use fields::Field;
 use view::View;
 
+pub(crate) use logs::normalise_logs_each;
 pub use logs::{BODY, Stray, normalise_logs};
+pub use outcomes::{Normalised, Refusals, Rejected};
 
 /// A longer name is refused: it is a payload in the wrong place.
 pub const NAME_BYTES_MAX: usize = 64 * 1024;
@@ -34,8 +37,9 @@ pub const NAME_BYTES_MAX: usize = 64 * 1024;
 pub const EVENTS_MAX: usize = 1_024;
 /// Further links of a span are not kept.
 pub const LINKS_MAX: usize = 1_024;
-/// Further reasons of a refusal are counted in its summary, not told.
-const REASONS_MAX: usize = 8;
+/// Attributes of resources that a request may have, in bytes, counted once for each span: a thousand spans of a resource of
+/// 256 KiB are as many.
+pub const RESOURCE_BYTES_MAX: usize = 256 << 20;
 /// The event that says how many were not kept, as `count`.
 pub const EVENTS_DROPPED: &str = "spanlake.events_dropped";
 
@@ -50,13 +54,16 @@ pub struct Context {
     pub span_age_max: Duration,
     /// Spans that begin later than this after `received` are refused.
     pub span_ahead_max: Duration,
+    /// Attributes of resources, counted once for each span; spans beyond are refused.
+    pub resource_bytes_max: usize,
 }
 
 impl Context {
-    /// With the usual bounds: 400 days back, one day ahead.
+    /// With the usual bounds: 400 days back, one day ahead, [`RESOURCE_BYTES_MAX`].
     pub const fn new(app: AppId, received: Timestamp) -> Self {
         const DAY: Duration = Duration::from_secs(86_400);
-        Self { app, received, span_age_max: Duration::from_secs(400 * DAY.as_secs()), span_ahead_max: DAY }
+        let span_age_max = Duration::from_secs(400 * DAY.as_secs());
+        Self { app, received, span_age_max, span_ahead_max: DAY, resource_bytes_max: RESOURCE_BYTES_MAX }
     }
 }
 
@@ -64,86 +71,48 @@ impl Context {
 /// they are refused.
 pub type Attribution<'f> = dyn FnMut(Option<&str>) -> Result<Option<AgentId>, String> + 'f;
 
-/// A span or log record that was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// Its position in the request, from zero.
-    pub ordinal: u32,
-    /// What must be different.
-    pub reason: String,
-}
-
-/// A request, span by span or record by record. Each is in exactly one of the lists, both in the order of the request.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Normalised {
-    /// What the request held.
-    pub signal: Signal,
-    /// The good ones, each with its position in the request, from zero.
-    pub spans: Vec<(u32, Span)>,
-    /// The others.
-    pub rejected: Vec<Rejected>,
-}
-
-impl Normalised {
-    /// Takes the next item of the request in, or why it is refused.
-    fn take(&mut self, outcome: Result<Span, String>) {
-        let ordinal = u32::try_from(self.spans.len() + self.rejected.len()).unwrap_or(u32::MAX);
-        match outcome {
-            Ok(span) => self.spans.push((ordinal, span)),
-            Err(reason) => self.rejected.push(Rejected { ordinal, reason }),
-        }
-    }
-
-    /// One sentence about all that was refused, the most frequent reason first; `None` when nothing was.
-    pub fn summary(&self) -> Option<String> {
-        if self.rejected.is_empty() {
-            return None;
-        }
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for rejected in &self.rejected {
-            *counts.entry(&rejected.reason).or_default() += 1;
-        }
-        let mut reasons: Vec<_> = counts.into_iter().collect();
-        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let (rejected, all) = (self.rejected.len(), self.rejected.len() + self.spans.len());
-        let mut summary = format!("{rejected} of {all} {} rejected", self.signal.items());
-        let more = reasons.len().saturating_sub(REASONS_MAX);
-        for (position, (reason, count)) in reasons.into_iter().take(REASONS_MAX).enumerate() {
-            let separator = if position == 0 { ":" } else { ";" };
-            // Writing to a String cannot fail.
-            let _ = write!(summary, "{separator} {count} × {reason}");
-        }
-        if more > 0 {
-            let _ = write!(summary, "; and {more} more reasons");
-        }
-        Some(summary)
-    }
-}
-
 /// Every attribute key that some field is read from, in no order; what a field reads by a prefix is not among them.
 pub fn known_keys() -> impl Iterator<Item = &'static str> {
     fields::TABLE.iter().flat_map(|keys| keys.iter().copied())
 }
 
+/// What takes the items of a request, in order: the place of each in the request, from zero, and the span, or why it is refused.
+pub type Taker<'f> = dyn FnMut(u32, Result<Span, String>) + 'f;
+
 /// Turns every span of `request` into ours, or says why not.
 ///
 /// `attribute` is asked once per resource, in order; it must answer alike when the log is replayed.
 pub fn normalise(request: &TracesRequest, context: &Context, attribute: &mut Attribution<'_>) -> Normalised {
-    let mut normalised = Normalised::default();
+    let mut normalised = Normalised::of(Signal::Traces);
+    normalised.spans.reserve(request.span_count());
+    normalise_each(request, context, attribute, &mut |ordinal, outcome| normalised.take(ordinal, outcome));
+    normalised
+}
+
+/// As [`normalise`], one by one: of many tiny spans, all of them together take many times what their request does.
+pub(crate) fn normalise_each(
+    request: &TracesRequest,
+    context: &Context,
+    attribute: &mut Attribution<'_>,
+    take: &mut Taker<'_>,
+) {
+    let mut ordinals = 0_u32..;
     let (mut span, mut span_view, mut resource_view) = (sent::Span::default(), View::new(), View::new());
+    let mut copies = Copies::below(context.resource_bytes_max);
     for mut sent in request.resources() {
         let resource = Resource::new(&mut sent.attributes, &mut resource_view, context, attribute);
         for scope in &sent.scopes {
-            normalised.spans.reserve(scope.items.len());
-            for item in &scope.items {
-                item.read(&mut span);
+            let name = scope_name(&scope.name);
+            for (item, ordinal) in scope.items.iter().zip(ordinals.by_ref()) {
+                let read = item.read(&mut span);
                 span_view.load(&mut span.attributes);
-                let source = Source { span: &span, view: &span_view, resource: &resource_view, scope: scope.name };
-                normalised.take(resource.span(&source));
+                let (view, scope, scope_name) = (&span_view, &*scope.name, name.as_ref());
+                let source = Source { span: &span, view, resource: &resource_view, scope, scope_name };
+                let span = read.and_then(|()| copies.take(&resource.attributes));
+                take(ordinal, span.and_then(|()| resource.span(&source)));
             }
         }
     }
-    normalised
 }
 
 /// All that is known about one span.
@@ -153,7 +122,9 @@ pub(crate) struct Source<'s, 'r> {
     span: &'s sent::Span<'r>,
     view: &'s View<'r>,
     resource: &'s View<'r>,
-    scope: &'r str,
+    scope: &'s str,
+    /// The same as all its spans have it.
+    scope_name: Option<&'s Arc<str>>,
 }
 
 impl Source<'_, '_> {
@@ -171,8 +142,39 @@ impl Source<'_, '_> {
 struct Resource<'c> {
     context: &'c Context,
     agent: Result<Option<AgentId>, String>,
-    attributes: String,
-    service_name: Option<String>,
+    attributes: Arc<str>,
+    service_name: Option<Arc<str>>,
+}
+
+/// What an instrumentation is called; none when it says no name.
+fn scope_name(sent: &str) -> Option<Arc<str>> {
+    (!sent.is_empty()).then(|| value::clean(sent).into())
+}
+
+/// Bytes of resources, counted once for each span. Spans share them, but not wherever they go from here.
+struct Copies {
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Copies {
+    const fn below(bytes_max: usize) -> Self {
+        Self { bytes: 0, bytes_max }
+    }
+
+    /// Counts one more span of a resource with these attributes, unless that is too much.
+    fn take(&mut self, attributes: &str) -> Result<(), String> {
+        let bytes = self.bytes.saturating_add(attributes.len());
+        if bytes > self.bytes_max {
+            return Err(format!(
+                "the attributes of its resource, {} bytes, come with too many spans in one request; send fewer at once, \
+                 or put on spans what is long",
+                attributes.len()
+            ));
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
 }
 
 impl<'c> Resource<'c> {
@@ -186,8 +188,8 @@ impl<'c> Resource<'c> {
         Self {
             context,
             agent: attribute(view.text(Field::AgentOfResource).as_deref()),
-            attributes: canonical::object(view.attributes()),
-            service_name: view.text(Field::ServiceName),
+            attributes: canonical::object_of_view(view).into(),
+            service_name: view.text(Field::ServiceName).map(Into::into),
         }
     }
 
@@ -222,7 +224,7 @@ impl<'c> Resource<'c> {
             agent_id,
             operation: source.text(Field::Operation),
             parent_span_id: identity.parent_span_id,
-            name: value::clean(sent.name),
+            name: value::clean(&sent.name),
             status,
             level: outcome::level(source, status),
             status_message,
@@ -249,12 +251,12 @@ impl<'c> Resource<'c> {
             release: source.text_or_resource(Field::Release),
             version: source.text_or_resource(Field::Version),
             service_name: self.service_name.clone(),
-            scope_name: Some(value::clean(source.scope)).filter(|name| !name.is_empty()),
+            scope_name: source.scope_name.cloned(),
             prompt_name,
             prompt_version,
             tags: labels::tags(source),
             metadata: labels::metadata(source),
-            attributes: canonical::object(source.view.attributes()),
+            attributes: canonical::object_of_view(source.view),
             resource: self.attributes.clone(),
             events: events(&sent.events, start),
             links: links(&sent.links),
@@ -327,7 +329,7 @@ fn events(sent: &[sent::Event<'_>], start: Timestamp) -> Vec<Event> {
         .iter()
         .take(EVENTS_MAX)
         .map(|event| Event {
-            name: value::clean(event.name),
+            name: value::clean(&event.name),
             time: at(event.nanos),
             attributes: canonical::object(&event.attributes),
         })

@@ -8,6 +8,7 @@ mod respond;
 pub(crate) mod traces;
 mod wire;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -18,6 +19,10 @@ use crate::sent::{Resource, Value};
 pub use logs::{LogsRequest, decode_logs};
 pub use respond::ERROR_MESSAGE_BYTES_MAX;
 pub use traces::{TracesRequest, decode_traces};
+
+/// Lists and maps within each other in one value of an attribute. A list or map that lies deeper is kept as it was spelled: its
+/// JSON as text, its protobuf as bytes. Readers of what becomes of it give up at 128 levels, and each takes a bit of the stack.
+pub const DEPTH_MAX: usize = 100;
 
 /// How a request is written; the answer is written the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,12 +85,6 @@ pub enum DecodeError {
         /// What is taken here.
         wanted: Signal,
     },
-    /// Attribute values within attribute values, too many deep.
-    #[error(
-        "the request is nested too deeply; an attribute value may hold {} levels of lists and maps, in JSON about 30",
-        wire::DEPTH_MAX
-    )]
-    TooDeep,
     /// Not the protobuf message.
     #[error("the body is not an {} in protobuf: {why}; was it cut short, or is it JSON?", wanted.message())]
     Protobuf {
@@ -104,15 +103,6 @@ pub enum DecodeError {
     },
 }
 
-impl DecodeError {
-    fn protobuf(wanted: Signal, error: wire::Error) -> Self {
-        match error {
-            wire::Error::TooDeep => Self::TooDeep,
-            error => Self::Protobuf { wanted, why: error.to_string() },
-        }
-    }
-}
-
 impl From<DecodeError> for Fault {
     fn from(error: DecodeError) -> Self {
         Self::new(Code::InvalidOtlpPayload, error.to_string())
@@ -123,9 +113,10 @@ impl From<DecodeError> for Fault {
 const AGENT_ID: &str = "agentos.agent_id";
 
 /// The distinct agents that these resources name, of those that have items.
-fn named_agents<'a, I>(resources: &[Resource<'a, I>]) -> BTreeSet<&'a str> {
-    let with_items = resources.iter().filter(|resource| resource.scopes.iter().any(|scope| !scope.items.is_empty()));
-    let named = with_items.flat_map(|resource| &resource.attributes).filter(|attribute| attribute.key == AGENT_ID);
+fn named_agents<I>(resources: Vec<Resource<'_, I>>) -> BTreeSet<Cow<'_, str>> {
+    let with_items =
+        resources.into_iter().filter(|resource| resource.scopes.iter().any(|scope| !scope.items.is_empty()));
+    let named = with_items.flat_map(|resource| resource.attributes).filter(|attribute| attribute.key == AGENT_ID);
     let texts = named.filter_map(|attribute| match attribute.value {
         Value::Text(text) => Some(text),
         _ => None,

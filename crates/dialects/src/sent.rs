@@ -1,8 +1,11 @@
 //! What a request says, borrowed from where it lies: from the bytes of a protobuf body, or from the tree that JSON was read into.
 //!
-//! Everything that is thrown away after a look at it stays where it is; only lists and maps within values are built.
+//! Everything that is thrown away after a look at it stays where it is; only lists and maps within values are built, and text that
+//! is not UTF-8.
 
 pub(crate) mod tree;
+
+use std::borrow::Cow;
 
 /// The value of an attribute.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,7 +13,7 @@ pub(crate) enum Value<'a> {
     /// None, or one that only profiles may have.
     #[default]
     Empty,
-    Text(&'a str),
+    Text(Cow<'a, str>),
     Bool(bool),
     Int(i64),
     Double(f64),
@@ -22,7 +25,7 @@ pub(crate) enum Value<'a> {
 /// A key and its value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Attribute<'a> {
-    pub(crate) key: &'a str,
+    pub(crate) key: Cow<'a, str>,
     pub(crate) value: Value<'a>,
 }
 
@@ -32,7 +35,7 @@ pub(crate) struct Span<'a> {
     pub(crate) trace_id: &'a [u8],
     pub(crate) span_id: &'a [u8],
     pub(crate) parent_span_id: &'a [u8],
-    pub(crate) name: &'a str,
+    pub(crate) name: Cow<'a, str>,
     pub(crate) start_nanos: u64,
     pub(crate) end_nanos: u64,
     pub(crate) attributes: Vec<Attribute<'a>>,
@@ -44,7 +47,7 @@ pub(crate) struct Span<'a> {
 /// Something that happened during a span.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Event<'a> {
-    pub(crate) name: &'a str,
+    pub(crate) name: Cow<'a, str>,
     pub(crate) nanos: u64,
     pub(crate) attributes: Vec<Attribute<'a>>,
 }
@@ -61,7 +64,7 @@ pub(crate) struct Link<'a> {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Status<'a> {
     pub(crate) code: i32,
-    pub(crate) message: &'a str,
+    pub(crate) message: Cow<'a, str>,
 }
 
 /// A log record.
@@ -69,7 +72,7 @@ pub(crate) struct Status<'a> {
 pub(crate) struct Record<'a> {
     pub(crate) trace_id: &'a [u8],
     pub(crate) span_id: &'a [u8],
-    pub(crate) event_name: &'a str,
+    pub(crate) event_name: Cow<'a, str>,
     pub(crate) nanos: u64,
     pub(crate) observed_nanos: u64,
     pub(crate) severity: i32,
@@ -87,7 +90,7 @@ pub(crate) struct Resource<'a, I> {
 /// What one instrumentation of a resource sent: items not yet read, spans or log records.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Scope<'a, I> {
-    pub(crate) name: &'a str,
+    pub(crate) name: Cow<'a, str>,
     pub(crate) items: Vec<I>,
 }
 
@@ -102,8 +105,11 @@ impl<'a, I> Resource<'a, I> {
 
 /// A span or log record that lies in a request and is read into `T`.
 pub(crate) trait Item<T> {
-    /// Forgets what was in `into`, and reads this. It was found to be readable when its request was decoded.
-    fn read(self, into: &mut T);
+    /// Forgets what was in `into`, and reads this.
+    ///
+    /// # Errors
+    /// When it is malformed, which spoils only itself: what must be different.
+    fn read(self, into: &mut T) -> Result<(), String>;
 }
 
 impl Span<'_> {

@@ -1,12 +1,15 @@
 //! One timed node of a trace, in our words.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use crate::ids::{AgentId, AppId, SpanId, TraceId};
 use crate::money::Money;
 use crate::time::Timestamp;
 
 /// What a span is, in lower case: one of the constants, or the sender's own word, kept as sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Kind(String);
+pub struct Kind(Cow<'static, str>);
 
 impl Kind {
     /// A call of a language model.
@@ -34,7 +37,11 @@ impl Kind {
 
     /// Takes any word.
     pub fn new(word: impl Into<String>) -> Self {
-        Self(word.into())
+        Self(Cow::Owned(word.into()))
+    }
+    /// One of the constants.
+    pub const fn of(word: &'static str) -> Self {
+        Self(Cow::Borrowed(word))
     }
     /// The word.
     pub fn as_str(&self) -> &str {
@@ -274,10 +281,10 @@ pub struct Span {
     pub release: Option<String>,
     /// The component's revision.
     pub version: Option<String>,
-    /// `service.name` of the resource.
-    pub service_name: Option<String>,
+    /// `service.name` of the resource; one text for all spans of it, like those below that are shared.
+    pub service_name: Option<Arc<str>>,
     /// The instrumentation that made it.
-    pub scope_name: Option<String>,
+    pub scope_name: Option<Arc<str>>,
     /// Which stored prompt was used.
     pub prompt_name: Option<String>,
     /// Which revision of it.
@@ -289,7 +296,7 @@ pub struct Span {
     /// Every attribute of the span as sent: a canonical JSON object.
     pub attributes: String,
     /// Every attribute of the resource as sent: a canonical JSON object.
-    pub resource: String,
+    pub resource: Arc<str>,
     /// Moments inside it.
     pub events: Vec<Event>,
     /// Pointers to other spans.
@@ -315,7 +322,7 @@ impl Span {
             span_id: key.span_id,
             parent_span_id: None,
             name: String::new(),
-            kind: Kind::new(Kind::SPAN),
+            kind: Kind::of(Kind::SPAN),
             operation: None,
             status: Status::Unset,
             level: None,
@@ -350,7 +357,7 @@ impl Span {
             tags: Vec::new(),
             metadata: none(),
             attributes: none(),
-            resource: none(),
+            resource: none().into(),
             events: Vec::new(),
             links: Vec::new(),
             input: None,

@@ -1,5 +1,7 @@
 //! Prices that a tenant has set. They win over the book.
 
+mod index;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -7,6 +9,7 @@ use spanlake_model::Timestamp;
 
 use crate::class::Prices;
 use crate::name::Name;
+use index::Index;
 
 /// One price of a tenant's own.
 ///
@@ -54,7 +57,7 @@ pub enum OwnError {
     /// A price without a price.
     #[error("prices must name at least one class of tokens")]
     Empty,
-    /// More than we look through for each call.
+    /// More than we keep.
     #[error("at most {max} prices of your own are kept", max = OwnPrices::MAX)]
     TooMany,
     /// Two prices for the same calls.
@@ -112,21 +115,6 @@ impl OwnPrice {
     pub const fn valid_from(&self) -> Option<Timestamp> {
         self.valid_from
     }
-
-    fn is_for(&self, provider: Option<&str>, start: Timestamp) -> bool {
-        let is_provider = |own: &str| provider.is_some_and(|named| own.eq_ignore_ascii_case(named.trim()));
-        self.valid_from.is_none_or(|from| from <= start) && self.provider().is_none_or(is_provider)
-    }
-
-    /// How closely it names this model: a whole name beats a beginning, a longer one a shorter.
-    fn closeness(&self, name: &str) -> Option<usize> {
-        match self.model.strip_suffix('*') {
-            Some(start) => {
-                name.get(..start.len()).is_some_and(|given| given.eq_ignore_ascii_case(start)).then_some(start.len())
-            }
-            None => name.eq_ignore_ascii_case(&self.model).then_some(usize::MAX),
-        }
-    }
 }
 
 impl TryFrom<Given> for OwnPrice {
@@ -139,10 +127,14 @@ impl TryFrom<Given> for OwnPrice {
 /// All prices of one tenant's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<OwnPrice>", into = "Vec<OwnPrice>")]
-pub struct OwnPrices(Vec<OwnPrice>);
+pub struct OwnPrices {
+    /// In the order given.
+    prices: Vec<OwnPrice>,
+    index: Index,
+}
 
 impl OwnPrices {
-    /// More are refused: each is compared with each model that has to be priced.
+    /// More are refused.
     pub const MAX: usize = 1_000;
 
     /// # Errors
@@ -158,32 +150,28 @@ impl OwnPrices {
                 return Err(OwnError::Twice(own.model.clone()));
             }
         }
-        Ok(Self(prices))
+        Ok(Self { index: Index::of(&prices), prices })
     }
 
     /// In the order given.
     pub fn as_slice(&self) -> &[OwnPrice] {
-        &self.0
+        &self.prices
     }
 
     /// The price for this call of this model. The name is tried as sent, then without what stands before it (a path, a region);
     /// what stands behind it belongs to it. Of several prices the one counts that names the model most closely, then one that
     /// names the provider, then the latest.
+    /// However many there are, it takes a few look-ups.
     pub(crate) fn find(&self, provider: Option<&str>, model: &str, start: Timestamp) -> Option<&OwnPrice> {
-        if self.0.is_empty() {
+        if self.prices.is_empty() {
             return None;
         }
         let name = Name::new(model)?;
+        let provider = provider.map(|provider| provider.trim().to_ascii_lowercase());
         let mut names = vec![name.whole()];
         names.extend(name.readings(|_| false, |_| ()).into_iter().skip(1).map(|reading| name.raw(reading)));
-        names.into_iter().find_map(|name| self.closest(provider, name, start))
-    }
-
-    fn closest(&self, provider: Option<&str>, name: &str, start: Timestamp) -> Option<&OwnPrice> {
-        let valid = self.0.iter().filter(|own| own.is_for(provider, start));
-        let close = valid.filter_map(|own| Some((own.closeness(name)?, own)));
-        let rank = |(closeness, own): &(usize, &OwnPrice)| (*closeness, own.provider.is_some(), own.valid_from);
-        close.max_by_key(rank).map(|(_, own)| own)
+        let place = names.into_iter().find_map(|name| self.index.find(provider.as_deref(), name, start))?;
+        self.prices.get(place)
     }
 }
 
@@ -196,7 +184,7 @@ impl TryFrom<Vec<OwnPrice>> for OwnPrices {
 
 impl From<OwnPrices> for Vec<OwnPrice> {
     fn from(own: OwnPrices) -> Self {
-        own.0
+        own.prices
     }
 }
 

@@ -70,10 +70,10 @@ fn span(number: u64, numbers: &mut Numbers) -> Span {
         user_id: text("user-7"),
         environment: text("production"),
         version: text("1.4.2"),
-        service_name: text("bench"),
-        scope_name: text("bench"),
+        service_name: Some("bench".into()),
+        scope_name: Some("bench".into()),
         attributes: attributes.to_string(),
-        resource: r#"{"service.name":"bench","service.version":"1.4.2"}"#.to_owned(),
+        resource: r#"{"service.name":"bench","service.version":"1.4.2"}"#.into(),
         input: Some(input),
         output: Some(output),
         ..Span::new(key, start)

@@ -17,7 +17,7 @@
 mod chunk;
 mod days;
 
-pub use chunk::Prepared;
+pub use chunk::{Prepared, Preparing};
 pub use days::DayKeys;
 
 use std::collections::{HashMap, HashSet};

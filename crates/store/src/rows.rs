@@ -89,8 +89,8 @@ mod tests {
             environment: text("prod"),
             release: text("1"),
             version: text("2"),
-            service_name: text("svc"),
-            scope_name: text("scope"),
+            service_name: Some("svc".into()),
+            scope_name: Some("scope".into()),
             prompt_name: text("p"),
             prompt_version: text("3"),
             tags: vec!["a".into(), "b".into()],
@@ -120,5 +120,25 @@ mod tests {
         assert_eq!(batch.schema(), crate::schema::spans());
         assert_eq!(decode(&batch).unwrap(), spans);
         assert_eq!(row_keys(spanlake_model::Table::Spans, &batch).unwrap(), spans.map(|span| span.key()));
+    }
+
+    #[test]
+    fn what_rows_share_lies_in_memory_once() {
+        let resource: std::sync::Arc<str> = format!(r#"{{"k":"{}"}}"#, "x".repeat(1 << 20)).into();
+        let row = |number: u64| {
+            let span = Span {
+                resource: resource.clone(),
+                span_id: SpanId::from_bytes(number.to_be_bytes()).unwrap(),
+                ..full()
+            };
+            Row { span, received_at: Timestamp::from_secs(5), sequence: 6 }
+        };
+        let mut rows: Vec<_> = (1..=100).map(row).collect();
+        rows[50].span.resource = "{}".into();
+        let origin = Origin { tenant: TenantId::from_bytes([3; 16]), writer: WriterId::from_bytes([4; 16]) };
+        let batch = encode(origin, &rows);
+        assert!(batch.get_array_memory_size() < 4 << 20, "{}", batch.get_array_memory_size());
+        let spans: Vec<_> = rows.into_iter().map(|row| row.span).collect();
+        assert_eq!(decode(&batch).unwrap(), spans);
     }
 }

@@ -150,7 +150,7 @@ fn record(span: &Span, response: &Response, started: Instant) {
 
 /// Writes the envelope, the id, and the headers that protect browsers.
 fn finish(mut response: Response, id: &RequestId, version: http::Version) -> Response {
-    if let Some(Envelope(fault)) = response.extensions_mut().remove::<Envelope>() {
+    if let Some(Envelope(fault)) = response.extensions().get::<Envelope>().cloned() {
         let (mut parts, _) = response.into_parts();
         let (body_parts, body) = error_body(&fault, Some(id)).into_response().into_parts();
         parts.headers.remove(header::CONTENT_LENGTH);

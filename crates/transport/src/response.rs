@@ -85,6 +85,11 @@ pub fn own(mut response: Response, fault: &Fault) -> Response {
     response
 }
 
+/// The fault behind an answer in our envelope, for whoever has to say it in another protocol's words.
+pub fn enveloped(response: &Response) -> Option<&Fault> {
+    response.extensions().get::<Envelope>().map(|envelope| &envelope.0)
+}
+
 impl<T: Serialize> IntoResponse for Data<T> {
     fn into_response(self) -> Response {
         Json(DataBody { data: self.0 }).into_response()

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use spanlake_access::Gate;
 use spanlake_dialects::otlp::{self, Signal};
-use spanlake_dialects::{Context, Normalised, Request};
-use spanlake_model::{AgentId, Caller, Code, Day, Fault, Limit, Receipt, Standing, Table, Timestamp};
+use spanlake_dialects::{Context, Refusals, Request};
+use spanlake_model::{AgentId, Caller, Code, Day, Fault, Limit, Receipt, Span, Standing, Table};
 use spanlake_store::log::Frame;
-use spanlake_store::memtable::Prepared;
+use spanlake_store::memtable::{Prepared, Preparing};
 use spanlake_store::rows::{Origin, Row};
 
 use crate::error::Error;
@@ -154,13 +154,13 @@ impl Agents {
         let mut named = HashMap::new();
         // Those beyond are refused as unknown, item by item.
         for name in request.named_agents().into_iter().take(AGENTS_MAX) {
-            let verdict = find(gate, caller, name).await;
+            let verdict = find(gate, caller, &name).await;
             if let Err(fault) = &verdict
                 && !matches!(fault.code, Code::Forbidden | Code::InvalidOtlpPayload)
             {
                 return Err(fault.clone());
             }
-            named.insert(name.to_string(), verdict);
+            named.insert(name.into_owned(), verdict);
         }
         Ok(Self { bound: caller.agent(), named, door })
     }
@@ -216,38 +216,38 @@ fn admit(request: &Request, context: &Context, agents: &Agents, origin: Origin) 
             message
         })
     };
-    let mut normalised = request.normalise(context, &mut attribute);
-    bound_days(&mut normalised);
+    let (mut days, mut refusals, mut kept) = (Days::default(), Refusals::default(), 0);
+    let mut preparing = Preparing::new(origin);
+    let mut take = |ordinal, outcome: Result<Span, String>| match outcome.and_then(|span| days.bound(span)) {
+        Ok(span) => {
+            kept += 1;
+            preparing.push(Row { span, received_at: context.received, sequence: 0 });
+        }
+        Err(reason) => refusals.add(ordinal, reason),
+    };
+    request.normalise_each(context, &mut attribute, &mut take);
     // When nothing is left because of whom it names, the request as a whole is refused, with that as its reason.
-    if normalised.spans.is_empty()
+    if kept == 0
         && let Some(fault) = refused
     {
         return Err(fault);
     }
-    let (rejected, message) = (normalised.rejected.len() as u64, normalised.summary());
+    let (rejected, message) = (refusals.ordinals().len() as u64, refusals.summary(request.signal(), kept));
     let accepted = Accepted { rejected, message, ..Accepted::default() };
-    let mut rejected: Vec<_> = normalised.rejected.iter().map(|span| span.ordinal).collect();
-    rejected.sort_unstable();
-    let prepared = prepare(normalised, context.received, origin);
-    Ok(Admitted { prepared, rejected, accepted })
+    Ok(Admitted { prepared: preparing.finish(), rejected: refusals.ordinals().to_vec(), accepted })
 }
 
-fn prepare(normalised: Normalised, received_at: Timestamp, origin: Origin) -> Option<Prepared> {
-    let row = |span| Row { span, received_at, sequence: 0 };
-    let rows: Vec<_> = normalised.spans.into_iter().map(|(_, span)| row(span)).collect();
-    (!rows.is_empty()).then(|| Prepared::new(origin, &rows))
-}
+/// The days of a request. Every day becomes a file: what is of further days than [`DAYS_MAX`] is refused, in the order of the
+/// request.
+#[derive(Default)]
+struct Days(HashSet<Day>);
 
-/// Every day becomes a file: what is of further days than [`DAYS_MAX`] is refused, in the order of the request.
-fn bound_days(normalised: &mut Normalised) {
-    let mut days = HashSet::new();
-    let (kept, over): (Vec<_>, Vec<_>) = std::mem::take(&mut normalised.spans).into_iter().partition(|(_, span)| {
+impl Days {
+    fn bound(&mut self, span: Span) -> Result<Span, String> {
         let day = Day::of(span.start);
-        days.contains(&day) || (days.len() < DAYS_MAX && days.insert(day))
-    });
-    normalised.spans = kept;
-    normalised.rejected.extend(over.into_iter().map(|(ordinal, _)| spanlake_dialects::Rejected {
-        ordinal,
-        reason: format!("one request may be about {DAYS_MAX} days; send the rest in another"),
-    }));
+        if self.0.contains(&day) || (self.0.len() < DAYS_MAX && self.0.insert(day)) {
+            return Ok(span);
+        }
+        Err(format!("one request may be about {DAYS_MAX} days; send the rest in another"))
+    }
 }

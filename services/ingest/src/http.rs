@@ -1,6 +1,7 @@
 //! OTLP over HTTP: traces and logs, at each of the three paths that SDKs know.
 
 mod scores;
+mod words;
 
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use utoipa_axum::routes;
 use crate::admit::{Accepted, Door, Incoming};
 use crate::room::Reserved;
 use crate::service::Service;
+
+pub use words::in_words_of_otlp;
 
 /// Proof of a write; `?after=` of a read honours it.
 pub const RECEIPT: &str = "x-spanlake-receipt";
@@ -217,9 +220,12 @@ fn told(receipt: Option<Receipt>, standings: &[Standing]) -> HeaderMap {
 }
 
 fn refusal(encoding: Encoding, fault: &Fault) -> Response {
-    let code = spanlake_proto::status::to_status(fault).code() as i32;
-    let body = encoding.encode_status(code, &fault.message);
-    response::own(typed(encoding, response::status(fault), body), fault)
+    response::own(typed(encoding, response::status(fault), status_of(fault, encoding)), fault)
+}
+
+/// A `google.rpc.Status`.
+fn status_of(fault: &Fault, encoding: Encoding) -> Vec<u8> {
+    encoding.encode_status(spanlake_proto::status::to_status(fault).code() as i32, &fault.message)
 }
 
 fn typed(encoding: Encoding, status: StatusCode, body: Vec<u8>) -> Response {

@@ -5,10 +5,10 @@ use std::pin::pin;
 
 use futures::{StreamExt, stream};
 use spanlake_catalog::WriterLease;
-use spanlake_dialects::{Context, Request, otlp};
+use spanlake_dialects::{Context, Request};
 use spanlake_model::{AgentId, Table, TenantId, WriterId};
 use spanlake_store::log::{Frame, LogFolder, Recovered};
-use spanlake_store::memtable::{Due, Memtables, Pending, Prepared};
+use spanlake_store::memtable::{Due, Memtables, Pending, Prepared, Preparing};
 use spanlake_store::rows::{Origin, Row};
 use tokio::sync::mpsc;
 
@@ -100,24 +100,27 @@ async fn decode(frame: Frame, writer: WriterId) -> Result<(u64, TenantId, Table,
     Ok((sequence, tenant, table, prepared.map_err(|source| Error::Unreadable { sequence, source })?))
 }
 
+/// A frame's rows as they were admitted: the same bytes, the same time, the same refusals.
 fn prepare(frame: &Frame, origin: Origin) -> Result<Prepared, Box<dyn std::error::Error + Send + Sync>> {
     let Some((signal, encoding)) = spelling::of_request(frame.encoding) else {
         let read = scores::logged::read(&frame.body)?;
         return Ok(Prepared::of_scores(origin, &scores::rows(read.into_iter(), frame.received_at, frame.sequence)));
     };
-    Ok(Prepared::new(origin, &rows(frame, signal, encoding)?))
-}
-
-/// A frame's rows as they were admitted: the same bytes, the same time, the same refusals.
-fn rows(frame: &Frame, signal: otlp::Signal, encoding: otlp::Encoding) -> Result<Vec<Row>, otlp::DecodeError> {
     let request = Request::decode(signal, encoding, &frame.body)?;
-    let context = Context::new(frame.app, frame.received_at);
-    // Admission has checked the agents; the refused are in `rejected`.
-    let named = |agent: Option<&str>| Ok(frame.agent.or_else(|| agent?.parse::<AgentId>().ok()));
-    let spans = request.normalise(&context, &mut { named }).spans;
-    let kept = spans.into_iter().filter(|(ordinal, _)| frame.rejected.binary_search(ordinal).is_err());
-    let row = |span| Row { span, received_at: frame.received_at, sequence: frame.sequence };
-    Ok(kept.map(|(_, span)| row(span)).collect())
+    // Admission has bounded it; what it refused is in the frame.
+    let context = Context { resource_bytes_max: usize::MAX, ..Context::new(frame.app, frame.received_at) };
+    // And it has checked the agents.
+    let mut named = |agent: Option<&str>| Ok(frame.agent.or_else(|| agent?.parse::<AgentId>().ok()));
+    let mut preparing = Preparing::new(origin);
+    request.normalise_each(&context, &mut named, &mut |ordinal, outcome| {
+        if let Ok(span) = outcome
+            && frame.rejected.binary_search(&ordinal).is_err()
+        {
+            preparing.push(Row { span, received_at: frame.received_at, sequence: frame.sequence });
+        }
+    });
+    // None is a frame of nothing but what was refused, which is not written; if one is there it has no rows.
+    Ok(preparing.finish().unwrap_or_else(|| Prepared::new(origin, &[])))
 }
 
 fn report(recovered: &Recovered, frames: u64) {

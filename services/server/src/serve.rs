@@ -59,6 +59,7 @@ impl Server<'_> {
         document: &OpenApi,
     ) -> anyhow::Result<SocketAddr> {
         let router = self.layered(router.merge(health::router(self.readiness.clone())));
+        let router = spanlake_ingest::http::in_words_of_otlp(router);
         self.serve(name, address, metrics::watch(router, &self.metrics, document)).await
     }
 

@@ -1,14 +1,13 @@
 //! What was asked of a model and by whom it is run: provider, parameters, why it stopped.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Source;
-use super::canonical;
 use super::fields::{Family, Field};
+use super::said::{self, Entry, Said};
 use super::value;
 use crate::sent::Value;
 
@@ -36,6 +35,7 @@ pub(super) fn provider(source: &Source<'_, '_>) -> Option<String> {
     let names = source.view.values(Field::Provider).filter_map(value::text);
     let mut provider = names.into_iter().find(|name| !is_framework(name))?;
     if let Some((name, api)) = provider.split_once('.')
+        && !name.is_empty()
         && (PROVIDER_APIS.contains(&api) || source.text(Field::ProviderAndApi).as_deref() == Some(&provider))
     {
         provider.truncate(name.len());
@@ -74,39 +74,35 @@ const NO_PARAMETERS: &[&str] = &[
 /// As [`NO_PARAMETERS`], by how they begin.
 const NO_PARAMETER_PREFIXES: &[&str] = &["context.", "functions.", "tools.", "headers.", "metadata."];
 
-/// Temperature and the like, as a canonical JSON object: of each name the value of the carrier to believe first.
+/// Temperature and the like, as a canonical JSON object: of each name the value of the first carrier that says something.
 pub(super) fn parameters(source: &Source<'_, '_>) -> Option<String> {
-    let mut found: BTreeMap<String, String> = BTreeMap::new();
-    let mut add = |name: Cow<'_, str>, json: &dyn Fn() -> String| {
-        let is_one = !NO_PARAMETERS.contains(&&*name) && !NO_PARAMETER_PREFIXES.iter().any(|p| name.starts_with(p));
-        if !is_one || found.contains_key(&*name) {
-            return;
-        }
-        let json = json();
-        if !matches!(json.as_str(), "null" | "\"\"" | "[]" | "{}") {
-            found.insert(value::clean(&name), json);
-        }
-    };
-    for map in source.view.values(Field::Parameters).filter_map(value::map) {
-        for (name, raw) in map {
-            add(Cow::Owned(name), &|| canonical::compact(raw.get()));
-        }
+    let view = source.view;
+    let is_stream = is_stream(source).map(Value::Bool);
+    let maps: Vec<value::Map> = view.values(Field::Parameters).filter_map(value::map).collect();
+    let of_stream = is_stream.iter().map(|said| Entry { name: "stream".into(), rank: 0, said: Said::Value(said) });
+    let mut entries: Vec<Entry<'_>> = of_stream.collect();
+    for (rank, map) in (1..).zip(&maps) {
+        entries.extend(map.iter().map(|(name, raw)| Entry { name: name.into(), rank, said: Said::Json(raw.get()) }));
     }
-    for family in PARAMETERS {
-        // Of a key that comes twice, the last value counts.
-        let of_family: BTreeMap<&str, &Value<'_>> = source.view.family(*family).collect();
-        for (name, value) in of_family {
-            add(snake_case(name), &|| canonical::value(value));
-        }
+    for (rank, family) in (1 + maps.len()..).zip(PARAMETERS) {
+        let of_family = view.family(*family);
+        entries.extend(of_family.map(|(name, value)| Entry { name: snake_case(name), rank, said: Said::Value(value) }));
     }
-    for (key, value) in source.view.entries(Field::BareParameters) {
+    for (rank, (key, value)) in (1 + maps.len() + PARAMETERS.len()..).zip(view.entries(Field::BareParameters)) {
         let name = key.strip_prefix("llm.").unwrap_or(key);
-        add(Cow::Borrowed(name.strip_prefix("chat.").unwrap_or(name)), &|| canonical::value(value));
+        let name = name.strip_prefix("chat.").unwrap_or(name).into();
+        entries.push(Entry { name, rank, said: Said::Value(value) });
     }
-    if let Some(is_stream) = is_stream(source) {
-        found.insert("stream".to_owned(), is_stream.to_string());
-    }
-    (!found.is_empty()).then(|| canonical::object_of_json(&found))
+    entries.retain(|entry| is_parameter(&entry.name));
+    let says_something = |json: &str| !matches!(json, "null" | "\"\"" | "[]" | "{}");
+    Some(entries)
+        .filter(|entries| !entries.is_empty())
+        .map(|entries| said::object(entries, says_something))
+        .filter(|object| object != "{}")
+}
+
+fn is_parameter(name: &str) -> bool {
+    !NO_PARAMETERS.contains(&name) && !NO_PARAMETER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// `maxOutputTokens`, as Vercel writes it, in the spelling of all others.

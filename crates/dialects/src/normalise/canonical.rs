@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-pub(super) use crate::json::{compact, write_string};
+use super::view::View;
+pub(super) use crate::json::{write_compact, write_string};
 use crate::sent::{Attribute, Value};
 
 /// Deeper values are written as `null`. Decoding refuses far shallower ones; this is for values made by hand.
@@ -14,11 +15,21 @@ const DEPTH_MAX: usize = 128;
 
 /// Attributes as an object. Of a key that comes twice, the last value counts.
 pub(super) fn object(attributes: &[Attribute<'_>]) -> String {
-    let mut out = String::with_capacity(
-        attributes.iter().map(|attribute| attribute.key.len() + 24 + size(attribute)).sum::<usize>() + 2,
-    );
+    let mut out = with_room_for(attributes);
     write_object(&mut out, attributes, 0);
     out
+}
+
+/// As [`object`], of the attributes of a view.
+pub(super) fn object_of_view(view: &View<'_>) -> String {
+    let mut out = with_room_for(view.attributes());
+    write_sorted(&mut out, view.sorted(), 0);
+    out
+}
+
+fn with_room_for(attributes: &[Attribute<'_>]) -> String {
+    let bytes = attributes.iter().map(|attribute| attribute.key.len() + 24 + size(attribute)).sum::<usize>();
+    String::with_capacity(bytes + 2)
 }
 
 /// An object of values that are JSON already.
@@ -86,18 +97,32 @@ fn write_nested(out: &mut String, value: &Value<'_>, depth: usize) {
 fn write_object(out: &mut String, attributes: &[Attribute<'_>], depth: usize) {
     let mut sorted: Vec<&Attribute<'_>> = attributes.iter().collect();
     // Stable, so that of equal keys the last one sent is the last one here.
-    sorted.sort_by_key(|attribute| attribute.key);
+    sorted.sort_by(|a, b| a.key.cmp(&b.key));
+    write_sorted(out, sorted.into_iter().map(|attribute| (None, attribute)), depth);
+}
+
+/// Each attribute may come with its key as JSON, and a colon.
+fn write_sorted<'s, 'a: 's>(
+    out: &mut String,
+    sorted: impl Iterator<Item = (Option<&'s str>, &'s Attribute<'a>)>,
+    depth: usize,
+) {
     out.push('{');
-    let mut is_first = true;
-    for (position, attribute) in sorted.iter().enumerate() {
-        if sorted.get(position + 1).is_some_and(|next| next.key == attribute.key) {
+    let (mut is_first, mut sorted) = (true, sorted.peekable());
+    while let Some((key, attribute)) = sorted.next() {
+        if sorted.peek().is_some_and(|(_, next)| next.key == attribute.key) {
             continue;
         }
         if !std::mem::take(&mut is_first) {
             out.push(',');
         }
-        write_string(out, attribute.key);
-        out.push(':');
+        match key {
+            Some(key) => out.push_str(key),
+            None => {
+                write_string(out, &attribute.key);
+                out.push(':');
+            }
+        }
         write_nested(out, &attribute.value, depth);
     }
     out.push('}');
@@ -117,14 +142,14 @@ mod tests {
     use super::*;
 
     fn pair<'a>(key: &'a str, value: Value<'a>) -> Attribute<'a> {
-        Attribute { key, value }
+        Attribute { key: key.into(), value }
     }
 
     #[test]
     fn every_kind_of_value_has_one_spelling() {
         let nested = Value::Map(vec![pair("z", Value::Empty), pair("a", Value::Int(1))]);
         let attributes = [
-            pair("text", Value::Text("é\"\\\n\u{1}\0")),
+            pair("text", Value::Text("é\"\\\n\u{1}\0".into())),
             pair("bytes", Value::Bytes(&[0xFF, 0x00])),
             pair("nan", Value::Double(f64::NAN)),
             pair("minus", Value::Double(f64::NEG_INFINITY)),

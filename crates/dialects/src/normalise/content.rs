@@ -329,7 +329,7 @@ fn messengers(events: &[Event<'_>], names: &[(&str, &str)]) -> Option<String> {
 /// The attributes of the event as an object, with the role its name implies when it says none.
 fn write_message(out: &mut String, event: &Event<'_>, role: &str) {
     let mut attributes: Vec<&Attribute<'_>> = event.attributes.iter().collect();
-    attributes.sort_by_key(|attribute| attribute.key);
+    attributes.sort_by(|a, b| a.key.cmp(&b.key));
     out.push_str("{\"role\":");
     match value::of_key(&event.attributes, "role") {
         Some(role) => canonical::write_value(out, role),
@@ -337,12 +337,12 @@ fn write_message(out: &mut String, event: &Event<'_>, role: &str) {
     }
     for attribute in attributes.iter().filter(|attribute| attribute.key != "role") {
         out.push(',');
-        canonical::write_string(out, attribute.key);
+        canonical::write_string(out, &attribute.key);
         out.push(':');
         match value::str(&attribute.value) {
             // Parts of a message, as JSON: an object or a list of them; `[1]` may be what the user wrote.
             Some(text) if (text.starts_with("[{") || text.starts_with('{')) && is_json(text) => {
-                out.push_str(&canonical::compact(text));
+                canonical::write_compact(out, text);
             }
             _ => canonical::write_value(out, &attribute.value),
         }

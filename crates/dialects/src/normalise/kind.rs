@@ -243,13 +243,13 @@ pub(super) fn kind(source: &Source<'_, '_>, has_usage: bool, has_model: bool) ->
             Rule::Presence => presence(source, has_usage && has_model),
         };
         if let Some(kind) = found {
-            return Kind::new(kind);
+            return Kind::of(kind);
         }
     }
     match unknown {
         Some(word) => Kind::new(word),
-        None if is_log(source) => Kind::new(Kind::EVENT),
-        None => Kind::new(Kind::SPAN),
+        None if is_log(source) => Kind::of(Kind::EVENT),
+        None => Kind::of(Kind::SPAN),
     }
 }
 

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use spanlake_model::Kind;
 
 use super::Source;
-use super::canonical;
 use super::fields::{Family, Field};
+use super::said::{self, Entry, Said};
 use super::value;
 use crate::sent::Value;
 
@@ -41,7 +41,7 @@ pub(super) fn tool_name(source: &Source<'_, '_>, kind: &Kind) -> Option<String> 
         return name.or_else(|| source.text(Field::ToolNameElsewhere));
     }
     source.text(Field::ToolNameOfTool).or_else(|| {
-        let name = source.span.name;
+        let name = &*source.span.name;
         let name = behind(TOOL_PREFIXES, name).unwrap_or(name);
         let name = name.strip_suffix(".tool").unwrap_or(name);
         (!name.is_empty()).then(|| value::clean(name))
@@ -55,7 +55,7 @@ pub(super) fn agent_name(source: &Source<'_, '_>, kind: &Kind) -> Option<String>
     }
     source.text(Field::AgentNameOfAgent).or_else(|| {
         // `invoke_agent support`, and `agent_run [support]` of Google's ADK.
-        let name = behind(AGENT_PREFIXES, source.span.name)?.trim();
+        let name = behind(AGENT_PREFIXES, &source.span.name)?.trim();
         let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         (!name.is_empty()).then(|| value::clean(name))
     })
@@ -117,7 +117,7 @@ fn prompt_object(value: &Value<'_>) -> Option<value::Map> {
 /// Short text from a JSON value.
 fn text_of_json(raw: &str) -> Option<String> {
     let text = value::unquote(raw).unwrap_or_else(|| raw.to_owned());
-    value::text(&Value::Text(&text))
+    value::text(&Value::Text(text.into()))
 }
 
 /// Of the first key that has any: a list, a list in JSON or Python, or words between commas. Without duplicates, as sent.
@@ -156,56 +156,25 @@ fn tags_of_text(text: &str) -> Vec<String> {
     text.split(',').map(|tag| value::clean(tag.trim())).collect()
 }
 
-/// The user's own keys and values, as a canonical JSON object.
+/// The user's own keys and values, as a canonical JSON object: of each key what the first carrier says.
 pub(super) fn metadata(source: &Source<'_, '_>) -> String {
-    let mut said: Vec<Entry<'_>> = Vec::new();
+    let mut entries: Vec<Entry<'_>> = Vec::new();
     for (rank, (family, is_json)) in METADATA.iter().enumerate() {
         // `metadata.` of Laminar is a family of its own.
         let of_family = source.view.family(*family).filter(|(key, _)| !key.is_empty());
-        said.extend(of_family.map(|(key, value)| Entry { key, rank, said: Said::Attribute(value, *is_json) }));
+        entries.extend(of_family.map(|(key, value)| Entry { name: key.into(), rank, said: said(value, *is_json) }));
     }
     let maps: Vec<value::Map> = source.view.values(Field::MetadataObject).filter_map(value::map).collect();
     for (rank, map) in (METADATA.len()..).zip(&maps) {
-        said.extend(map.iter().map(|(key, raw)| Entry { key, rank, said: Said::Json(raw) }));
+        entries.extend(map.iter().map(|(key, raw)| Entry { name: key.into(), rank, said: Said::Json(raw.get()) }));
     }
-    // Stable: of a key that a family repeats the last is the last one here.
-    said.sort_by(|a, b| a.key.cmp(b.key).then(a.rank.cmp(&b.rank)));
-    let mut out = String::from("{");
-    for of_key in said.chunk_by(|a, b| a.key == b.key) {
-        // Within a family the last of a repeated key wins, between families the first.
-        let Some(entry) = of_key.iter().take_while(|entry| entry.rank == of_key[0].rank).last() else { continue };
-        if out.len() > 1 {
-            out.push(',');
-        }
-        canonical::write_string(&mut out, entry.key);
-        out.push(':');
-        entry.said.write(&mut out);
-    }
-    out.push('}');
-    out
+    said::object(entries, |_| true)
 }
 
-/// One key of the metadata, as somebody says it; the lower the rank, the sooner it is believed.
-struct Entry<'s> {
-    key: &'s str,
-    rank: usize,
-    said: Said<'s>,
-}
-
-enum Said<'s> {
-    /// An attribute, and whether its text is JSON.
-    Attribute(&'s Value<'s>, bool),
-    Json(&'s RawValue),
-}
-
-impl Said<'_> {
-    fn write(&self, out: &mut String) {
-        match self {
-            Self::Json(raw) => out.push_str(&canonical::compact(raw.get())),
-            Self::Attribute(Value::Text(text), true) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
-                out.push_str(&canonical::compact(text));
-            }
-            Self::Attribute(value, _) => canonical::write_value(out, value),
-        }
+/// A value whose text may be JSON.
+fn said<'s>(value: &'s Value<'s>, is_json: bool) -> Said<'s> {
+    match value {
+        Value::Text(text) if is_json && serde_json::from_str::<IgnoredAny>(text).is_ok() => Said::Json(text),
+        value => Said::Value(value),
     }
 }

@@ -16,7 +16,10 @@ use spanlake_model::{Kind, Span, SpanId, SpanKey, Status, Timestamp, TraceId};
 
 use super::fields::Field;
 use super::view::View;
-use super::{Attribution, Context, NAME_BYTES_MAX, Normalised, Resource, Source, canonical, labels, outcome, value};
+use super::{
+    Attribution, Context, Copies, NAME_BYTES_MAX, Normalised, Resource, Source, Taker, canonical, labels, outcome,
+    scope_name, value,
+};
 use crate::otlp::{LogsRequest, Signal};
 use crate::sent::{self, Attribute, Item as _, Record, Value};
 use moment::Moments;
@@ -28,24 +31,38 @@ pub const BODY: &str = "log.body";
 ///
 /// `attribute` is asked once per resource, in order; it must answer alike when the log is replayed.
 pub fn normalise_logs(request: &LogsRequest, context: &Context, attribute: &mut Attribution<'_>) -> Normalised {
-    let mut normalised = Normalised { signal: Signal::Logs, ..Normalised::default() };
+    let mut normalised = Normalised::of(Signal::Logs);
     normalised.spans.reserve(request.record_count());
+    normalise_logs_each(request, context, attribute, &mut |ordinal, outcome| normalised.take(ordinal, outcome));
+    normalised
+}
+
+/// As [`normalise_logs`], one by one.
+pub(crate) fn normalise_logs_each(
+    request: &LogsRequest,
+    context: &Context,
+    attribute: &mut Attribution<'_>,
+    take: &mut Taker<'_>,
+) {
+    let mut ordinals = 0_u32..;
     // Labels and content are read from a span's attributes; a record has nothing else of a span.
     let (blank, mut record) = (sent::Span::default(), Record::default());
     let (mut record_view, mut resource_view) = (View::new(), View::new());
-    let mut moments = Moments::default();
+    let (mut moments, mut copies) = (Moments::default(), Copies::below(context.resource_bytes_max));
     for mut sent in request.resources() {
         let resource = Resource::new(&mut sent.attributes, &mut resource_view, context, attribute);
         for scope in &sent.scopes {
-            for item in &scope.items {
-                item.read(&mut record);
+            let name = scope_name(&scope.name);
+            for (item, ordinal) in scope.items.iter().zip(ordinals.by_ref()) {
+                let read = item.read(&mut record);
                 record_view.load(&mut record.attributes.clone());
-                let source = Source { span: &blank, view: &record_view, resource: &resource_view, scope: scope.name };
-                normalised.take(resource.row(&record, &source, &mut moments));
+                let (view, scope, scope_name) = (&record_view, &*scope.name, name.as_ref());
+                let source = Source { span: &blank, view, resource: &resource_view, scope, scope_name };
+                let row = read.and_then(|()| copies.take(&resource.attributes));
+                take(ordinal, row.and_then(|()| resource.row(&record, &source, &mut moments)));
             }
         }
     }
-    normalised
 }
 
 /// What a record without a trace id is known by; records that are known by the same thing lie in one trace of their own.
@@ -108,7 +125,7 @@ impl Resource<'_> {
             agent_id,
             parent_span_id,
             name: name.clone(),
-            kind: Kind::new(Kind::EVENT),
+            kind: Kind::of(Kind::EVENT),
             status,
             level: (record.severity > 0).then(|| outcome::level_of(record.severity.into()).to_owned()),
             status_message,
@@ -120,7 +137,7 @@ impl Resource<'_> {
             release: source.text_or_resource(Field::Release),
             version: source.text_or_resource(Field::Version),
             service_name: self.service_name.clone(),
-            scope_name: Some(value::clean(source.scope)).filter(|name| !name.is_empty()),
+            scope_name: source.scope_name.cloned(),
             tags: labels::tags(source),
             metadata: labels::metadata(source),
             attributes,
@@ -161,7 +178,7 @@ fn attributes(record: &Record<'_>, name: &str) -> String {
     match record.body.as_ref().filter(|body| !body.is_empty() && !repeats_name(body)) {
         None => canonical::object(&record.attributes),
         Some(body) => {
-            let body = Attribute { key: BODY, value: body.clone() };
+            let body = Attribute { key: BODY.into(), value: body.clone() };
             canonical::object(&[&record.attributes[..], &[body]].concat())
         }
     }

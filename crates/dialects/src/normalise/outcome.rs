@@ -31,7 +31,7 @@ const TRACEBACK: &str = "Traceback (most recent call last)";
 pub(super) fn status(source: &Source<'_, '_>) -> (Status, Option<String>) {
     let sent = source.span.status.as_ref();
     let code = sent.map_or(0, |status| status.code);
-    let exception = source.span.events.iter().find(|event| EXCEPTION_EVENTS.contains(&event.name));
+    let exception = source.span.events.iter().find(|event| EXCEPTION_EVENTS.contains(&&*event.name));
     let is_ok = code == OK;
     let is_error = code == ERROR
         || source.text(Field::LangfuseLevel).is_some_and(|level| level.eq_ignore_ascii_case("error"))
@@ -39,7 +39,7 @@ pub(super) fn status(source: &Source<'_, '_>) -> (Status, Option<String>) {
         || failed_in_claude_code(source)
         // An exception in a span that ended well was a handled one.
         || (exception.is_some() && !is_ok);
-    let said = || sent.map(|status| value::clean(status.message)).filter(|message| !message.is_empty());
+    let said = || sent.map(|status| value::clean(&status.message)).filter(|message| !message.is_empty());
     let message = whole(source, Field::LangfuseStatusMessage).or_else(said).map(last_line_first);
     if is_error {
         let message = message
@@ -137,7 +137,7 @@ fn either(source: &Source<'_, '_>) -> Option<i64> {
 
 fn first_event(source: &Source<'_, '_>, start: Timestamp) -> Option<i64> {
     let mut events = source.span.events.iter();
-    let first = events.find(|event| FIRST_TOKEN_EVENTS.contains(&event.name))?;
+    let first = events.find(|event| FIRST_TOKEN_EVENTS.contains(&&*event.name))?;
     after(start, Timestamp::from_nanos(i64::try_from(first.nanos).ok()?))
 }
 

@@ -19,7 +19,7 @@ const TEXT_BYTES_MAX: usize = 1_024;
 pub(super) type Map = BTreeMap<String, Box<RawValue>>;
 
 /// The text of a string.
-pub(super) fn str<'a>(value: &Value<'a>) -> Option<&'a str> {
+pub(super) fn str<'s>(value: &'s Value<'_>) -> Option<&'s str> {
     match value {
         Value::Text(text) => Some(text),
         _ => None,
@@ -37,7 +37,7 @@ pub(super) fn text(value: &Value<'_>) -> Option<String> {
 }
 
 /// As [`text`], for whoever only looks at it.
-pub(super) fn short<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
+pub(super) fn short<'s>(value: &'s Value<'_>) -> Option<Cow<'s, str>> {
     let text = match value {
         Value::Text(text) => {
             let text = text.trim();
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn string(text: &str) -> Value<'_> {
-        Value::Text(text)
+        Value::Text(text.into())
     }
 
     #[test]
@@ -172,8 +172,8 @@ mod tests {
             (Value::Double(5.0), Some(5)),
             (Value::Double(f64::NAN), None),
             (Value::Double(1e300), None),
-            (Value::Text("7"), Some(7)),
-            (Value::Text("seven"), None),
+            (Value::Text("7".into()), Some(7)),
+            (Value::Text("seven".into()), None),
             (Value::Bool(true), None),
         ] {
             assert_eq!(count(&value), expected, "{value:?}");

@@ -55,6 +55,10 @@ impl Spoken {
 /// Which slot each known key has, and which slots each field looks at, in order.
 struct Index {
     slots: HashMap<&'static str, u16, BuildHasherDefault<KeyHasher>>,
+    /// Where the key of each slot comes in the order of all known keys.
+    ranks: Vec<u16>,
+    /// By rank, the key as a JSON string and a colon.
+    quoted: Vec<String>,
     fields: Vec<Vec<u16>>,
     /// The fields and families that the key of each slot belongs to.
     spoken: Vec<Spoken>,
@@ -80,10 +84,19 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
             spoken[usize::from(*slot)].add_field(field);
         }
     }
+    let mut ranks = vec![0; slots.len()];
+    let mut keys: Vec<(&&str, &u16)> = slots.iter().collect();
+    keys.sort_unstable();
+    let mut quoted = Vec::with_capacity(keys.len());
+    for (rank, (key, slot)) in (0..).zip(keys) {
+        ranks[usize::from(*slot)] = rank;
+        // None holds anything that JSON escapes; the test below looks.
+        quoted.push(format!("\"{key}\":"));
+    }
     for (key, slot) in &slots {
         spoken[usize::from(*slot)].families = families_of(&families, key);
     }
-    Index { slots, fields, spoken, families }
+    Index { slots, ranks, quoted, fields, spoken, families }
 });
 
 /// The families a key belongs to, a bit each.
@@ -100,6 +113,9 @@ pub(super) struct View<'a> {
     touched: Vec<u16>,
     spoken: Spoken,
     attributes: Vec<Attribute<'a>>,
+    /// The places of all attributes in the order of their keys, each with the rank of a known key. Of equal keys the last one sent
+    /// comes last.
+    sorted: Vec<(Option<u16>, u32)>,
 }
 
 impl<'a> View<'a> {
@@ -109,6 +125,7 @@ impl<'a> View<'a> {
             touched: Vec::new(),
             spoken: Spoken::default(),
             attributes: Vec::new(),
+            sorted: Vec::new(),
         }
     }
 
@@ -119,21 +136,37 @@ impl<'a> View<'a> {
         }
         self.spoken = Spoken::default();
         self.attributes.clear();
+        self.sorted.clear();
         std::mem::swap(&mut self.attributes, attributes);
         for (place, attribute) in (1..).zip(&self.attributes) {
-            if let Some(slot) = INDEX.slots.get(attribute.key) {
+            let slot = INDEX.slots.get(&*attribute.key);
+            self.sorted.push((slot.map(|slot| INDEX.ranks[usize::from(*slot)]), place - 1));
+            if let Some(slot) = slot {
                 self.slots[usize::from(*slot)] = if attribute.value.is_empty() { 0 } else { place };
                 self.touched.push(*slot);
                 self.spoken.add(&INDEX.spoken[usize::from(*slot)]);
             } else {
-                self.spoken.families |= families_of(&INDEX.families, attribute.key);
+                self.spoken.families |= families_of(&INDEX.families, &attribute.key);
             }
         }
+        let key = |place: u32| &self.attributes[place as usize].key;
+        self.sorted.sort_by(|(a, a_place), (b, b_place)| match (a, b) {
+            // Most keys are known: no need to look at them again.
+            (Some(a), Some(b)) => a.cmp(b),
+            _ => key(*a_place).cmp(key(*b_place)),
+        });
     }
 
     /// All of them, as sent.
     pub(super) fn attributes(&self) -> &[Attribute<'a>] {
         &self.attributes
+    }
+
+    /// All of them, in the order of their keys; of equal keys the last one sent comes last. A known key comes as a JSON string and a
+    /// colon as well.
+    pub(super) fn sorted(&self) -> impl Iterator<Item = (Option<&str>, &Attribute<'a>)> {
+        let quoted = |rank: u16| INDEX.quoted[usize::from(rank)].as_str();
+        self.sorted.iter().map(move |(rank, place)| (rank.map(quoted), &self.attributes[*place as usize]))
     }
 
     fn value(&self, slot: u16) -> Option<&Value<'a>> {
@@ -149,8 +182,8 @@ impl<'a> View<'a> {
 
     /// As [`Self::values`], each with its key.
     pub(super) fn entries(&self, field: Field) -> impl Iterator<Item = (&'static str, &Value<'a>)> {
-        let (keys, slots) = (fields::TABLE[field as usize], &INDEX.fields[field as usize]);
-        keys.iter().zip(slots).filter_map(|(key, slot)| Some((*key, self.value(*slot)?)))
+        let slots: &[u16] = if self.spoken.has_field(field) { &INDEX.fields[field as usize] } else { &[] };
+        fields::TABLE[field as usize].iter().zip(slots).filter_map(|(key, slot)| Some((*key, self.value(*slot)?)))
     }
 
     /// The first that is there and not empty.
@@ -174,7 +207,7 @@ impl<'a> View<'a> {
     }
 
     /// The attributes whose keys begin with the family's prefix, without it, as sent.
-    pub(super) fn family(&self, family: Family) -> impl Iterator<Item = (&'a str, &Value<'a>)> {
+    pub(super) fn family(&self, family: Family) -> impl Iterator<Item = (&str, &Value<'a>)> {
         let attributes: &[Attribute<'a>] = if self.spoken.has_family(family) { &self.attributes } else { &[] };
         attributes.iter().filter_map(move |attribute| {
             let rest = attribute.key.strip_prefix(FAMILIES[family as usize])?;
@@ -193,5 +226,8 @@ mod tests {
         assert!(fields::TABLE.len() <= 64 * Spoken::default().fields.len());
         assert!(FAMILIES.len() <= 64 && FAMILIES.iter().all(|prefix| !prefix.is_empty()));
         assert!(fields::TABLE.iter().all(|keys| !keys.is_empty()));
+        for key in fields::TABLE.iter().flat_map(|keys| *keys) {
+            assert!(INDEX.quoted.contains(&format!("{}:", serde_json::to_string(key).unwrap())), "{key}");
+        }
     }
 }

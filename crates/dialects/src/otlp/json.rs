@@ -1,7 +1,7 @@
 //! OTLP/JSON, read straight into the protobuf types, without a tree of JSON values in between.
 //!
 //! Lenient where senders err: ids in hex or base64, integers as numbers or strings, enums by number or name, keys in
-//! camel or snake case, `null` anywhere, unknown keys. serde_json bounds the depth to 128, about 30 levels of attribute values.
+//! camel or snake case, `null` anywhere, unknown keys.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -12,28 +12,21 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, Error as _, IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use super::lenient::{Fields, List, Object, Scalar, StrictList};
 use super::repair::repair;
-use super::{DecodeError, Signal};
+use super::{DEPTH_MAX, DecodeError, Signal};
 
 /// Reads a request.
 pub(super) fn decode<R: Root>(bytes: &[u8]) -> Result<R, DecodeError> {
-    let refuse = |error: serde_json::Error| {
-        let why = error.to_string();
-        if why.contains("recursion limit") {
-            DecodeError::TooDeep
-        } else {
-            DecodeError::Json { wanted: R::SIGNAL, why }
-        }
-    };
-    let envelope = match serde_json::from_slice::<Object<Envelope<R>>>(bytes) {
-        Ok(Object(envelope)) => envelope,
-        Err(error) => match repair(bytes) {
-            Some(repaired) => serde_json::from_str::<Object<Envelope<R>>>(&repaired).map_err(refuse)?.0,
-            None => return Err(refuse(error)),
+    let envelope = match serde_json::from_slice::<Whole<R>>(bytes) {
+        Ok(Whole(envelope)) => envelope,
+        // What a repaired text is refused for would name a place that the sender does not know.
+        Err(error) => match serde_json::from_str::<Whole<R>>(&repair(bytes)) {
+            Ok(Whole(envelope)) => envelope,
+            Err(_) => return Err(DecodeError::Json { wanted: R::SIGNAL, why: error.to_string() }),
         },
     };
     if !envelope.is_object {
@@ -63,7 +56,7 @@ impl Root for ExportTraceServiceRequest {
     const LIST: &str = "resourceSpans";
 
     fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        self.resource_spans = strict_list(map)?;
+        self.resource_spans = strict_list(map, 0)?;
         Ok(())
     }
     fn is_empty(&self) -> bool {
@@ -76,7 +69,7 @@ impl Root for ExportLogsServiceRequest {
     const LIST: &str = "resourceLogs";
 
     fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        self.resource_logs = strict_list(map)?;
+        self.resource_logs = strict_list(map, 0)?;
         Ok(())
     }
     fn is_empty(&self) -> bool {
@@ -91,6 +84,15 @@ struct Envelope<R> {
     is_object: bool,
 }
 
+/// All of a body.
+struct Whole<R>(Envelope<R>);
+
+impl<'de, R: Root> Deserialize<'de> for Whole<R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Object::at(0).deserialize(deserializer).map(Self)
+    }
+}
+
 impl<R: Root> Default for Envelope<R> {
     fn default() -> Self {
         Self { request: R::default(), other_signal: None, is_object: true }
@@ -98,7 +100,7 @@ impl<R: Root> Default for Envelope<R> {
 }
 
 impl<R: Root> Fields for Envelope<R> {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, _: usize) -> Result<(), A::Error> {
         let signal = match key {
             "resourceSpans" | "resource_spans" => Signal::Traces.as_str(),
             "resourceLogs" | "resource_logs" => Signal::Logs.as_str(),
@@ -120,35 +122,42 @@ impl<R: Root> Fields for Envelope<R> {
 fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
     map.next_value::<IgnoredAny>().map(|_| ())
 }
-fn list<'de, T: Fields, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<T>, A::Error> {
-    map.next_value::<List<T>>().map(|list| list.0)
+fn list<'de, T: Fields, A: MapAccess<'de>>(map: &mut A, depth: usize) -> Result<Vec<T>, A::Error> {
+    map.next_value_seed(List::at(depth))
 }
-fn strict_list<'de, T: Fields, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<T>, A::Error> {
-    map.next_value::<StrictList<T>>().map(|list| list.0)
+fn strict_list<'de, T: Fields, A: MapAccess<'de>>(map: &mut A, depth: usize) -> Result<Vec<T>, A::Error> {
+    map.next_value_seed(StrictList::at(depth))
 }
-fn object<'de, T: Fields, A: MapAccess<'de>>(map: &mut A) -> Result<T, A::Error> {
-    map.next_value::<Object<T>>().map(|object| object.0)
+fn object<'de, T: Fields, A: MapAccess<'de>>(map: &mut A, depth: usize) -> Result<Option<T>, A::Error> {
+    map.next_value_seed(Object::at(depth)).map(Some)
 }
 fn scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Scalar<'de>, A::Error> {
     map.next_value()
 }
-fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
+fn text<'de, A: MapAccess<'de>>(map: &mut A, _: usize) -> Result<String, A::Error> {
     scalar(map).map(Scalar::text)
 }
-fn nanos<'de, A: MapAccess<'de>>(map: &mut A) -> Result<u64, A::Error> {
+fn nanos<'de, A: MapAccess<'de>>(map: &mut A, _: usize) -> Result<u64, A::Error> {
     scalar(map).map(|value| value.unsigned().unwrap_or(0))
 }
-fn count<'de, A: MapAccess<'de>>(map: &mut A) -> Result<u32, A::Error> {
-    nanos(map).map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+fn count<'de, A: MapAccess<'de>>(map: &mut A, _: usize) -> Result<u32, A::Error> {
+    nanos(map, 0).map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+}
+
+fn trace_id<'de, A: MapAccess<'de>>(map: &mut A, _: usize) -> Result<Vec<u8>, A::Error> {
+    scalar(map).map(|value| value.id(16))
+}
+fn span_id<'de, A: MapAccess<'de>>(map: &mut A, _: usize) -> Result<Vec<u8>, A::Error> {
+    scalar(map).map(|value| value.id(8))
 }
 
 /// A message whose keys each set one field.
 macro_rules! message {
-    ($message:ty { $($($key:literal)|+ => $field:ident = $read:expr;)* }) => {
+    ($message:ty { $($($key:literal)|+ => $field:ident = $read:ident;)* }) => {
         impl Fields for $message {
-            fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+            fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, depth: usize) -> Result<(), A::Error> {
                 match key {
-                    $($($key)|+ => self.$field = $read(map)?,)*
+                    $($($key)|+ => self.$field = $read(map, depth)?,)*
                     _ => skip(map)?,
                 }
                 Ok(())
@@ -158,7 +167,7 @@ macro_rules! message {
 }
 
 message!(ResourceSpans {
-    "resource" => resource = |map: &mut A| object(map).map(Some);
+    "resource" => resource = object;
     "scopeSpans" | "scope_spans" => scope_spans = strict_list;
     "schemaUrl" | "schema_url" => schema_url = text;
 });
@@ -169,7 +178,7 @@ message!(Resource {
 });
 
 message!(ScopeSpans {
-    "scope" => scope = |map: &mut A| object(map).map(Some);
+    "scope" => scope = object;
     "spans" => spans = strict_list;
     "schemaUrl" | "schema_url" => schema_url = text;
 });
@@ -182,10 +191,10 @@ message!(InstrumentationScope {
 });
 
 message!(Span {
-    "traceId" | "trace_id" => trace_id = |map: &mut A| scalar(map).map(|value| value.id(16));
-    "spanId" | "span_id" => span_id = |map: &mut A| scalar(map).map(|value| value.id(8));
+    "traceId" | "trace_id" => trace_id = trace_id;
+    "spanId" | "span_id" => span_id = span_id;
     "traceState" | "trace_state" => trace_state = text;
-    "parentSpanId" | "parent_span_id" => parent_span_id = |map: &mut A| scalar(map).map(|value| value.id(8));
+    "parentSpanId" | "parent_span_id" => parent_span_id = span_id;
     "flags" => flags = count;
     "name" => name = text;
     "kind" => kind = span_kind;
@@ -197,7 +206,7 @@ message!(Span {
     "droppedEventsCount" | "dropped_events_count" => dropped_events_count = count;
     "links" => links = list;
     "droppedLinksCount" | "dropped_links_count" => dropped_links_count = count;
-    "status" => status = |map: &mut A| object(map).map(Some);
+    "status" => status = object;
 });
 
 message!(Event {
@@ -208,8 +217,8 @@ message!(Event {
 });
 
 message!(Link {
-    "traceId" | "trace_id" => trace_id = |map: &mut A| scalar(map).map(|value| value.id(16));
-    "spanId" | "span_id" => span_id = |map: &mut A| scalar(map).map(|value| value.id(8));
+    "traceId" | "trace_id" => trace_id = trace_id;
+    "spanId" | "span_id" => span_id = span_id;
     "traceState" | "trace_state" => trace_state = text;
     "attributes" => attributes = list;
     "droppedAttributesCount" | "dropped_attributes_count" => dropped_attributes_count = count;
@@ -222,13 +231,13 @@ message!(Status {
 });
 
 message!(ResourceLogs {
-    "resource" => resource = |map: &mut A| object(map).map(Some);
+    "resource" => resource = object;
     "scopeLogs" | "scope_logs" => scope_logs = strict_list;
     "schemaUrl" | "schema_url" => schema_url = text;
 });
 
 message!(ScopeLogs {
-    "scope" => scope = |map: &mut A| object(map).map(Some);
+    "scope" => scope = object;
     "logRecords" | "log_records" => log_records = strict_list;
     "schemaUrl" | "schema_url" => schema_url = text;
 });
@@ -238,24 +247,24 @@ message!(LogRecord {
     "observedTimeUnixNano" | "observed_time_unix_nano" => observed_time_unix_nano = nanos;
     "severityNumber" | "severity_number" => severity_number = severity;
     "severityText" | "severity_text" => severity_text = text;
-    "body" => body = |map: &mut A| object(map).map(Some);
+    "body" => body = object;
     "attributes" => attributes = list;
     "droppedAttributesCount" | "dropped_attributes_count" => dropped_attributes_count = count;
     "flags" => flags = count;
-    "traceId" | "trace_id" => trace_id = |map: &mut A| scalar(map).map(|value| value.id(16));
-    "spanId" | "span_id" => span_id = |map: &mut A| scalar(map).map(|value| value.id(8));
+    "traceId" | "trace_id" => trace_id = trace_id;
+    "spanId" | "span_id" => span_id = span_id;
     "eventName" | "event_name" => event_name = text;
 });
 
 message!(KeyValue {
     "key" => key = text;
-    "value" => value = |map: &mut A| object(map).map(Some);
+    "value" => value = object;
 });
 
 message!(ArrayValue { "values" => values = list; });
 message!(KeyValueList { "values" => values = list; });
 
-fn severity<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
+fn severity<'de, A: MapAccess<'de>>(map: &mut A, _: usize) -> Result<i32, A::Error> {
     let name = |name: &str| {
         let severity = SeverityNumber::from_str_name(name)
             .or_else(|| SeverityNumber::from_str_name(&format!("SEVERITY_NUMBER_{name}")));
@@ -264,7 +273,7 @@ fn severity<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
     scalar(map).map(|value| value.enumeration(name))
 }
 
-fn span_kind<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
+fn span_kind<'de, A: MapAccess<'de>>(map: &mut A, _: usize) -> Result<i32, A::Error> {
     let name = |name: &str| {
         let kind = SpanKind::from_str_name(name).or_else(|| SpanKind::from_str_name(&format!("SPAN_KIND_{name}")));
         kind.map(|kind| kind as i32)
@@ -272,7 +281,7 @@ fn span_kind<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
     scalar(map).map(|value| value.enumeration(name))
 }
 
-fn status_code<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
+fn status_code<'de, A: MapAccess<'de>>(map: &mut A, _: usize) -> Result<i32, A::Error> {
     let name = |name: &str| {
         let code =
             StatusCode::from_str_name(name).or_else(|| StatusCode::from_str_name(&format!("STATUS_CODE_{name}")));
@@ -282,15 +291,15 @@ fn status_code<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i32, A::Error> {
 }
 
 impl Fields for AnyValue {
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, depth: usize) -> Result<(), A::Error> {
         let value = match key {
             "stringValue" | "string_value" => typed(scalar(map)?, |_| None),
             "boolValue" | "bool_value" => typed(scalar(map)?, |value| value.bool().map(Value::BoolValue)),
             "intValue" | "int_value" => typed(scalar(map)?, |value| value.int().map(Value::IntValue)),
             "doubleValue" | "double_value" => double(map.next_value()?),
             "bytesValue" | "bytes_value" => typed(scalar(map)?, |value| value.base64().map(Value::BytesValue)),
-            "arrayValue" | "array_value" => Some(Value::ArrayValue(object(map)?)),
-            "kvlistValue" | "kvlist_value" => Some(Value::KvlistValue(object(map)?)),
+            "arrayValue" | "array_value" => nested(map, depth, Value::ArrayValue)?,
+            "kvlistValue" | "kvlist_value" => nested(map, depth, Value::KvlistValue)?,
             _ => return skip(map),
         };
         // `null` beside the one that is set unsets nothing.
@@ -309,6 +318,27 @@ impl Fields for AnyValue {
         };
         Self { value }
     }
+}
+
+/// serde_json follows 128 levels and no more, of which each list or map takes three or four: a reader begins anew so often.
+const LEVELS_OF_A_READER: usize = 25;
+
+/// A list or map, one further down; its JSON as text where that is too deep.
+fn nested<'de, T: Fields, A: MapAccess<'de>>(
+    map: &mut A,
+    depth: usize,
+    value: fn(T) -> Value,
+) -> Result<Option<Value>, A::Error> {
+    let depth = depth + 1;
+    if depth <= DEPTH_MAX && !depth.is_multiple_of(LEVELS_OF_A_READER) {
+        return Ok(object(map, depth)?.map(value));
+    }
+    let json: &RawValue = map.next_value()?;
+    if depth > DEPTH_MAX {
+        return Ok(Some(Value::StringValue(json.get().to_owned())));
+    }
+    let read = Object::at(depth).deserialize(&mut serde_json::Deserializer::from_str(json.get()));
+    read.map(|read| Some(value(read))).map_err(A::Error::custom)
 }
 
 /// A number, to the last bit: serde_json's own reading of fractions may be off by one.

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 const PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -151,8 +151,9 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 
 /// A message read from a JSON object, key by key.
 pub(super) trait Fields: Default {
-    /// Takes the value of `key` from `map`, or reads over it. Keys in snake case are meant too.
-    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
+    /// Takes the value of `key` from `map`, or reads over it. Keys in snake case are meant too. It lies `depth` lists and maps
+    /// deep in the value of an attribute.
+    fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, depth: usize) -> Result<(), A::Error>;
 
     /// What a value that is no object means.
     fn scalar(_value: Scalar<'_>) -> Self {
@@ -160,18 +161,27 @@ pub(super) trait Fields: Default {
     }
 }
 
-/// Reads a `T` from whatever stands there.
-pub(super) struct Object<T>(pub(super) T);
+/// Reads a `T` from whatever stands there, `depth` lists and maps deep in the value of an attribute.
+pub(super) struct Object<T> {
+    depth: usize,
+    of: PhantomData<T>,
+}
 
-impl<'de, T: Fields> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ObjectVisitor(PhantomData)).map(Object)
+impl<T> Object<T> {
+    pub(super) const fn at(depth: usize) -> Self {
+        Self { depth, of: PhantomData }
     }
 }
 
-struct ObjectVisitor<T>(PhantomData<T>);
+impl<'de, T: Fields> DeserializeSeed<'de> for Object<T> {
+    type Value = T;
 
-impl<'de, T: Fields> Visitor<'de> for ObjectVisitor<T> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: Fields> Visitor<'de> for Object<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,7 +190,7 @@ impl<'de, T: Fields> Visitor<'de> for ObjectVisitor<T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let mut value = T::default();
         while let Some(key) = map.next_key::<Key<'de>>()? {
-            value.field(&key.0, &mut map)?;
+            value.field(&key.0, &mut map, self.depth)?;
         }
         Ok(value)
     }
@@ -218,44 +228,59 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// Reads a list of `T`; anything but a list is an empty one.
-pub(super) struct List<T>(pub(super) Vec<T>);
-
-impl<'de, T: Fields> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ListVisitor(PhantomData)).map(List)
-    }
-}
-
 /// Reads a list of `T`, or null for an empty one; anything else is an error. For what telemetry hangs on: read leniently,
 /// a request of the wrong shape would be answered "kept" and hold nothing.
-pub(super) struct StrictList<T>(pub(super) Vec<T>);
+pub(super) struct StrictList<T>(List<T>);
 
-impl<'de, T: Fields> Deserialize<'de> for StrictList<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictListVisitor(PhantomData)).map(StrictList)
+impl<T> StrictList<T> {
+    pub(super) const fn at(depth: usize) -> Self {
+        Self(List::at(depth))
     }
 }
 
-struct StrictListVisitor<T>(PhantomData<T>);
+impl<'de, T: Fields> DeserializeSeed<'de> for StrictList<T> {
+    type Value = Vec<T>;
 
-impl<'de, T: Fields> Visitor<'de> for StrictListVisitor<T> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: Fields> Visitor<'de> for StrictList<T> {
     type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON array")
     }
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Vec<T>, A::Error> {
-        ListVisitor(PhantomData).visit_seq(seq)
+        self.0.visit_seq(seq)
     }
     fn visit_unit<E>(self) -> Result<Vec<T>, E> {
         Ok(Vec::new())
     }
 }
 
-struct ListVisitor<T>(PhantomData<T>);
+/// Reads a list of `T`; anything but a list is an empty one.
+pub(super) struct List<T> {
+    depth: usize,
+    of: PhantomData<T>,
+}
 
-impl<'de, T: Fields> Visitor<'de> for ListVisitor<T> {
+impl<T> List<T> {
+    pub(super) const fn at(depth: usize) -> Self {
+        Self { depth, of: PhantomData }
+    }
+}
+
+impl<'de, T: Fields> DeserializeSeed<'de> for List<T> {
+    type Value = Vec<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: Fields> Visitor<'de> for List<T> {
     type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -263,7 +288,7 @@ impl<'de, T: Fields> Visitor<'de> for ListVisitor<T> {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
         let mut values = Vec::new();
-        while let Some(Object(value)) = seq.next_element()? {
+        while let Some(value) = seq.next_element_seed(Object::at(self.depth))? {
             values.push(value);
         }
         Ok(values)

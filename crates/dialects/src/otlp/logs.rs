@@ -1,11 +1,13 @@
 //! A request that holds log records.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
+use super::wire::Seen;
 use super::{DecodeError, Encoding, Signal, json, named_agents, traces, wire};
 use crate::sent::{self, Item, Resource, tree};
 
@@ -15,7 +17,7 @@ pub struct LogsRequest(Body);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Body {
-    /// A protobuf body in which everything was found to be readable.
+    /// A protobuf body in which what is around the records was found to be readable.
     Wire(Bytes),
     Tree(ExportLogsServiceRequest),
 }
@@ -34,7 +36,7 @@ impl<'a> From<wire::Raw<'a>> for Record<'a> {
 }
 
 impl<'a> Item<sent::Record<'a>> for Record<'a> {
-    fn read(self, into: &mut sent::Record<'a>) {
+    fn read(self, into: &mut sent::Record<'a>) -> Result<(), String> {
         match self {
             Self::Wire(record) => record.read(into),
             Self::Tree(record) => record.read(into),
@@ -53,8 +55,8 @@ impl LogsRequest {
     }
     /// The distinct values of `agentos.agent_id` on its resources that have records, which whoever admits the request looks
     /// up before [`crate::normalise_logs`] asks about each.
-    pub fn named_agents(&self) -> BTreeSet<&str> {
-        named_agents(&self.resources())
+    pub fn named_agents(&self) -> BTreeSet<Cow<'_, str>> {
+        named_agents(self.resources())
     }
     /// The records, by resource and scope.
     pub(crate) fn resources(&self) -> Vec<Resource<'_, Record<'_>>> {
@@ -69,7 +71,7 @@ impl LogsRequest {
 /// itself. Copies the bytes; [`crate::Request::decode`] does not.
 ///
 /// # Errors
-/// When the envelope cannot be read: broken bytes, nested too deeply, or another signal.
+/// When the envelope or none of its records can be read: broken bytes, or another signal.
 pub fn decode_logs(encoding: Encoding, bytes: &[u8]) -> Result<LogsRequest, DecodeError> {
     decode(encoding, &Bytes::copy_from_slice(bytes))
 }
@@ -84,28 +86,23 @@ pub(crate) fn decode(encoding: Encoding, body: &Bytes) -> Result<LogsRequest, De
 
 fn protobuf(body: &Bytes) -> Result<LogsRequest, DecodeError> {
     let traces = DecodeError::OtherSignal { sent: Signal::Traces.as_str(), wanted: Signal::Logs };
-    // A span has its trace id where a record has its time, in another form: no span reads as a record.
-    match timed_records(body) {
+    match look(body) {
+        Ok(Seen::Good) => Ok(LogsRequest(Body::Wire(body.clone()))),
+        // A span has its trace id where a record has its time, in another form: no good span reads as a record.
+        _ if traces::are_in(body) => Err(traces),
         Ok(_) => Ok(LogsRequest(Body::Wire(body.clone()))),
-        Err(_) if traces::are_in(body) => Err(traces),
-        Err(error) => Err(DecodeError::protobuf(Signal::Logs, error)),
+        Err(why) => Err(DecodeError::Protobuf { wanted: Signal::Logs, why }),
     }
 }
 
-/// How many records say when they were or what they are about, when all of the body can be read as records.
-fn timed_records(body: &[u8]) -> Result<usize, wire::Error> {
-    let (mut timed, mut record) = (0, sent::Record::default());
-    for scope in wire::resources::<wire::Record<'_>>(body)?.into_iter().flat_map(|resource| resource.scopes) {
-        for item in scope.items {
-            item.try_read(&mut record)?;
-            timed += usize::from(record.nanos != 0 || record.observed_nanos != 0 || record.body.is_some());
-        }
-    }
-    Ok(timed)
+/// A good record says when it was or what it is about. Any message reads as one that says nothing, when all its fields are
+/// unknown.
+fn look(body: &[u8]) -> Result<Seen, String> {
+    let is_good = |record: &sent::Record<'_>| record.nanos != 0 || record.observed_nanos != 0 || record.body.is_some();
+    wire::look::<wire::Record<'_>, _>(body, is_good)
 }
 
 /// Whether these are logs, read by those who expected something else.
 pub(super) fn are_in(body: &[u8]) -> bool {
-    // Any message reads as any other when all its fields are unknown; a real record says when it was.
-    timed_records(body).is_ok_and(|timed| timed > 0)
+    look(body) == Ok(Seen::Good)
 }

@@ -1,11 +1,13 @@
 //! A request that holds spans.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
 
+use super::wire::Seen;
 use super::{DecodeError, Encoding, Signal, json, logs, named_agents, wire};
 use crate::sent::{self, Item, Resource, tree};
 
@@ -15,7 +17,7 @@ pub struct TracesRequest(Body);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Body {
-    /// A protobuf body in which everything was found to be readable.
+    /// A protobuf body in which what is around the spans was found to be readable.
     Wire(Bytes),
     Tree(ExportTraceServiceRequest),
 }
@@ -34,7 +36,7 @@ impl<'a> From<wire::Raw<'a>> for Span<'a> {
 }
 
 impl<'a> Item<sent::Span<'a>> for Span<'a> {
-    fn read(self, into: &mut sent::Span<'a>) {
+    fn read(self, into: &mut sent::Span<'a>) -> Result<(), String> {
         match self {
             Self::Wire(span) => span.read(into),
             Self::Tree(span) => span.read(into),
@@ -53,8 +55,8 @@ impl TracesRequest {
     }
     /// The distinct values of `agentos.agent_id` on its resources that have spans, which whoever admits the request looks up
     /// before [`crate::normalise`] asks about each.
-    pub fn named_agents(&self) -> BTreeSet<&str> {
-        named_agents(&self.resources())
+    pub fn named_agents(&self) -> BTreeSet<Cow<'_, str>> {
+        named_agents(self.resources())
     }
     /// The spans, by resource and scope.
     pub(crate) fn resources(&self) -> Vec<Resource<'_, Span<'_>>> {
@@ -69,7 +71,7 @@ impl TracesRequest {
 /// Copies the bytes; [`crate::Request::decode`] does not.
 ///
 /// # Errors
-/// When the envelope cannot be read: broken bytes, nested too deeply, or another signal.
+/// When the envelope or none of its spans can be read: broken bytes, or another signal.
 pub fn decode_traces(encoding: Encoding, bytes: &[u8]) -> Result<TracesRequest, DecodeError> {
     decode(encoding, &Bytes::copy_from_slice(bytes))
 }
@@ -84,42 +86,22 @@ pub(crate) fn decode(encoding: Encoding, body: &Bytes) -> Result<TracesRequest, 
 
 fn protobuf(body: &Bytes) -> Result<TracesRequest, DecodeError> {
     let logs = DecodeError::OtherSignal { sent: Signal::Logs.as_str(), wanted: Signal::Traces };
-    match Seen::of(body) {
+    match look(body) {
+        Ok(Seen::Good) => Ok(TracesRequest(Body::Wire(body.clone()))),
         // Field numbers of logs and traces coincide: log records read as spans without ids.
-        Ok(seen) if seen.spans > 0 && seen.with_ids == 0 && logs::are_in(body) => Err(logs),
+        _ if logs::are_in(body) => Err(logs),
         Ok(_) => Ok(TracesRequest(Body::Wire(body.clone()))),
-        Err(_) if logs::are_in(body) => Err(logs),
-        Err(error) => Err(DecodeError::protobuf(Signal::Traces, error)),
+        Err(why) => Err(DecodeError::Protobuf { wanted: Signal::Traces, why }),
     }
 }
 
-/// What a body holds, when all of it can be read as spans.
-#[derive(Default)]
-struct Seen {
-    spans: usize,
-    /// Spans with an id of any length.
-    with_ids: usize,
-    /// Spans whose ids are ids.
-    identified: usize,
-}
-
-impl Seen {
-    fn of(body: &[u8]) -> Result<Self, wire::Error> {
-        let (mut seen, mut span) = (Self::default(), sent::Span::default());
-        for scope in wire::resources::<wire::Span<'_>>(body)?.into_iter().flat_map(|resource| resource.scopes) {
-            for item in scope.items {
-                item.try_read(&mut span)?;
-                seen.spans += 1;
-                seen.with_ids += usize::from(!span.trace_id.is_empty() || !span.span_id.is_empty());
-                seen.identified += usize::from(span.trace_id.len() == 16 && span.span_id.len() == 8);
-            }
-        }
-        Ok(seen)
-    }
+/// A good span has its ids. The name of a metric stands where a span has its trace id.
+fn look(body: &[u8]) -> Result<Seen, String> {
+    let is_good = |span: &sent::Span<'_>| span.trace_id.len() == 16 && span.span_id.len() == 8;
+    wire::look::<wire::Span<'_>, _>(body, is_good)
 }
 
 /// Whether these are traces, read by those who expected something else.
 pub(super) fn are_in(body: &[u8]) -> bool {
-    // The name of a metric stands where a span has its trace id.
-    Seen::of(body).is_ok_and(|seen| seen.identified > 0)
+    look(body) == Ok(Seen::Good)
 }

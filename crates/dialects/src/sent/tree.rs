@@ -12,7 +12,7 @@ impl<'a> From<&'a AnyValue> for Value<'a> {
         use any_value::Value as Sent;
         match &value.value {
             None | Some(Sent::StringValueStrindex(_)) => Self::Empty,
-            Some(Sent::StringValue(text)) => Self::Text(text),
+            Some(Sent::StringValue(text)) => Self::Text(text.as_str().into()),
             Some(Sent::BoolValue(value)) => Self::Bool(*value),
             Some(Sent::IntValue(value)) => Self::Int(*value),
             Some(Sent::DoubleValue(value)) => Self::Double(*value),
@@ -25,23 +25,23 @@ impl<'a> From<&'a AnyValue> for Value<'a> {
 
 fn attributes(sent: &[KeyValue]) -> impl Iterator<Item = Attribute<'_>> {
     sent.iter().map(|attribute| Attribute {
-        key: &attribute.key,
+        key: attribute.key.as_str().into(),
         value: attribute.value.as_ref().map_or(Value::Empty, Value::from),
     })
 }
 
 impl<'a> Item<Span<'a>> for &'a trace::Span {
-    fn read(self, into: &mut Span<'a>) {
+    fn read(self, into: &mut Span<'a>) -> Result<(), String> {
         into.clear();
         into.trace_id = &self.trace_id;
         into.span_id = &self.span_id;
         into.parent_span_id = &self.parent_span_id;
-        into.name = &self.name;
+        into.name = self.name.as_str().into();
         into.start_nanos = self.start_time_unix_nano;
         into.end_nanos = self.end_time_unix_nano;
         into.attributes.extend(attributes(&self.attributes));
         into.events.extend(self.events.iter().map(|event| Event {
-            name: &event.name,
+            name: event.name.as_str().into(),
             nanos: event.time_unix_nano,
             attributes: attributes(&event.attributes).collect(),
         }));
@@ -50,21 +50,24 @@ impl<'a> Item<Span<'a>> for &'a trace::Span {
             span_id: &link.span_id,
             attributes: attributes(&link.attributes).collect(),
         }));
-        into.status = self.status.as_ref().map(|status| Status { code: status.code, message: &status.message });
+        into.status =
+            self.status.as_ref().map(|status| Status { code: status.code, message: status.message.as_str().into() });
+        Ok(())
     }
 }
 
 impl<'a> Item<Record<'a>> for &'a LogRecord {
-    fn read(self, into: &mut Record<'a>) {
+    fn read(self, into: &mut Record<'a>) -> Result<(), String> {
         into.clear();
         into.trace_id = &self.trace_id;
         into.span_id = &self.span_id;
-        into.event_name = &self.event_name;
+        into.event_name = self.event_name.as_str().into();
         into.nanos = self.time_unix_nano;
         into.observed_nanos = self.observed_time_unix_nano;
         into.severity = self.severity_number;
         into.body = self.body.as_ref().map(Value::from);
         into.attributes.extend(attributes(&self.attributes));
+        Ok(())
     }
 }
 
@@ -90,5 +93,5 @@ fn resource<'a, I>(sent: Option<&'a v1::Resource>, scopes: Vec<Scope<'a, I>>) ->
 }
 
 fn scope<'a, T>(sent: Option<&'a InstrumentationScope>, items: &'a [T]) -> Scope<'a, &'a T> {
-    Scope { name: sent.map_or("", |scope| &scope.name), items: items.iter().collect() }
+    Scope { name: sent.map_or("", |scope| &scope.name).into(), items: items.iter().collect() }
 }

@@ -5,13 +5,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use prost::Message;
 use serde_json::json;
 use spanlake_dialects::chat;
 use spanlake_dialects::otlp::{Encoding, decode_traces};
 
 use crate::build::{RECEIVED, normalised, one, text};
 use crate::hostile::must_not_panic;
-use crate::{chat::settles, fixtures};
+use crate::{chat::settles, fixtures, logs};
 
 const ITERATIONS: u64 = 3_000;
 
@@ -125,6 +127,102 @@ fn fuzz_otlp_json() {
 #[test]
 fn fuzz_otlp_protobuf() {
     fuzz(&captures(Encoding::Protobuf), |bytes| must_not_panic(Encoding::Protobuf, bytes));
+}
+
+#[test]
+fn fuzz_otlp_logs() {
+    let sent = fixtures::logs().into_iter().filter(|(.., body)| body.len() < 40_000);
+    let protobuf: Vec<_> =
+        sent.filter(|(_, encoding, _)| *encoding == Encoding::Protobuf).map(|(.., body)| body).collect();
+    let in_json = |body: &Vec<u8>| serde_json::to_vec(&ExportLogsServiceRequest::decode(&**body).unwrap()).unwrap();
+    let json: Vec<_> = protobuf.iter().map(in_json).collect();
+    fuzz(&protobuf, |bytes| logs::must_not_panic(Encoding::Protobuf, bytes));
+    fuzz(&json, |bytes| logs::must_not_panic(Encoding::Json, bytes));
+}
+
+#[test]
+fn fuzz_log_records() {
+    let bodies = [
+        r#"{"content":"hi","role":"user"}"#,
+        r#"{"index":0,"finish_reason":"FinishReason.STOP","message":{"role":"assistant","tool_calls":[{"id":"1"}]}}"#,
+        r#"{"event.name":"gen_ai.choice","content":{"parts":[{"text":"x"}]}}"#,
+        r#"[{"role":"system","content":"{'a': None}"}]"#,
+    ];
+    let names =
+        ["gen_ai.user.message", "gen_ai.choice", "gen_ai.client.inference.operation.details", "codex.user_prompt", ""];
+    fuzz(&seeds(&bodies), |bytes| {
+        let body = lossy(bytes);
+        for name in names {
+            let row = logs::one(logs::with_body(name, text(&body)));
+            assert!(serde_json::from_str::<serde_json::Map<_, _>>(&row.attributes).is_ok(), "{}", row.attributes);
+            for message in
+                [row.input, row.output].into_iter().flatten().filter(|content| content.starts_with("{\"role\""))
+            {
+                assert!(serde_json::from_str::<serde_json::Value>(&message).is_ok(), "{message}");
+            }
+        }
+    });
+}
+
+/// What short texts are read from: lists, names, objects, numbers and times.
+#[test]
+fn fuzz_labels() {
+    let texts = [
+        r#"["a", "b", 'c']"#,
+        "one, two,, three",
+        r#"{"name":"p","version":3}"#,
+        r#"[{"name":"p","version":"3"}]"#,
+        r#""quoted \" text""#,
+        r#"{"plan":{"deep":[1e999,"\ud800"]},"plan":2}"#,
+        "2026-11-21T12:00:00.123456789+02:00",
+        "1795262400.5",
+        "['stop', None]",
+        "FinishReason.STOP",
+        "gemini/models:generateContent",
+    ];
+    let keys = [
+        "langfuse.trace.tags",
+        "tag.tags",
+        "mlflow.linkedPrompts",
+        "ai.telemetry.metadata.langfusePrompt",
+        "metadata",
+        "langfuse.trace.metadata.k",
+        "langfuse.observation.metadata",
+        "llm.invocation_parameters",
+        "gen_ai.request.temperature",
+        "ai.settings.maxOutputTokens",
+        "gen_ai.response.finish_reasons",
+        "ai.response.finishReason",
+        "gen_ai.output.messages",
+        "langfuse.observation.completion_start_time",
+        "gen_ai.response.time_to_first_chunk",
+        "ai.response.msToFirstChunk",
+        "ai.response.avgOutputTokensPerSecond",
+        "langfuse.observation.level",
+        "logfire.level_num",
+        "logfire.pending_parent_id",
+        "session.id",
+        "user.id",
+        "gen_ai.provider.name",
+        "ai.model.provider",
+        "gen_ai.operation.name",
+        "openinference.span.kind",
+    ];
+    fuzz(&seeds(&texts), |bytes| {
+        let sent = lossy(bytes);
+        for only in keys {
+            let span = one(&[(only, text(&sent))]);
+            let is_object = |json: &str| serde_json::from_str::<serde_json::Map<_, _>>(json).is_ok();
+            let objects = [Some(&span.metadata), Some(&span.attributes), span.model_parameters.as_ref()];
+            assert!(objects.into_iter().flatten().all(|object| is_object(object)), "{only}: {objects:?}");
+            assert!(span.tags.iter().all(|tag| !tag.is_empty() && tag.chars().count() <= 100), "{:?}", span.tags);
+            assert!(span.time_to_first_token_ns.is_none_or(|nanos| nanos >= 0));
+            assert!(span.tokens_per_second.is_none_or(|speed| speed.is_finite() && speed > 0.0));
+            for name in [span.session_id, span.user_id, span.provider, span.finish_reason].into_iter().flatten() {
+                assert!(!name.is_empty() && name.len() <= 1_024 + 64 && !name.contains('\0'), "{only}: {name:?}");
+            }
+        }
+    });
 }
 
 #[test]

@@ -1,16 +1,22 @@
 //! Whatever arrives, nothing panics and nothing grows without bound.
 
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
 use opentelemetry_proto::tonic::trace::v1::span::Event;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use proptest::prelude::*;
 use prost::Message;
 use serde_json::json;
 use spanlake_dialects::chat;
-use spanlake_dialects::normalise::{EVENTS_DROPPED, EVENTS_MAX, NAME_BYTES_MAX};
-use spanlake_dialects::otlp::{DecodeError, Encoding, decode_traces};
+use spanlake_dialects::normalise::{EVENTS_DROPPED, EVENTS_MAX, NAME_BYTES_MAX, RESOURCE_BYTES_MAX};
+use spanlake_dialects::otlp::{DEPTH_MAX, Encoding, decode_traces};
 
-use crate::build::{RECEIVED, message_of, normalised, one, only, request, span, text};
+use crate::build::{RECEIVED, message_of, normalised, one, only, pairs, request, request_of, span, text};
 use crate::fixtures;
 
 const ENCODINGS: [Encoding; 2] = [Encoding::Protobuf, Encoding::Json];
@@ -42,31 +48,143 @@ fn in_list(value: AnyValue) -> Value {
     Value::ArrayValue(ArrayValue { values: vec![value] })
 }
 
-#[test]
-fn fifty_levels_are_kept_and_bottomless_values_are_refused_in_both_encodings() {
-    for wrap in [in_map, in_list] {
-        let proto = message_of(&[], "", vec![span(&[("k", nested(50, wrap))])]);
-        let read = only(decode_traces(Encoding::Protobuf, &proto.encode_to_vec()).unwrap());
-        assert!(read.attributes.contains("bottom"));
-        let proto = message_of(&[], "", vec![span(&[("k", nested(28, wrap))])]);
-        let read = only(decode_traces(Encoding::Json, &serde_json::to_vec(&proto).unwrap()).unwrap());
-        assert!(read.attributes.contains("bottom"));
+/// How many lists and maps down it goes, and what is there.
+fn bottom(value: &serde_json::Value) -> (usize, &serde_json::Value) {
+    let inner = value.get("k").or_else(|| value.get(0));
+    inner.map_or((0, value), |inner| {
+        let (depth, bottom) = bottom(inner);
+        (depth + 1, bottom)
+    })
+}
+
+/// That `value`, in the JSON of attributes, was sent `levels` deep.
+fn is_kept(value: &serde_json::Value, levels: usize, encoding: Encoding) {
+    let (depth, bottom) = bottom(value);
+    assert_eq!(depth, levels.min(DEPTH_MAX));
+    let text = bottom.as_str().unwrap();
+    match encoding {
+        _ if levels <= DEPTH_MAX => assert_eq!(text, "bottom"),
+        Encoding::Json => assert!(text.starts_with("{\"values\":[") && text.contains("\"bottom\""), "{text}"),
+        Encoding::Protobuf => {
+            let bytes = STANDARD.decode(text).unwrap();
+            assert!(bytes.windows(6).any(|window| window == b"bottom"));
+        }
     }
-    let mut deep = span(&[("k", nested(200, in_map))]);
-    let bytes = message_of(&[], "", vec![deep.clone()]).encode_to_vec();
-    assert_eq!(decode_traces(Encoding::Protobuf, &bytes), Err(DecodeError::TooDeep));
+}
+
+#[test]
+fn a_hundred_levels_are_kept_and_what_lies_deeper_stays_as_it_was_spelled() {
+    for (wrap, levels) in [50, DEPTH_MAX, DEPTH_MAX + 1, 300]
+        .into_iter()
+        .flat_map(|levels| [in_map as fn(AnyValue) -> Value, in_list].map(|wrap| (wrap, levels)))
+    {
+        let deep = || nested(levels, wrap);
+        let mut sent = span(&[("deep", deep()), ("beside", text("kept"))]);
+        sent.events = vec![Event { attributes: pairs(&[("deep", deep())]), ..Default::default() }];
+        let proto = message_of(&[("deep", deep())], "", vec![sent]);
+        for encoding in ENCODINGS {
+            let read = only(decode_traces(encoding, &encoded(&proto, encoding)).unwrap());
+            for object in [&*read.attributes, &*read.resource, &*read.events[0].attributes] {
+                let object: serde_json::Value = serde_json::from_str(object).unwrap();
+                is_kept(&object["deep"], levels, encoding);
+            }
+            assert!(read.attributes.contains(r#""beside":"kept""#));
+        }
+    }
+}
+
+fn encoded(proto: &ExportTraceServiceRequest, encoding: Encoding) -> Vec<u8> {
+    match encoding {
+        Encoding::Protobuf => proto.encode_to_vec(),
+        Encoding::Json => serde_json::to_vec(proto).unwrap(),
+    }
+}
+
+#[test]
+fn bottomless_values_have_an_end() {
     // Not decoded but made by hand, it is cut and not followed.
-    assert!(only(request(vec![deep.clone()])).attributes.contains("null"));
-    deep.attributes.clear();
+    assert!(one(&[("k", nested(200, in_map))]).attributes.contains("null"));
+    let shallow =
+        String::from_utf8(encoded(&message_of(&[], "", vec![span(&[("k", text("@"))])]), Encoding::Json)).unwrap();
     let unit = r#"{"kvlistValue":{"values":[{"key":"k","value":"#;
     let value = format!("{}{{}}{}", unit.repeat(10_000), "}]}}".repeat(10_000));
-    let body = format!(
-        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"attributes":[{{"key":"k","value":{value}}}]}}]}}]}}]}}"#
-    );
-    assert_eq!(decode_traces(Encoding::Json, body.as_bytes()), Err(DecodeError::TooDeep));
+    let deep = shallow.replace(r#"{"stringValue":"@"}"#, &value);
+    assert!(deep.len() > value.len());
+    let read = only(decode_traces(Encoding::Json, deep.as_bytes()).unwrap());
+    assert!(read.attributes.len() > value.len() / 2);
+    assert!(serde_json::from_str::<serde_json::Value>(&read.attributes).is_ok());
     // Unknown fields are read over however deep they are.
     let unknown = format!(r#"{{"new":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert!(decode_traces(Encoding::Json, unknown.as_bytes()).is_ok());
+}
+
+/// Two spans in JSON: of the first one attribute has a value that is spelled so, of the second nothing is odd.
+fn beside_a_good_one(value: &str) -> (spanlake_model::Span, spanlake_model::Span) {
+    let mut good = span(&[("k", text("good"))]);
+    good.span_id = vec![3; 8];
+    let proto = message_of(&[], "", vec![span(&[("k", text("@")), ("beside", text("kept"))]), good]);
+    let body = String::from_utf8(encoded(&proto, Encoding::Json)).unwrap();
+    let body = body.replace(r#"{"stringValue":"@"}"#, value);
+    let read =
+        normalised(&decode_traces(Encoding::Json, body.as_bytes()).unwrap_or_else(|error| panic!("{value}: {error}")));
+    assert_eq!(read.rejected, [], "{value}");
+    let [(_, odd), (_, good)] = read.spans.try_into().unwrap();
+    (odd, good)
+}
+
+#[test]
+fn a_value_that_strict_json_forbids_loses_only_itself() {
+    for (sent, kept) in [
+        (r#"{"stringValue":"\ud800!"}"#, json!("\u{FFFD}!")),
+        (r#"{"stringValue":"\u0000"}"#, json!("\u{FFFD}")),
+        ("{\"stringValue\":\"a\nb\u{1}\u{0}\"}", json!("a\nb\u{1}\u{FFFD}")),
+        (r#"{"intValue":1e999}"#, json!("1e999")),
+        (r#"{"doubleValue":1e999}"#, json!("Infinity")),
+        (r#"{"stringValue":-1e999}"#, json!("-1e999")),
+        (r#"{"intValue":123456789012345678901234567890}"#, json!("123456789012345680000000000000")),
+        (r#"{"boolValue":"maybe"}"#, json!("maybe")),
+        (r#"{"bytesValue":"no base64"}"#, json!("no base64")),
+        (
+            r#"{"kvlistValue":{"values":[{"key":"a","value":{"intValue":1}},{"key":"a","value":{"intValue":2}}]}}"#,
+            json!({"a": 2}),
+        ),
+        (r#"{"arrayValue":7}"#, json!([])),
+        (r#"7"#, json!(7)),
+        ("[]", json!(null)),
+    ] {
+        let (odd, good) = beside_a_good_one(sent);
+        let attributes: serde_json::Value = serde_json::from_str(&odd.attributes).unwrap();
+        assert_eq!(attributes, json!({"beside": "kept", "k": kept}), "{sent}");
+        assert_eq!(good.attributes, r#"{"k":"good"}"#);
+    }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_kept_with_marks_where_it_is_not() {
+    let mut good = span(&[("k", text("good"))]);
+    good.span_id = vec![3; 8];
+    let mut odd = span(&[("k@", text("v@")), ("session.id", text("talk@")), ("input.value", text("said@"))]);
+    odd.name = "n@".to_owned();
+    odd.status = Some(Status { message: "m@".to_owned(), code: 2 });
+    odd.events = vec![Event { name: "e@".to_owned(), attributes: pairs(&[("a@", text("b@"))]), ..Default::default() }];
+    let mut bytes = message_of(&[("service.name", text("s@"))], "scope@", vec![odd, good]).encode_to_vec();
+    bytes.iter_mut().filter(|byte| **byte == b'@').for_each(|byte| *byte = 0xFF);
+    let read = normalised(&decode_traces(Encoding::Protobuf, &bytes).unwrap());
+    assert_eq!((read.spans.len(), &*read.rejected), (2, &[][..]));
+    let odd = &read.spans[0].1;
+    assert_eq!(odd.name, "n\u{FFFD}");
+    assert_eq!(odd.attributes, r#"{"input.value":"said@","k@":"v@","session.id":"talk@"}"#.replace('@', "\u{FFFD}"));
+    assert_eq!(odd.events[0].attributes, r#"{"a@":"b@"}"#.replace('@', "\u{FFFD}"));
+    for (field, kept) in [
+        (odd.session_id.as_deref(), "talk\u{FFFD}"),
+        (odd.input.as_deref(), "said\u{FFFD}"),
+        (odd.status_message.as_deref(), "m\u{FFFD}"),
+        (odd.service_name.as_deref(), "s\u{FFFD}"),
+        (odd.scope_name.as_deref(), "scope\u{FFFD}"),
+    ] {
+        assert_eq!(field, Some(kept));
+    }
+    assert_eq!(read.spans[1].1.attributes, r#"{"k":"good"}"#);
 }
 
 #[test]
@@ -214,6 +332,18 @@ fn metadata_is_readable_whatever_is_put_into_it() {
             assert!(read.values().all(serde_json::Value::is_string), "{read:?}");
         }
     }
+}
+
+#[test]
+fn a_long_resource_of_many_spans_is_held_once_and_has_a_bound() {
+    let long = [("k", text(&"x".repeat(1 << 20)))];
+    let spans =
+        (0..300).map(|number: u64| Span { span_id: (number + 1).to_be_bytes().to_vec(), ..span(&[]) }).collect();
+    let normalised = normalised(&request_of(&long, "", spans));
+    let kept = RESOURCE_BYTES_MAX / normalised.spans[0].1.resource.len();
+    assert_eq!((normalised.spans.len(), normalised.rejected.len()), (kept, 300 - kept));
+    assert!(normalised.spans.iter().all(|(_, span)| Arc::ptr_eq(&span.resource, &normalised.spans[0].1.resource)));
+    assert!(normalised.summary().unwrap().contains("send fewer at once"), "{:?}", normalised.summary());
 }
 
 #[test]

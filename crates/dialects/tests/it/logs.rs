@@ -17,6 +17,7 @@ use spanlake_model::{AgentId, Cost, Span, Status, Usage};
 
 use crate::build::{RECEIVED, context, pairs, text};
 use crate::fixtures;
+use crate::wire::delimited;
 
 fn normalised(request: &LogsRequest) -> Normalised {
     normalise_logs(request, &context(), &mut |_| Ok(None))
@@ -46,7 +47,7 @@ fn record(event: &str, attributes: &[(&str, Value)]) -> LogRecord {
     }
 }
 
-fn with_body(event: &str, body: Value) -> LogRecord {
+pub(crate) fn with_body(event: &str, body: Value) -> LogRecord {
     LogRecord { body: Some(AnyValue { value: Some(body) }), ..record(event, &[]) }
 }
 
@@ -64,7 +65,7 @@ fn rows(records: Vec<LogRecord>) -> Vec<Span> {
     normalised.spans.into_iter().map(|(_, row)| row).collect()
 }
 
-fn one(record: LogRecord) -> Span {
+pub(crate) fn one(record: LogRecord) -> Span {
     rows(vec![record]).remove(0)
 }
 
@@ -452,7 +453,7 @@ fn a_bad_record_is_refused_alone_and_says_why() {
 fn the_agent_of_the_resource_is_asked_for_and_may_be_refused() {
     let agent = AgentId::from_bytes([7; 16]);
     let request = request_of(&[("agentos.agent_id", text("a"))], "", vec![record("gen_ai.choice", &[]); 2]);
-    assert_eq!(request.named_agents(), BTreeSet::from(["a"]));
+    assert_eq!(request.named_agents(), BTreeSet::from(["a".into()]));
     let kept = normalise_logs(&request, &context(), &mut |named| {
         assert_eq!(named, Some("a"));
         Ok(Some(agent))
@@ -471,25 +472,40 @@ fn ten_thousand_attributes_are_kept() {
 }
 
 #[test]
-fn bottomless_bodies_are_refused_in_both_encodings() {
+fn a_body_that_is_too_deep_loses_only_its_depths() {
     let mut body = text("bottom");
     for _ in 0..200 {
         body = map(&[("k", body)]);
     }
-    let proto = message_of(&[], "", vec![with_body("gen_ai.choice", body)]);
-    assert_eq!(decode_logs(Encoding::Protobuf, &proto.encode_to_vec()), Err(DecodeError::TooDeep));
+    let neighbour = with_body("gen_ai.choice", text("a neighbour"));
+    let proto = message_of(&[], "", vec![with_body("gen_ai.choice", body), neighbour]);
+    let protobuf = decode_logs(Encoding::Protobuf, &proto.encode_to_vec()).unwrap();
+    let json = decode_logs(Encoding::Json, &serde_json::to_vec(&proto).unwrap()).unwrap();
+    for request in [protobuf, json] {
+        let rows = normalised(&request).spans;
+        assert_eq!(rows.len(), 2);
+        let deep = json_of(Some(&rows[0].1.attributes));
+        assert!(deep["log.body"]["k"]["k"]["k"].is_object(), "{deep}");
+        assert!(rows[1].1.output.as_ref().unwrap().contains("a neighbour"));
+    }
     // Not decoded but made by hand, it is cut and not followed.
     assert!(normalised(&LogsRequest::from_proto(proto)).spans[0].1.attributes.contains("null"));
-    let unit = r#"{"kvlistValue":{"values":[{"key":"k","value":"#;
-    let end = "}]}}".repeat(200);
-    let body = format!(
-        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{}null{end}}}]}}]}}]}}"#,
-        unit.repeat(200)
-    );
-    assert_eq!(decode_logs(Encoding::Json, body.as_bytes()), Err(DecodeError::TooDeep));
 }
 
-fn must_not_panic(encoding: Encoding, bytes: &[u8]) {
+#[test]
+fn a_malformed_record_loses_only_itself() {
+    let good = with_body("gen_ai.choice", text("good")).encode_to_vec();
+    // Field 6, the attributes, as a number.
+    let bad = [&good[..], &[6 << 3, 1]].concat();
+    let body = delimited(1, &delimited(2, &[delimited(2, &bad), delimited(2, &good)].concat()));
+    let read = normalised(&decode_logs(Encoding::Protobuf, &body).unwrap());
+    assert_eq!((read.spans.len(), read.spans[0].0), (1, 1));
+    assert_eq!(read.rejected[0].reason, "the log record cannot be read: field 6 has another type than it should");
+    let body = delimited(1, &delimited(2, &delimited(2, &bad)));
+    assert!(matches!(decode_logs(Encoding::Protobuf, &body), Err(DecodeError::Protobuf { .. })));
+}
+
+pub(crate) fn must_not_panic(encoding: Encoding, bytes: &[u8]) {
     if let Ok(request) = decode_logs(encoding, bytes) {
         let first = normalised(&request);
         assert_eq!(first.spans.len() + first.rejected.len(), request.record_count());

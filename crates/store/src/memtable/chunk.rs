@@ -57,6 +57,51 @@ impl Prepared {
     }
 }
 
+/// Rows of one frame that come one by one. Few are held as such, since a row takes several times what it does in a batch.
+#[derive(Debug)]
+pub struct Preparing {
+    origin: Origin,
+    rows: Vec<Row>,
+    parts: Vec<Prepared>,
+}
+
+/// Rows that are put into a batch together.
+const ROWS_HELD_MAX: usize = 1_024;
+
+impl Preparing {
+    /// No rows yet.
+    pub const fn new(origin: Origin) -> Self {
+        Self { origin, rows: Vec::new(), parts: Vec::new() }
+    }
+
+    /// The next one.
+    pub fn push(&mut self, row: Row) {
+        self.rows.push(row);
+        if self.rows.len() == ROWS_HELD_MAX {
+            self.pack();
+        }
+    }
+
+    /// All of them; none when there were none.
+    pub fn finish(mut self) -> Option<Prepared> {
+        if !self.rows.is_empty() {
+            self.pack();
+        }
+        let mut parts = self.parts;
+        if parts.len() < 2 {
+            return parts.pop();
+        }
+        let batches: Vec<_> = parts.iter().map(|part| &part.batch).collect();
+        let batch = concat_batches(&batches[0].schema(), batches).expect("they are of one table");
+        Some(Prepared { batch, arrivals: parts.into_iter().flat_map(|part| part.arrivals).collect() })
+    }
+
+    fn pack(&mut self) {
+        self.parts.push(Prepared::new(self.origin, &self.rows));
+        self.rows.clear();
+    }
+}
+
 /// A key's place in the index, with what a hash map needs around it.
 const KEY_BYTES: usize = 96;
 /// Frames of a span or two would make thousands of tiny batches; that many are put together.

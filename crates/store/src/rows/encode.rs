@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, FixedSizeBinaryBuilder, Float64Array, Int8Array, Int16Array, Int32Array,
-    Int64Array, ListBuilder, RecordBatch, StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
+    Int64Array, ListBuilder, RecordBatch, StringViewArray, StringViewBuilder, TimestampMicrosecondArray, UInt32Array,
 };
+use arrow::compute::take;
 use arrow::datatypes::{DataType, FieldRef};
 use spanlake_model::{CostSource, Kind, Money, Span, Timestamp, preview};
 
@@ -39,6 +40,7 @@ fn column(field: &FieldRef, origin: Origin, rows: &[Row]) -> ArrayRef {
         "status" => Arc::new(Int8Array::from_iter_values(rows.iter().map(|row| row.span.status.as_i8()))),
         "is_root" => Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.span.parent_span_id.is_none())))),
         "tags" => tags(field, rows),
+        "resource" => shared(rows, |row| &row.span.resource),
         "tokens_per_second" => Arc::new(Float64Array::from_iter(rows.iter().map(|row| row.span.tokens_per_second))),
         name => match field.data_type() {
             DataType::Int64 => counts(rows, count_of(name)),
@@ -151,6 +153,23 @@ fn texts<'a, T: AsRef<str>>(rows: &'a [Row], value: impl Fn(&'a Row) -> Option<T
     Arc::new(StringViewArray::from_iter(rows.iter().map(value)))
 }
 
+/// Texts of which rows in a row share one: it lies there once, however many they are.
+fn shared<'a>(rows: &'a [Row], text: impl Fn(&'a Row) -> &'a Arc<str>) -> ArrayRef {
+    let mut distinct: Vec<&Arc<str>> = Vec::new();
+    let places: UInt32Array = rows
+        .iter()
+        .map(|row| {
+            let text = text(row);
+            if !distinct.last().is_some_and(|last| Arc::ptr_eq(last, text)) {
+                distinct.push(text);
+            }
+            Some(u32::try_from(distinct.len() - 1).expect("a request has fewer bytes than that"))
+        })
+        .collect();
+    let distinct = StringViewArray::from_iter_values(distinct);
+    take(&distinct, &places, None).expect("each place is one of them")
+}
+
 fn text_of(column: &str) -> for<'a> fn(&'a Span) -> Option<&'a str> {
     match column {
         "name" => |span| Some(&span.name),
@@ -181,7 +200,6 @@ fn text_of(column: &str) -> for<'a> fn(&'a Span) -> Option<&'a str> {
         "log_name" => |span| span.log_name.as_deref(),
         "cost_source" => |span| span.cost_source.map(CostSource::as_str),
         "metadata" => |span| Some(&span.metadata),
-        "resource" => |span| Some(&span.resource),
         "input" => |span| span.input.as_deref(),
         "output" => |span| span.output.as_deref(),
         other => unreachable!("the schema has a text column {other} that no row fills"),

@@ -1,6 +1,7 @@
 //! What cannot be taken is refused in words that say what to do, and takes nothing else down with it.
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value};
 use prost::Message;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -141,6 +142,100 @@ pub(crate) async fn bad_spans_are_refused_alone_and_counted(cluster: &Cluster) {
     let traces = cluster.client.get("/v1/traces", &key).await.rows();
     let counts: Vec<_> = traces.iter().map(|trace| trace["span_count"].as_u64().unwrap()).collect();
     assert_eq!(counts, [7, 7, 7]);
+}
+
+/// Ways to send a request.
+const DOORS: [&str; 3] = ["protobuf", "gRPC", "JSON"];
+
+/// How many spans were refused of a request that is taken at this door.
+async fn rejected_at(door: &str, cluster: &Cluster, key: &str, protobuf: Vec<u8>, json: Vec<u8>) -> i64 {
+    let count = |body: &[u8]| {
+        let answer = ExportTraceServiceResponse::decode(body).unwrap();
+        answer.partial_success.map_or(0, |partial| partial.rejected_spans)
+    };
+    match door {
+        "gRPC" => count(&cluster.client.grpc_bytes(key, protobuf).await.unwrap()),
+        "protobuf" => {
+            let answer = cluster.client.otlp("/v1/traces", key, PROTOBUF, protobuf).await;
+            assert_eq!(answer.status, 200);
+            count(&answer.body)
+        }
+        _ => {
+            let answer = cluster.client.otlp("/v1/traces", key, JSON, json).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            answer.json()["partialSuccess"]["rejectedSpans"].as_str().map_or(0, |count| count.parse().unwrap())
+        }
+    }
+}
+
+async fn attribute(cluster: &Cluster, key: &str, trace: u128, span: u64, name: &str) -> Value {
+    let path = format!("/v1/traces/{}/spans/{}", trace_id(trace), span_id(span));
+    cluster.client.get(&path, key).await.data()["attributes"][name].take()
+}
+
+/// Two spans, the second without fault.
+fn beside_a_good_one(cluster: &Cluster, trace: u128, attributes: Vec<KeyValue>) -> ExportTraceServiceRequest {
+    let span = |number| otlp::span(trace_id(trace), span_id(number), "a span", cluster.a_minute_ago());
+    let [mut odd, mut good] = [span(1), span(2)];
+    odd.attributes = attributes;
+    good.attributes = vec![otlp::text("k", "of the neighbour")];
+    otlp::request(vec![odd, good])
+}
+
+fn nested(levels: usize) -> KeyValue {
+    let mut value = AnyValue { value: Some(any_value::Value::StringValue("bottom".to_owned())) };
+    for _ in 0..levels {
+        value = AnyValue { value: Some(any_value::Value::ArrayValue(ArrayValue { values: vec![value] })) };
+    }
+    KeyValue { key: "odd".to_owned(), value: Some(value), ..KeyValue::default() }
+}
+
+pub(crate) async fn one_bad_value_takes_nothing_else_down_at_any_door(cluster: &Cluster) {
+    let key = Tenant::sign_up(cluster).await.key(&["ingest", "read"]).await;
+    // Bytes that are not UTF-8, or half a surrogate pair, in place of each `@`.
+    let many = (0..10_000).map(|number| otlp::number(&format!("key.{number}"), number));
+    let twice = [otlp::text("odd", "first"), otlp::text("odd", "last"), otlp::text("__proto__", "a key")];
+    let brackets = |levels: usize| format!("{}\"", "[".repeat(levels));
+    let cases: [(Vec<KeyValue>, String); 5] = [
+        (vec![nested(50)], brackets(50)),
+        (vec![nested(300)], brackets(100)),
+        (vec![otlp::text("odd", "@")], "\"\u{FFFD}\"".to_owned()),
+        (vec![otlp::text("odd", "a\0b")], "\"a\u{FFFD}b\"".to_owned()),
+        (many.chain(twice).collect(), "\"last\"".to_owned()),
+    ];
+    for (door, name) in (0..).zip(DOORS) {
+        for (number, (attributes, kept)) in (0..).zip(&cases) {
+            let trace = 10 * door + number + 1;
+            let request = beside_a_good_one(cluster, trace, attributes.clone());
+            let mut protobuf = request.encode_to_vec();
+            protobuf.iter_mut().filter(|byte| **byte == b'@').for_each(|byte| *byte = 0xFF);
+            let json = String::from_utf8(otlp::json(&request)).unwrap().replace('@', "\\ud800");
+            assert_eq!(rejected_at(name, cluster, &key, protobuf, json.into_bytes()).await, 0, "{name}: {kept}");
+            let odd = attribute(cluster, &key, trace, 1, "odd").await.to_string();
+            assert!(odd.starts_with(kept), "{name}: {odd} is not {kept}");
+            assert_eq!(attribute(cluster, &key, trace, 2, "k").await, "of the neighbour", "{name}: {kept}");
+        }
+        assert_eq!(attribute(cluster, &key, 10 * door + 5, 1, "key.9999").await, 9_999);
+        assert_eq!(attribute(cluster, &key, 10 * door + 5, 1, "__proto__").await, "a key");
+    }
+}
+
+pub(crate) async fn a_malformed_span_is_refused_alone_at_both_doors_of_protobuf(cluster: &Cluster) {
+    let key = Tenant::sign_up(cluster).await.key(&["ingest", "read"]).await;
+    let delimited = |number: u8, message: &[u8]| {
+        let mut bytes = vec![number << 3 | 2];
+        prost::encoding::encode_varint(message.len() as u64, &mut bytes);
+        [&bytes, message].concat()
+    };
+    for (trace, door) in (1..).zip(["protobuf", "gRPC"]) {
+        let good = beside_a_good_one(cluster, trace, vec![]).resource_spans[0].scope_spans[0].spans[1].encode_to_vec();
+        // Attributes that are a number.
+        let bad = [&good[..], &[9 << 3, 1]].concat();
+        let scope = [delimited(2, &bad), delimited(2, &good)].concat();
+        let request = delimited(1, &delimited(2, &scope));
+        assert_eq!(rejected_at(door, cluster, &key, request, vec![]).await, 1, "{door}");
+        assert_eq!(attribute(cluster, &key, trace, 2, "k").await, "of the neighbour", "{door}");
+    }
 }
 
 pub(crate) async fn an_empty_request_is_a_success_that_stores_nothing(cluster: &Cluster) {

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 
+use bytes::{Buf, BufMut};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use spanlake_model::Timestamp;
+use tonic::Status;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 
 /// Where each service answers. In standalone they are all the same.
@@ -134,8 +138,56 @@ impl Client {
         TraceServiceClient::connect(self.bases.otlp_grpc.clone()).await.unwrap()
     }
 
+    /// Sends a message as it is to OTLP/gRPC, and answers the message that comes back.
+    pub(crate) async fn grpc_bytes(&self, key: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
+        let channel = Channel::from_shared(self.bases.otlp_grpc.clone()).unwrap().connect().await.unwrap();
+        let mut grpc = tonic::client::Grpc::new(channel);
+        grpc.ready().await.unwrap();
+        let mut request = tonic::Request::new(message);
+        request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+        let export = PathAndQuery::from_static("/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+        grpc.unary(request, export, AsItIs).await.map(tonic::Response::into_inner)
+    }
+
     pub(crate) async fn grpc_logs(&self) -> LogsServiceClient<Channel> {
         LogsServiceClient::connect(self.bases.otlp_grpc.clone()).await.unwrap()
+    }
+}
+
+/// Messages as bytes, which no generated type would send.
+#[derive(Default)]
+struct AsItIs;
+
+impl Codec for AsItIs {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for AsItIs {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        into.put(&*item);
+        Ok(())
+    }
+}
+
+impl Decoder for AsItIs {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining()).to_vec()))
     }
 }
 

@@ -167,6 +167,8 @@ stories! {
         what_cannot_be_decoded_is_refused_in_its_own_encoding,
         an_oversize_request_is_refused_plain_and_unpacked,
         bad_spans_are_refused_alone_and_counted,
+        one_bad_value_takes_nothing_else_down_at_any_door,
+        a_malformed_span_is_refused_alone_at_both_doors_of_protobuf,
         an_empty_request_is_a_success_that_stores_nothing,
         an_unknown_parameter_is_named,
         a_malformed_id_is_400_and_an_unknown_one_404,

@@ -97,7 +97,7 @@ fn members_of_body(record: &Record<'_>) -> Vec<(String, String)> {
 fn attributes_of_body<'r>(record: &Record<'r>, members: &'r [(String, String)]) -> Vec<Attribute<'r>> {
     match &record.body {
         Some(Value::Map(attributes)) => attributes.clone(),
-        _ => members.iter().map(|(key, text)| Attribute { key, value: Value::Text(text) }).collect(),
+        _ => members.iter().map(|(key, text)| Attribute { key: key.into(), value: Value::Text(text.into()) }).collect(),
     }
 }
 
@@ -130,7 +130,7 @@ fn message(record: &Record<'_>, role: &str) -> Option<String> {
         out.push(':');
         match word(json.get()).filter(|_| key == "finish_reason") {
             Some(reason) => json::write_string(&mut out, &reason),
-            None => out.push_str(&json::compact(json.get())),
+            None => json::write_compact(&mut out, json.get()),
         }
     }
     out.push('}');

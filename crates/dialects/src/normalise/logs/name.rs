@@ -30,7 +30,7 @@ const CLAUDE_CODE: &str = "com.anthropic.claude_code";
 pub(super) fn of(record: &Record<'_>, scope: &str) -> String {
     let said = |text: &str| Some(value::clean(text.trim())).filter(|name| !name.is_empty());
     let attribute = attribute(record, &["event.name"]).and_then(value::str).and_then(said);
-    let name = attribute.or_else(|| said(record.event_name)).or_else(|| in_body(record));
+    let name = attribute.or_else(|| said(&record.event_name)).or_else(|| in_body(record));
     let Some(name) = name else { return NAMELESS.to_owned() };
     // Claude Code says `api_request` in the attribute, `claude_code.api_request` in the body.
     let body = record.body.as_ref().and_then(value::str);
@@ -72,8 +72,9 @@ mod tests {
     use crate::sent::{Attribute, Value};
 
     fn named(attribute: &str, field: &str, body: &str, scope: &str) -> String {
-        let attributes = vec![Attribute { key: "event.name", value: Value::Text(attribute) }];
-        of(&Record { attributes, event_name: field, body: Some(Value::Text(body)), ..Record::default() }, scope)
+        let attributes = vec![Attribute { key: "event.name".into(), value: Value::Text(attribute.into()) }];
+        let body = Some(Value::Text(body.into()));
+        of(&Record { attributes, event_name: field.into(), body, ..Record::default() }, scope)
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The messages of OTLP: which field has which number.
 
+use std::borrow::Cow;
+
+use super::Error;
 use super::reader::Reader;
-use super::{DEPTH_MAX, Error};
+use crate::otlp::DEPTH_MAX;
 use crate::sent::{self, Attribute, Event, Item, Link, Status, Value};
 
 /// The bytes of one item.
@@ -35,35 +38,29 @@ impl<'a> From<Raw<'a>> for Record<'a> {
 }
 
 impl<'a> Item<sent::Span<'a>> for Span<'a> {
-    fn read(self, into: &mut sent::Span<'a>) {
-        let read = self.try_read(into);
-        debug_assert_eq!(read, Ok(()), "it was read once, when its request was decoded");
+    fn read(self, into: &mut sent::Span<'a>) -> Result<(), String> {
+        self.try_read(into).map_err(|error| format!("the span cannot be read: {error}"))
     }
 }
 
 impl<'a> Item<sent::Record<'a>> for Record<'a> {
-    fn read(self, into: &mut sent::Record<'a>) {
-        let read = self.try_read(into);
-        debug_assert_eq!(read, Ok(()), "it was read once, when its request was decoded");
+    fn read(self, into: &mut sent::Record<'a>) -> Result<(), String> {
+        self.try_read(into).map_err(|error| format!("the log record cannot be read: {error}"))
     }
 }
 
 impl<'a> Span<'a> {
-    /// As [`Item::read`].
-    ///
-    /// # Errors
-    /// When it is malformed.
-    pub(in crate::otlp) fn try_read(self, into: &mut sent::Span<'a>) -> Result<(), Error> {
+    fn try_read(self, into: &mut sent::Span<'a>) -> Result<(), Error> {
         into.clear();
         let mut reader = Reader::new(self.0.0);
         while let Some((number, field)) = reader.next()? {
             match number {
                 1 => into.trace_id = field.message(number)?,
                 2 => into.span_id = field.message(number)?,
-                3 => drop(field.text(number)?),
+                3 => _ = field.message(number)?,
                 4 => into.parent_span_id = field.message(number)?,
                 5 => into.name = field.text(number)?,
-                6 | 10 | 12 | 14 => drop(field.varint(number)?),
+                6 | 10 | 12 | 14 => _ = field.varint(number)?,
                 7 => into.start_nanos = field.fixed64(number)?,
                 8 => into.end_nanos = field.fixed64(number)?,
                 9 => into.attributes.push(attribute(field.message(number)?, 0)?),
@@ -79,21 +76,17 @@ impl<'a> Span<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// As [`Item::read`].
-    ///
-    /// # Errors
-    /// When it is malformed.
-    pub(in crate::otlp) fn try_read(self, into: &mut sent::Record<'a>) -> Result<(), Error> {
+    fn try_read(self, into: &mut sent::Record<'a>) -> Result<(), Error> {
         into.clear();
         let mut reader = Reader::new(self.0.0);
         while let Some((number, field)) = reader.next()? {
             match number {
                 1 => into.nanos = field.fixed64(number)?,
                 2 => into.severity = field.varint(number)? as i32,
-                3 => drop(field.text(number)?),
+                3 => _ = field.message(number)?,
                 5 => value(field.message(number)?, 0, into.body.get_or_insert_default())?,
                 6 => into.attributes.push(attribute(field.message(number)?, 0)?),
-                7 => drop(field.varint(number)?),
+                7 => _ = field.varint(number)?,
                 8 => field.fixed32(number)?,
                 9 => into.trace_id = field.message(number)?,
                 10 => into.span_id = field.message(number)?,
@@ -113,7 +106,7 @@ fn event(bytes: &[u8]) -> Result<Event<'_>, Error> {
             1 => event.nanos = field.fixed64(number)?,
             2 => event.name = field.text(number)?,
             3 => event.attributes.push(attribute(field.message(number)?, 0)?),
-            4 => drop(field.varint(number)?),
+            4 => _ = field.varint(number)?,
             _ => {}
         }
     }
@@ -126,9 +119,9 @@ fn link(bytes: &[u8]) -> Result<Link<'_>, Error> {
         match number {
             1 => link.trace_id = field.message(number)?,
             2 => link.span_id = field.message(number)?,
-            3 => drop(field.text(number)?),
+            3 => _ = field.message(number)?,
             4 => link.attributes.push(attribute(field.message(number)?, 0)?),
-            5 => drop(field.varint(number)?),
+            5 => _ = field.varint(number)?,
             6 => field.fixed32(number)?,
             _ => {}
         }
@@ -150,14 +143,14 @@ fn status<'a>(bytes: &'a [u8], status: &mut Status<'a>) -> Result<(), Error> {
 }
 
 /// The name in an `InstrumentationScope`.
-pub(super) fn scope_name<'a>(bytes: &'a [u8], name: &mut &'a str) -> Result<(), Error> {
+pub(super) fn scope_name<'a>(bytes: &'a [u8], name: &mut Cow<'a, str>) -> Result<(), Error> {
     let mut reader = Reader::new(bytes);
     while let Some((number, field)) = reader.next()? {
         match number {
             1 => *name = field.text(number)?,
-            2 => drop(field.text(number)?),
+            2 => _ = field.message(number)?,
             3 => drop(attribute(field.message(number)?, 0)?),
-            4 => drop(field.varint(number)?),
+            4 => _ = field.varint(number)?,
             _ => {}
         }
     }
@@ -170,7 +163,7 @@ pub(super) fn resource_attributes<'a>(bytes: &'a [u8], into: &mut Vec<Attribute<
     while let Some((number, field)) = reader.next()? {
         match number {
             1 => into.push(attribute(field.message(number)?, 0)?),
-            2 => drop(field.varint(number)?),
+            2 => _ = field.varint(number)?,
             _ => {}
         }
     }
@@ -183,7 +176,7 @@ fn attribute(bytes: &[u8], depth: usize) -> Result<Attribute<'_>, Error> {
         match number {
             1 => attribute.key = field.text(number)?,
             2 => value(field.message(number)?, depth, &mut attribute.value)?,
-            3 => drop(field.varint(number)?),
+            3 => _ = field.varint(number)?,
             _ => {}
         }
     }
@@ -212,12 +205,16 @@ fn value<'a>(bytes: &'a [u8], depth: usize, into: &mut Value<'a>) -> Result<(), 
     Ok(())
 }
 
-fn deeper(depth: usize) -> Result<usize, Error> {
-    if depth < DEPTH_MAX { Ok(depth + 1) } else { Err(Error::TooDeep) }
+/// One list or map further down; none where the bytes of it stay as they are.
+fn deeper(depth: usize) -> Option<usize> {
+    (depth < DEPTH_MAX).then_some(depth + 1)
 }
 
 fn list<'a>(bytes: &'a [u8], depth: usize, into: &mut Value<'a>) -> Result<(), Error> {
-    let depth = deeper(depth)?;
+    let Some(depth) = deeper(depth) else {
+        *into = Value::Bytes(bytes);
+        return Ok(());
+    };
     if !matches!(into, Value::List(_)) {
         *into = Value::List(Vec::new());
     }
@@ -234,7 +231,10 @@ fn list<'a>(bytes: &'a [u8], depth: usize, into: &mut Value<'a>) -> Result<(), E
 }
 
 fn map<'a>(bytes: &'a [u8], depth: usize, into: &mut Value<'a>) -> Result<(), Error> {
-    let depth = deeper(depth)?;
+    let Some(depth) = deeper(depth) else {
+        *into = Value::Bytes(bytes);
+        return Ok(());
+    };
     if !matches!(into, Value::Map(_)) {
         *into = Value::Map(Vec::new());
     }

@@ -1,5 +1,7 @@
 //! Fields of a protobuf message, one after the other.
 
+use std::borrow::Cow;
+
 use super::Error;
 
 /// Groups within groups that are passed over; nobody has sent one for twenty years.
@@ -128,10 +130,12 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// With U+FFFD for what is not UTF-8, which some senders do not look at.
     #[inline]
-    pub(super) fn text(self, number: u32) -> Result<&'a str, Error> {
+    pub(super) fn text(self, number: u32) -> Result<Cow<'a, str>, Error> {
+        let bytes = self.message(number)?;
         // Several times as fast as the standard library's on text that is not all ASCII.
-        simdutf8::basic::from_utf8(self.message(number)?).map_err(|_| Error::Utf8)
+        Ok(simdutf8::basic::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed))
     }
 
     #[inline]
