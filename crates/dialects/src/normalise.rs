@@ -203,9 +203,10 @@ impl<'c> Resource<'c> {
         let start = self.instant("the start time", sent.start_nanos)?;
         let end = if identity.is_pending { None } else { end(sent.end_nanos, start) };
         let (usage, usage_details) = usage::usage(source);
-        let request_model = source.text(Field::RequestModel);
-        let model = source
-            .text(Field::Model)
+        let answered = source.text(Field::Model);
+        let asked = || if answered.is_none() { call::model_in_parameters(source) } else { None };
+        let request_model = source.text(Field::RequestModel).or_else(asked);
+        let model = answered
             .or_else(|| request_model.clone())
             .or_else(|| usage.input.or(usage.output).and_then(|_| source.text(Field::BareModel)));
         let kind = kind::kind(source, usage.input.or(usage.output).is_some(), model.is_some());

@@ -31,6 +31,9 @@ const HOLDERS: &[&str] = &[
     "result",
 ];
 
+/// The `type` of what LiveKit notes down between messages; nobody says it.
+const NOTES: &[&str] = &["agent_config_update", "agent_handoff"];
+
 /// Members in which a request says how the model shall behave.
 const INSTRUCTIONS: &[&str] = &["system", "instructions", "system_instruction", "systemInstruction"];
 
@@ -55,13 +58,25 @@ fn of_list(list: &[Node<'_>], side: Side, depth: usize) -> Option<Vec<Message>> 
         return Some(vec![Message { role: side.role().to_owned(), parts, finish_reason: None }]);
     }
     let mut found: Vec<Message> = Vec::new();
-    let (mut is_chat, mut was_item) = (false, false);
+    let (mut is_chat, mut is_enveloped, mut was_item) = (false, false, false);
     for (node, object) in list.iter().zip(&objects) {
+        if object.as_ref().and_then(|object| object.word(&["type"])).is_some_and(|kind| NOTES.contains(&kind.as_str()))
+        {
+            continue;
+        }
         let is_item = object.as_ref().is_some_and(message::is_item);
-        let read = match object {
-            Some(object) => message::of_object(object, side).or_else(|| of_object(object, side, depth + 1)),
-            None => node.list().and_then(|_| messages(*node, side, depth + 1)),
-        };
+        let mut read = object.as_ref().and_then(|object| message::of_object(object, side));
+        if read.is_none() {
+            read = match object {
+                Some(object) => of_object(object, side, depth + 1),
+                None => node.list().and_then(|_| messages(*node, side, depth + 1)),
+            };
+            // Beside a whole request stand the options of the call.
+            if read.is_none() && is_enveloped {
+                continue;
+            }
+            is_enveloped |= object.is_some() && read.is_some();
+        }
         is_chat |= read.is_some();
         for next in read.unwrap_or_else(|| vec![message::unknown(*node, object.as_ref(), side)]) {
             match found.last_mut() {
@@ -102,7 +117,8 @@ fn of_object(object: &Object<'_>, side: Side, depth: usize) -> Option<Vec<Messag
     };
     let held = HOLDERS.iter().find_map(|key| messages(object.get(key)?, side, depth + 1));
     let said = held.or_else(|| prompt(object)).or_else(|| answer(object))?;
-    let has_system = said.iter().any(|message| message.role == "system");
+    // An answer repeats what it was told; that is no part of what it says.
+    let has_system = side == Side::Output || said.iter().any(|message| message.role == "system");
     let system = if has_system { None } else { system() };
     Some(system.into_iter().chain(said).collect())
 }

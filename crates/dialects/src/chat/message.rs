@@ -33,7 +33,7 @@ const PYDANTIC: &[(&str, &str)] =
     &[("system-prompt", "system"), ("user-prompt", "user"), ("tool-return", "tool"), ("retry-prompt", "tool")];
 
 /// Members that hold what a message says.
-const CONTENT: &[&str] = &["parts", "content", "contents", "message", "text"];
+const CONTENT: &[&str] = &["parts", "content", "contents", "blocks", "message", "text"];
 
 /// One of our roles, when the word is known: `MessageRole.USER`, `human`, `model` …
 pub(super) fn known_role(word: &str) -> Option<String> {

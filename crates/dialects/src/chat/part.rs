@@ -41,7 +41,7 @@ const UNTYPED: &[&str] = &[
 const TEXT_MEMBERS: &[&str] = &["text", "thought", "thoughtSignature", "thought_signature"];
 
 fn kind(object: &Object<'_>) -> Option<String> {
-    object.word(&["type", "part_kind", "kind"])
+    object.word(&["type", "part_kind", "block_type", "kind"])
 }
 
 /// Whether it is surely a part, seen without a message around it.
@@ -131,6 +131,10 @@ fn typed(kind: &str, object: &Object<'_>, depth: usize) -> Option<Vec<Part>> {
         let content = object.word(&["refusal", "content"])?;
         return Some(vec![Part::Text { content }]);
     }
+    // Where LiveKit lets a provider cut its cache.
+    if kind == "cache_breakpoint" {
+        return Some(Vec::new());
+    }
     media::of_part(kind, object).map(|media| vec![Part::Media(media)])
 }
 
@@ -178,7 +182,7 @@ pub(super) fn tool_call(object: &Object<'_>) -> Option<Part> {
     let id = object.word(&["id", "toolCallId", "tool_call_id", "call_id", "toolUseId"]);
     // Responses tell the id of the item from that of the call, which its result names.
     let id = object.word(&["call_id"]).or(id);
-    let sent = function.first(&["arguments", "args", "input", "parameters"]);
+    let sent = function.first(&["arguments", "args", "input", "parameters", "tool_kwargs"]);
     let arguments = sent.map_or_else(Json::empty_object, arguments);
     Some(Part::ToolCall(ToolCall { id, name, arguments }))
 }

@@ -12,8 +12,18 @@ use super::value;
 use crate::sent::Value;
 
 /// Senders that name themselves where the provider should stand; nobody is paid by these names.
-const FRAMEWORKS: &[&str] =
-    &["langchain", "langgraph", "strands-agents", "spring_ai", "spring-ai", "microsoft.agent_framework"];
+const FRAMEWORKS: &[&str] = &[
+    "langchain",
+    "langgraph",
+    "strands-agents",
+    "spring_ai",
+    "spring-ai",
+    "microsoft.agent_framework",
+    "autogen",
+    "crewai",
+    "haystack",
+    "llamaindex",
+];
 
 /// What Vercel appends to a provider: the API used.
 const PROVIDER_APIS: &[&str] = &[
@@ -30,7 +40,7 @@ const PROVIDER_APIS: &[&str] = &[
     "transcription",
 ];
 
-/// Who runs the model: the first that names one.
+/// Who runs the model: the first that names one, in lower case as the conventions spell all of them.
 pub(super) fn provider(source: &Source<'_, '_>) -> Option<String> {
     let names = source.view.values(Field::Provider).filter_map(value::text);
     let mut provider = names.into_iter().find(|name| !is_framework(name))?;
@@ -40,7 +50,16 @@ pub(super) fn provider(source: &Source<'_, '_>) -> Option<String> {
     {
         provider.truncate(name.len());
     }
+    provider.make_ascii_lowercase();
     Some(provider)
+}
+
+/// The model that was asked for, where only the parameters of the call name it: OpenInference's spans of failed calls.
+pub(super) fn model_in_parameters(source: &Source<'_, '_>) -> Option<String> {
+    let map = source.view.values(Field::Parameters).find_map(value::map)?;
+    let name =
+        ["model", "model_name", "model_id", "modelId"].iter().find_map(|key| value::unquote(map.get(*key)?.get()))?;
+    Some(name).filter(|name| !name.trim().is_empty())
 }
 
 /// Also a `host:port`, which LiveKit sends.
@@ -58,6 +77,7 @@ const NO_PARAMETERS: &[&str] = &[
     "model",
     "model_name",
     "type",
+    "streaming",
     "user",
     "input",
     "messages",

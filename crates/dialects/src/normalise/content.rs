@@ -28,6 +28,8 @@ enum Carrier {
     OfRoot(Field),
     /// Keys with an index.
     Indexed(Family),
+    /// As [`Self::Indexed`], of messages, and who speaks in one that does not say.
+    Said(Family, &'static str),
     /// As [`Self::Indexed`], of those keys that end so.
     IndexedEnd(Family, &'static str),
     /// The attribute of a family that ends so.
@@ -86,7 +88,7 @@ const INPUT: &[Row] = &[
     (ANY, Carrier::Plain(Field::LivekitInput)),
     (ANY, Carrier::Listed { name: CHOICE, is_wanted: false }),
     (ANY, Carrier::Messages(Field::PydanticMessages)),
-    (ANY, Carrier::Indexed(Family::IndexedPrompt)),
+    (ANY, Carrier::Said(Family::IndexedPrompt, "user")),
     (ANY, Carrier::Plain(Field::PlainPrompt)),
     (ANY, Carrier::Event { name: "gen_ai.content.prompt", key: "gen_ai.prompt" }),
     (TOOL, Carrier::Event { name: "gen_ai.tool.message", key: "content" }),
@@ -133,7 +135,7 @@ const OUTPUT: &[Row] = &[
     (ANY, Carrier::Plain(Field::LivekitOutput)),
     (ANY, Carrier::Listed { name: CHOICE, is_wanted: true }),
     (ANY, Carrier::Plain(Field::PydanticResult)),
-    (ANY, Carrier::Indexed(Family::IndexedCompletion)),
+    (ANY, Carrier::Said(Family::IndexedCompletion, "assistant")),
     (ANY, Carrier::Plain(Field::PlainCompletion)),
     (ANY, Carrier::Event { name: "gen_ai.content.completion", key: "gen_ai.completion" }),
     (TOOL, Carrier::Event { name: CHOICE, key: "message" }),
@@ -171,7 +173,32 @@ fn believe(source: &Source<'_, '_>, kind: &str, is_root: bool, rows: &[Row]) -> 
 }
 
 pub(super) fn says_something(content: &str) -> bool {
-    !matches!(content.trim(), "" | "null" | "[]" | "{}" | "\"\"" | "<REDACTED>")
+    let content = content.trim();
+    !matches!(content, "" | "null" | "[]" | "{}" | "\"\"" | "<REDACTED>") && !is_hollow(content)
+}
+
+/// Whether these are messages of which nothing is said but who speaks and why they ended: LiteLLM writes an answer that only calls
+/// a tool so.
+fn is_hollow(content: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Hollow<'a> {
+        #[serde(borrow, rename = "role")]
+        _role: &'a RawValue,
+        #[serde(default, borrow)]
+        parts: Option<&'a RawValue>,
+        #[serde(default, borrow)]
+        content: Option<&'a RawValue>,
+        #[serde(default, borrow, rename = "finish_reason")]
+        _finish_reason: Option<&'a RawValue>,
+    }
+    const BYTES_MAX: usize = 512;
+    if content.len() > BYTES_MAX || !content.starts_with('[') || !content.contains("\"role\"") {
+        return false;
+    }
+    let is_empty = |sent: Option<&RawValue>| sent.is_none_or(|sent| matches!(sent.get(), "[]" | "null" | "\"\""));
+    let messages: Option<Vec<Hollow<'_>>> = serde_json::from_str(content).ok();
+    messages.is_some_and(|messages| messages.iter().all(|said| is_empty(said.parts) && is_empty(said.content)))
 }
 
 impl Carrier {
@@ -199,6 +226,7 @@ impl Carrier {
                 return sent.map(user_request).find(wanted);
             }
             Self::Indexed(family) => indexed::list(source.view.family(*family)),
+            Self::Said(family, role) => indexed::messages(source.view.family(*family), role),
             Self::IndexedEnd(family, end) => {
                 indexed::list(source.view.family(*family).filter(|(key, _)| key.ends_with(end)))
             }

@@ -28,14 +28,15 @@ fields! {
     MlflowType: "mlflow.spanType";
     MastraType: "mastra.span.type";
     AgentosKind: "agentos.kind";
+    AgentopsKind: "agentops.span.kind";
     Operation: "gen_ai.operation.name";
     TraceloopKind: "traceloop.span.kind";
     VercelOperation: "ai.operationId" > "operation.name";
     ClaudeCodeType: "span.type";
     SpringKind: "spring.ai.kind";
     GenkitType: "genkit:metadata:subtype" > "genkit:type";
-    RequestType: "llm.request.type";
-    ToolSign: "gen_ai.tool.name" > "gen_ai.tool.call.id";
+    RequestType: "llm.request.type" > "gen_ai.request.type";
+    ToolSign: "gen_ai.tool.name" > "gen_ai.tool.call.id" > "tool.name";
     Database: "db.system.name" > "db.system";
     LogfireSpanType: "logfire.span_type";
     PendingParent: "logfire.pending_parent_id";
@@ -58,7 +59,7 @@ fields! {
     BareParameters: "llm.temperature" > "llm.top_p" > "llm.top_k" > "llm.max_tokens" > "llm.max_completion_tokens"
         > "llm.seed" > "llm.frequency_penalty" > "llm.presence_penalty" > "llm.stop_sequences" > "llm.chat.stop_sequences"
         > "llm.reasoning_effort";
-    IsStream: "gen_ai.request.stream" > "gen_ai.is_streaming" > "llm.is_streaming" > "spring.ai.chat.client.stream";
+    IsStream: "gen_ai.request.stream" > "gen_ai.request.streaming" > "gen_ai.is_streaming" > "llm.is_streaming" > "spring.ai.chat.client.stream";
     FinishReasons: "gen_ai.response.finish_reasons";
     /// After those that messages give.
     FinishReasonLast: "ai.response.finishReason" > "ai.finishReason" > "llm.finish_reason" > "llm.response.finish_reason"
@@ -68,7 +69,9 @@ fields! {
 
     // Tokens.
     UsageObject: "langfuse.observation.usage_details" > "mlflow.chat.tokenUsage";
-    UsageObjectLast: "langsmith.metadata.usage_metadata" > "gen_ai.usage.raw";
+    UsageObjectLast: "langsmith.metadata.usage_metadata" > "gen_ai.usage.raw" > "metadata.usage_object";
+    /// What the provider counted, by provider.
+    VercelProviderMetadata: "ai.response.providerMetadata" > "ai.result.providerMetadata";
     AdkResponse: "gcp.vertex.agent.llm_response";
     InputTokens: "llm.token_count.prompt" > "gen_ai.usage.input_tokens" > "gen_ai.usage.prompt_tokens"
         > "ai.usage.inputTokens" > "ai.usage.promptTokens" > "ai.usage.tokens" > "llm.usage.prompt_tokens"
@@ -82,13 +85,13 @@ fields! {
         > "gen_ai.usage.details.cache_read_input_tokens" > "gen_ai.usage.prompt_details.cache_read"
         > "gen_ai.usage.input_cached_tokens" > "gen_ai.usage.cached_tokens" > "llm.token_count.prompt_details.cache_read"
         > "ai.usage.cachedInputTokens" > "ai.usage.inputTokenDetails.cacheReadTokens" > "cache_read_tokens"
-        > "cached_token_count";
+        > "cached_token_count" > "metadata.usage.cached_prompt_tokens";
     CacheWriteTokens: "gen_ai.usage.cache_write.input_tokens" > "gen_ai.usage.cache_creation.input_tokens"
         > "gen_ai.usage.cache_creation_input_tokens" > "gen_ai.usage.cache_write_input_tokens"
         > "gen_ai.usage.cache_write_tokens" > "gen_ai.usage.details.cache_write_tokens"
         > "gen_ai.usage.details.cache_creation_input_tokens" > "gen_ai.usage.prompt_details.cache_write"
         > "llm.token_count.prompt_details.cache_write" > "ai.usage.inputTokenDetails.cacheWriteTokens"
-        > "cache_creation_tokens";
+        > "cache_creation_tokens" > "metadata.usage.cached_creation_tokens";
     ReasoningTokens: "gen_ai.usage.reasoning.output_tokens" > "gen_ai.usage.reasoning_tokens"
         > "gen_ai.usage.details.reasoning_tokens" > "gen_ai.usage.completion_details.reasoning"
         > "llm.token_count.completion_details.reasoning" > "ai.usage.reasoningTokens"
@@ -217,8 +220,10 @@ fields! {
     VercelToolCalls: "ai.response.toolCalls" > "ai.result.toolCalls";
     VercelReasoning: "ai.response.reasoning";
     VercelOutput: "ai.response.object" > "ai.result.object" > "ai.embedding" > "ai.embeddings" > "ai.ranking";
-    LastInput: "genkit:input" > "haystack.component.input" > "traceloop.entity.input" > "gen_ai.task.input";
-    LastOutput: "genkit:output" > "haystack.component.output" > "traceloop.entity.output" > "gen_ai.task.output";
+    LastInput: "genkit:input" > "haystack.component.input" > "traceloop.entity.input" > "gen_ai.task.input"
+        > "agentops.entity.input" > "agentops.tool.input";
+    LastOutput: "genkit:output" > "haystack.component.output" > "traceloop.entity.output" > "gen_ai.task.output"
+        > "agentops.entity.output" > "agentops.tool.output";
     AdkInput: "gcp.vertex.agent.tool_call_args" > "gcp.vertex.agent.llm_request" > "gcp.vertex.agent.data";
     AdkOutput: "gcp.vertex.agent.tool_response" > "gcp.vertex.agent.llm_response";
     PlainPrompt: "gen_ai.prompt";

@@ -12,6 +12,9 @@ const DEPTH_MAX: usize = 16;
 /// Names that only wrap an element of a list.
 const WRAPPERS: &[&str] = &["message", "message_content", "tool_call", "document", "embedding", "prompt", "completion"];
 
+/// Names in which a message says something.
+const SAID: &[&str] = &["content", "reasoning", "tool_calls", "function_call"];
+
 /// A branch of keys; a key that is both a leaf and a branch keeps both.
 #[derive(Default)]
 struct Node<'a> {
@@ -22,18 +25,34 @@ struct Node<'a> {
 
 /// The list in JSON: elements in the order of their indexes, holes dropped. `None` when no key begins with an index.
 pub(super) fn list<'a>(keys: impl Iterator<Item = (&'a str, &'a Value<'a>)>) -> Option<String> {
+    let mut out = String::new();
+    tree(keys)?.write(&mut out);
+    Some(out)
+}
+
+/// As [`list`], of messages: `role` speaks in one that does not say who does.
+pub(super) fn messages<'a>(keys: impl Iterator<Item = (&'a str, &'a Value<'a>)>, role: &str) -> Option<String> {
+    let role = Value::Text(role);
+    let mut root = tree(keys)?;
+    for element in root.elements.values_mut() {
+        let is_message = element.members.keys().any(|name| SAID.contains(name));
+        if is_message && !element.members.contains_key("role") {
+            element.members.insert("role", Node { leaf: Some(&role), ..Node::default() });
+        }
+    }
+    let mut out = String::new();
+    root.write(&mut out);
+    Some(out)
+}
+
+fn tree<'a>(keys: impl Iterator<Item = (&'a str, &'a Value<'a>)>) -> Option<Node<'a>> {
     let mut root = Node::default();
     for (key, value) in keys {
         if !value.is_empty() && index(key.split('.').next().unwrap_or_default()).is_some() {
             root.insert(key, value, 0);
         }
     }
-    if root.elements.is_empty() {
-        return None;
-    }
-    let mut out = String::new();
-    root.write(&mut out);
-    Some(out)
+    (!root.elements.is_empty()).then_some(root)
 }
 
 /// All digits, and not absurd.
@@ -139,6 +158,14 @@ mod tests {
         let keys =
             ["0.message.role", "0.message.tool_calls.0.tool_call.function.name", "0.message.tool_calls.0.tool_call.id"];
         assert_eq!(of(&keys).unwrap(), r#"[{"role":1,"tool_calls":[{"function":{"name":1},"id":1}]}]"#);
+    }
+
+    #[test]
+    fn a_message_without_a_role_is_given_one() {
+        let value = Value::Int(1);
+        let of = |keys: &[&'static str]| messages(keys.iter().map(|key| (*key, &value)), "user").unwrap();
+        assert_eq!(of(&["0.content"]), r#"[{"content":1,"role":"user"}]"#);
+        assert_eq!(of(&["0.content", "0.role", "1.finish_reason"]), r#"[{"content":1,"role":1},{"finish_reason":1}]"#);
     }
 
     #[test]

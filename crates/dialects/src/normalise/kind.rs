@@ -88,6 +88,17 @@ const MASTRA: Words = &[
     ("generic", Kind::SPAN),
 ];
 
+const AGENTOPS: Words = &[
+    ("session", Kind::CHAIN),
+    ("agent", Kind::AGENT),
+    ("workflow", Kind::CHAIN),
+    ("operation", Kind::CHAIN),
+    ("task", Kind::CHAIN),
+    ("tool", Kind::TOOL),
+    ("llm", Kind::LLM),
+    ("guardrail", Kind::GUARDRAIL),
+];
+
 const OPERATIONS: Words = &[
     ("chat", Kind::LLM),
     ("completion", Kind::LLM),
@@ -97,6 +108,7 @@ const OPERATIONS: Words = &[
     ("llm_call", Kind::LLM),
     ("embeddings", Kind::EMBEDDING),
     ("embedding", Kind::EMBEDDING),
+    ("embed", Kind::EMBEDDING),
     ("execute_tool", Kind::TOOL),
     ("tool_call", Kind::TOOL),
     ("invoke_agent", Kind::AGENT),
@@ -151,6 +163,7 @@ const RULES: &[Rule] = &[
     Rule::Word(Field::MlflowType, MLFLOW),
     Rule::Word(Field::MastraType, MASTRA),
     Rule::Word(Field::AgentosKind, OURS),
+    Rule::Word(Field::AgentopsKind, AGENTOPS),
     Rule::Word(Field::Operation, OPERATIONS),
     Rule::Word(Field::TraceloopKind, OURS),
     Rule::Hint(Field::VercelOperation, VERCEL),
@@ -178,6 +191,12 @@ const RULES: &[Rule] = &[
     Rule::Name {
         scope: "pydantic-ai",
         words: &[("agent run", Kind::AGENT), ("running tool", Kind::TOOL), ("running tool:*", Kind::TOOL)],
+    },
+    Rule::Name { scope: "strands.telemetry.tracer", words: &[("cycle *", Kind::CHAIN)] },
+    // What OpenLIT leaves of a failed call: the name that the conventions give it, and the exception.
+    Rule::Name {
+        scope: "openlit.otel.tracing",
+        words: &[("chat *", Kind::LLM), ("embeddings *", Kind::EMBEDDING), ("embedding *", Kind::EMBEDDING)],
     },
     Rule::Hint(
         Field::SpringKind,

@@ -37,8 +37,8 @@ pub(super) fn status(source: &Source<'_, '_>) -> (Status, Option<String>) {
         || source.text(Field::LangfuseLevel).is_some_and(|level| level.eq_ignore_ascii_case("error"))
         || source.view.first(Field::ErrorType).is_some()
         || failed_in_claude_code(source)
-        // An exception in a span that ended well was a handled one.
-        || (exception.is_some() && !is_ok);
+        // An exception in a span that ended well was a handled one; LangSmith tells of those only that ended a run, whatever it says then.
+        || (exception.is_some() && (!is_ok || source.view.first(Field::LangsmithKind).is_some()));
     let said = || sent.map(|status| value::clean(&status.message)).filter(|message| !message.is_empty());
     let message = whole(source, Field::LangfuseStatusMessage).or_else(said).map(last_line_first);
     if is_error {

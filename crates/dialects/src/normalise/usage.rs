@@ -1,5 +1,8 @@
 //! Tokens and dollars of one call, so that no sum counts a token twice.
 
+mod second;
+mod vercel;
+
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
@@ -118,7 +121,9 @@ pub(super) fn usage(source: &Source<'_, '_>) -> (Usage, Option<String>) {
     let (usage, mut others) = object(Field::UsageObject)
         .or_else(|| of_adk(source).map(alone))
         .or_else(|| Some(of_attributes(source)).filter(is_there).map(alone))
-        .or_else(|| object(Field::UsageObjectLast))
+        // Of a call that failed LiteLLM says that it took nothing.
+        .or_else(|| object(Field::UsageObjectLast).filter(|(usage, _)| usage.input.max(usage.output) > Some(0)))
+        .or_else(|| of_event(source).map(alone))
         .unwrap_or_default();
     for (bucket, field) in BUCKETS {
         if let Some(count) = source.view.count(*field) {
@@ -177,22 +182,39 @@ fn of_attributes(source: &Source<'_, '_>) -> Usage {
         cache_write: count(Field::CacheWriteTokens).or_else(|| detail(Field::InputTokenDetails, &["cache_creation"])),
         reasoning: count(Field::ReasoningTokens).or_else(|| detail(Field::OutputTokenDetails, &["reasoning"])),
     };
-    inclusive(source, sent)
+    let (sent, is_exclusive) = second::completed(source, sent);
+    inclusive(source, sent, is_exclusive)
+}
+
+/// Ax reports its tokens in an event, in the words of the conventions.
+fn of_event(source: &Source<'_, '_>) -> Option<Usage> {
+    let event = source.span.events.iter().rev().find(|event| event.name == "gen_ai.usage")?;
+    let count = |key: &str| value::of_key(&event.attributes, key).and_then(value::count);
+    let usage = Usage {
+        input: count("gen_ai.usage.input_tokens"),
+        output: count("gen_ai.usage.output_tokens"),
+        total: count("gen_ai.usage.total_tokens"),
+        ..Usage::default()
+    };
+    is_there(&usage).then(|| inclusive(source, usage, false))
 }
 
 fn of_object(source: &Source<'_, '_>, map: &Map) -> Usage {
     if DISJOINT.iter().any(|key| map.contains_key(*key)) {
         return of_buckets(map);
     }
-    let sent = Usage {
+    inclusive(source, as_sent(map), false)
+}
+
+fn as_sent(map: &Map) -> Usage {
+    Usage {
         input: first(map, OBJECT.input),
         output: first(map, OBJECT.output),
         total: first(map, OBJECT.total),
         cache_read: first(map, OBJECT.cache_read),
         cache_write: first(map, OBJECT.cache_write),
         reasoning: first(map, OBJECT.reasoning),
-    };
-    inclusive(source, sent)
+    }
 }
 
 /// Every bucket counts once: what begins with `input` was read, what begins with `output` was written.
@@ -227,13 +249,13 @@ fn of_adk(source: &Source<'_, '_>) -> Option<Usage> {
     is_there(&usage).then_some(usage)
 }
 
-/// Adds the cached tokens to an input that was sent without them.
-fn inclusive(source: &Source<'_, '_>, sent: Usage) -> Usage {
+/// Adds the cached tokens to an input that was sent without them, as it is known to be or turns out to be.
+fn inclusive(source: &Source<'_, '_>, sent: Usage, is_known: bool) -> Usage {
     let mut usage = sent;
     let caches = sent.cache_read.unwrap_or(0).saturating_add(sent.cache_write.unwrap_or(0));
     if let Some(input) = sent.input
         && caches > 0
-        && is_exclusive(source, &sent, input, caches)
+        && (is_known || is_exclusive(source, &sent, input, caches))
     {
         usage.input = Some(input.saturating_add(caches));
     }
@@ -242,11 +264,25 @@ fn inclusive(source: &Source<'_, '_>, sent: Usage) -> Usage {
         && output < reasoning
     {
         usage.output = Some(output.saturating_add(reasoning));
+    } else if let Some(thoughts) = thoughts_beside(source, &usage) {
+        usage.output = usage.output.map(|output| output.saturating_add(thoughts));
+        usage.reasoning = Some(thoughts);
     }
     let computed = total(usage.input, usage.output);
     // A total that the input alone outgrew was the total without caches.
     usage.total = sent.total.filter(|sent| computed.is_none_or(|computed| *sent >= computed)).or(computed);
     usage
+}
+
+/// What the total holds beside input and output: the thoughts, when they are said to be as many. Gemini counts its thoughts so, and
+/// some who pass its counts on leave them out.
+fn thoughts_beside(source: &Source<'_, '_>, usage: &Usage) -> Option<i64> {
+    let beside = usage.total?.checked_sub(total(usage.input, usage.output)?).filter(|beside| *beside > 0)?;
+    let is_gemini = || source.text(Field::Model).is_some_and(|model| model.to_lowercase().contains("gemini"));
+    match usage.reasoning.filter(|thoughts| *thoughts > 0) {
+        Some(thoughts) => (thoughts == beside).then_some(beside),
+        None => (usage.output.is_some() && is_gemini()).then_some(beside),
+    }
 }
 
 fn is_exclusive(source: &Source<'_, '_>, sent: &Usage, input: i64, caches: i64) -> bool {

@@ -270,6 +270,29 @@ fn answers_are_the_assistants() {
 }
 
 #[test]
+fn what_stands_around_messages_is_said_by_nobody() {
+    let options = json!({"args": [{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}, {"maxRetries": 0}]});
+    assert_eq!(input(&options.to_string()), json!([said("user", "Hi")]));
+    let answer = json!({"instructions": "Be brief.", "output": [{"type": "message", "role": "assistant",
+        "content": [{"type": "output_text", "text": "Hello."}]}]});
+    assert_eq!(output(&answer.to_string()), json!([said("assistant", "Hello.")]));
+    let request = json!({"instructions": "Be brief.", "model": "m", "input": "Hi"});
+    assert_eq!(input(&request.to_string()), json!([said("system", "Be brief."), said("user", "Hi")]));
+    let livekit = json!({"items": [
+        {"type": "message", "role": "system", "content": ["Be brief.", {"type": "cache_breakpoint"}]},
+        {"type": "agent_config_update", "instructions": "Be brief."},
+        {"type": "message", "role": "user", "content": ["Hi"]}
+    ]});
+    assert_eq!(input(&livekit.to_string()), json!([said("system", "Be brief."), said("user", "Hi")]));
+    let blocks =
+        json!([{"role": "assistant", "additional_kwargs": {}, "blocks": [{"block_type": "text", "text": "Hello."}]}]);
+    assert_eq!(output(&blocks.to_string()), json!([said("assistant", "Hello.")]));
+    let call = json!({"block_type": "tool_call", "tool_call_id": "c1", "tool_name": "get_weather", "tool_kwargs": {"city": "Paris"}});
+    let call = json!({"role": "assistant", "additional_kwargs": {"tool_calls": []}, "blocks": [call]});
+    assert_eq!(output(&call.to_string()), json!([called("c1", json!({"city": "Paris"}))]));
+}
+
+#[test]
 fn what_is_no_conversation_is_none() {
     for content in [
         "",

@@ -11,4 +11,5 @@ mod leniency;
 mod logs;
 mod precedence;
 mod rules;
+mod usage;
 mod wire;

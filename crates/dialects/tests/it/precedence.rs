@@ -454,7 +454,7 @@ fn a_span_of_several_dialects_takes_each_field_from_the_one_to_believe() {
         ("openinference.span.kind", text("CHAIN")),
         ("llm.token_count.prompt", Value::IntValue(99)),
         ("llm.output_messages.0.message.content", text("answer")),
-        ("gen_ai.input.messages", text(r#"[{"role":"user","parts":[]}]"#)),
+        ("gen_ai.input.messages", text(r#"[{"role":"user","parts":[{"type":"text","content":"hi"}]}]"#)),
         ("gen_ai.provider.name", text("langchain")),
         ("llm.system", text("openai")),
         ("session.id", text("talk")),
@@ -464,7 +464,7 @@ fn a_span_of_several_dialects_takes_each_field_from_the_one_to_believe() {
     ]);
     assert_eq!((read.kind.as_str(), read.usage.input, read.usage.output), ("llm", Some(10), Some(2)));
     assert_eq!(read.output.as_deref(), Some(r#"[{"content":"answer"}]"#));
-    assert_eq!(read.input.as_deref(), Some(r#"[{"role":"user","parts":[]}]"#));
+    assert_eq!(read.input.as_deref(), Some(r#"[{"role":"user","parts":[{"type":"text","content":"hi"}]}]"#));
     assert_eq!((read.provider.as_deref(), read.session_id.as_deref()), (Some("openai"), Some("talk")));
     assert_eq!(read.user_id.as_deref(), Some("ada"));
     assert_eq!(read.model_parameters.as_deref(), Some(r#"{"max_tokens":64,"temperature":0.5}"#));

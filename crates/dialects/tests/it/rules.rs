@@ -221,7 +221,7 @@ fn instructions_come_before_messages_unless_they_are_among_them() {
     let read = one(&[("gen_ai.system_instructions", text(system)), ("gen_ai.input.messages", text(user))]);
     let expected = format!(r#"[{{"role":"system","parts":{system}}},{}"#, &user[1..]);
     assert_eq!(read.input.as_deref(), Some(expected.as_str()));
-    let among = r#"[{"role":"system","parts":[]},{"role":"user"}]"#;
+    let among = r#"[{"role":"system","parts":[]},{"role":"user","content":"Hi"}]"#;
     let read = one(&[("gen_ai.system_instructions", text("Be \"brief\".")), ("gen_ai.input.messages", text(among))]);
     assert_eq!(read.input.as_deref(), Some(among));
     let alone = [("gen_ai.system_instructions", text("Be \"brief\".")), ("gen_ai.operation.name", text("chat"))];
@@ -344,4 +344,54 @@ fn metadata_is_the_users_own_keys() {
     ]);
     assert_eq!(read.metadata, r#"{"deep":{"b":[1,2]},"n":"2","plain":"not json","plan":"pro","thread_id":"th"}"#);
     assert_eq!(read.session_id.as_deref(), Some("th"));
+}
+
+#[test]
+fn a_message_in_pieces_speaks_for_its_side() {
+    let read = one(&[
+        ("llm.request.type", text("chat")),
+        ("gen_ai.prompt.0.content", text("one")),
+        ("gen_ai.completion.0.content", text("two")),
+        ("gen_ai.completion.0.finish_reason", text("end_turn")),
+    ]);
+    assert_eq!(read.input.as_deref(), Some(r#"[{"content":"one","role":"user"}]"#));
+    assert_eq!(read.output.as_deref(), Some(r#"[{"content":"two","finish_reason":"end_turn","role":"assistant"}]"#));
+}
+
+#[test]
+fn messages_that_say_nothing_hide_nothing() {
+    let hollow = r#"[{"role": "assistant", "parts": [], "finish_reason": "tool_calls"}]"#;
+    let call = [
+        ("gen_ai.operation.name", text("chat")),
+        ("gen_ai.output.messages", text(hollow)),
+        ("gen_ai.completion.0.function_call.name", text("get_weather")),
+        ("gen_ai.completion.0.function_call.arguments", text(r#"{"city": "Paris"}"#)),
+    ];
+    let output = one(&call).output.unwrap();
+    let messages = spanlake_dialects::chat::of_output(&output).unwrap();
+    let called: Vec<&str> = spanlake_dialects::chat::tool_calls(&messages).map(|call| call.name.as_str()).collect();
+    assert_eq!(called, ["get_weather"], "{output}");
+    assert_eq!(one(&call[..2]).output, None);
+    let thoughtful = r#"[{"role":"assistant","parts":[],"reasoning":"hm"}]"#;
+    assert_eq!(one(&[("gen_ai.output.messages", text(thoughtful))]).output.as_deref(), Some(thoughtful));
+}
+
+#[test]
+fn a_failed_call_is_told_by_what_was_asked() {
+    let read = one(&[
+        ("openinference.span.kind", text("LLM")),
+        ("llm.invocation_parameters", text(r#"{"model":"gpt-4o-mini","temperature":0.5}"#)),
+        ("llm.provider", text("OpenAI")),
+    ]);
+    assert_eq!((read.model.as_deref(), read.request_model.as_deref()), (Some("gpt-4o-mini"), Some("gpt-4o-mini")));
+    assert_eq!(
+        (read.provider.as_deref(), read.model_parameters.as_deref()),
+        (Some("openai"), Some(r#"{"temperature":0.5}"#))
+    );
+    let scope = |scope: &str, name: &str| {
+        let failed = Span { name: name.to_owned(), ..span(&[]) };
+        only(request_of(&[], scope, vec![failed])).kind.as_str().to_owned()
+    };
+    assert_eq!(scope("openlit.otel.tracing", "chat gpt-4o-mini"), "llm");
+    assert_eq!(scope("of the user", "chat with grandma"), "span");
 }
