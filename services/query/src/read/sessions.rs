@@ -6,7 +6,6 @@
 //!   are its own.
 //! - Scores are those of its spans and its own: either is enough.
 //! - Tokens and cost are summed over calls of providers, each once, also where two traces report one call ([`TenantSession::call_totals`]).
-
 //!
 //! Which sessions a page holds is found by one of two plans: [`by_start`] reads as far as the page needs, [`sweep`] all spans once.
 //! Sessions are then read whole by their ids ([`whole`]).
