@@ -251,6 +251,8 @@ fn tokens_and_dollars() {
         "ai.usage.cachedInputTokens",
         "ai.usage.inputTokenDetails.cacheReadTokens",
         "cache_read_tokens",
+        "cached_token_count",
+        "metadata.usage.cached_prompt_tokens",
     ];
     check("cache read", &input, &counts(&cache_read), |span| span.usage.cache_read.map(|count| count.to_string()));
     let cache_write = [
@@ -264,6 +266,7 @@ fn tokens_and_dollars() {
         "gen_ai.usage.prompt_details.cache_write",
         "llm.token_count.prompt_details.cache_write",
         "cache_creation_tokens",
+        "metadata.usage.cached_creation_tokens",
     ];
     check("cache write", &input, &counts(&cache_write), |span| span.usage.cache_write.map(|count| count.to_string()));
     let reasoning = [
@@ -282,6 +285,7 @@ fn tokens_and_dollars() {
         ("gen_ai.usage.input_tokens", Value::IntValue(3)),
         ("langsmith.metadata.usage_metadata", text(r#"{"input_tokens":4}"#)),
         ("gen_ai.usage.raw", text(r#"{"input_tokens":5}"#)),
+        ("metadata.usage_object", text("{'prompt_tokens': 6}")),
     ];
     check("whole object", &[], &whole, |span| span.usage.input.map(|count| count.to_string()));
     let mut cost: Order = vec![("langfuse.observation.cost_details", text(r#"{"input":0.25}"#))];
@@ -434,12 +438,14 @@ fn kinds() {
         ("mlflow.spanType", text("\"CHAT_MODEL\"")),
         ("mastra.span.type", text("model_chunk")),
         ("agentos.kind", text("step")),
+        ("agentops.span.kind", text("task")),
         ("gen_ai.operation.name", text("invoke_agent")),
         ("traceloop.span.kind", text("tool")),
         ("ai.operationId", text("ai.embedMany.doEmbed")),
         ("spring.ai.kind", text("advisor")),
         ("genkit:type", text("retriever")),
         ("llm.request.type", text("completion")),
+        ("gen_ai.request.type", text("embedding")),
         ("gen_ai.tool.call.id", text("call_1")),
     ];
     check("kind", &[], &said, |span| Some(span.kind.as_str().to_owned()).filter(|kind| kind != "span"));
