@@ -72,7 +72,8 @@ impl Catalog {
         let bounds = landed(&mut transaction, tenant, Table::Spans).await?;
         let score_bounds = landed(&mut transaction, tenant, Table::Scores).await?;
         let erasure = Erasure { id: erasure_of(app), tenant, scope: ErasureScope::App(app), bounds };
-        let new = NewErasure { erasure, score_bounds, subject: Subject::App, requested_at };
+        // Its keys are gone, and so is whoever its agents' schedules were for.
+        let new = NewErasure { score_bounds, ..NewErasure::new(erasure, Subject::App, requested_at) };
         insert(&mut transaction, &new).await?;
         transaction.commit().await?;
         tracing::info!(tenant.id = %tenant, app.id = %app, "the rows of a deleted app are erased");

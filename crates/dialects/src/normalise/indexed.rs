@@ -32,7 +32,7 @@ pub(super) fn list<'a>(keys: impl Iterator<Item = (&'a str, &'a Value<'a>)>) -> 
 
 /// As [`list`], of messages: `role` speaks in one that does not say who does.
 pub(super) fn messages<'a>(keys: impl Iterator<Item = (&'a str, &'a Value<'a>)>, role: &str) -> Option<String> {
-    let role = Value::Text(role);
+    let role = Value::Text(role.into());
     let mut root = tree(keys)?;
     for element in root.elements.values_mut() {
         let is_message = element.members.keys().any(|name| SAID.contains(name));

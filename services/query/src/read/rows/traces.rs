@@ -207,7 +207,7 @@ async fn batch(session: &TenantSession, caller: &Caller, some: &[Told]) -> Resul
         let ids: Vec<_> = some.iter().map(|told| told.trace).collect();
         let last = some.iter().map(|told| told.last_ns).max().unwrap_or(i64::MAX);
         let range = TimeRange::new(at(some[0].first_ns), at(last.saturating_add(1))).unwrap_or(TimeRange::all());
-        describe(session, caller, &ids, range).await?
+        describe(session, caller, &ids, &[range]).await?
     } else {
         some.iter().map(|told| Trace::new(caller.app(), told.trace, at(told.first_ns))).collect()
     };
