@@ -124,7 +124,7 @@ impl Story {
         }
         let Tally { answered, done, own_words } = self.tally;
         println!("{answered} answers, {done} successes, {own_words} of them with words of whoever asked");
-        assert!(done * 3 > answered && own_words * 5 > answered, "a story in which little works shows little");
+        assert!(done * 4 > answered && own_words * 10 > answered, "a story in which little works shows little");
     }
 
     async fn nothing_foreign_is_stored(&self, cluster: &Cluster, own: usize) {
