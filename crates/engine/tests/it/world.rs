@@ -77,7 +77,9 @@ pub struct World {
     /// Of tenant 1, in the writer's memory.
     pub scores: Mutex<Vec<Score>>,
     /// Erasures that were asked for, and agents of whom schedules are to be told.
+    #[allow(dead_code, reason = "read by query's tests, which share this file")]
     pub stored: Mutex<Vec<NewErasure>>,
+    #[allow(dead_code, reason = "as above")]
     pub agents_told: Mutex<Vec<AgentId>>,
     pub asked: Mutex<Vec<FreshRequest>>,
     pub catalog_reads: Mutex<usize>,

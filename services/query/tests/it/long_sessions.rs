@@ -84,7 +84,7 @@ fn listed(all: &[Span], first: i64, end: i64) -> BTreeMap<String, Vec<Span>> {
         let Some(name) = of_trace(&spans, |span| span.session_id.clone()) else { continue };
         let in_range = |span: &&Span| (first..end).contains(&span.start.as_nanos());
         let names_it = |span: &&Span| span.session_id.as_ref() == Some(&name) && in_range(span);
-        let is_listed = spans.iter().any(|span| names_it(&span));
+        let is_listed = spans.iter().any(|span| names_it(span));
         let session = sessions.entry(name).or_default();
         session.0 |= is_listed;
         session.1.extend(spans.into_iter().cloned());
@@ -186,7 +186,8 @@ async fn filters_find_the_sessions_of_a_long_story_in_every_order() {
         let face = face(&world_of(&dice, &all).await);
         let is_adas = |spans: &[Span]| spans.iter().any(|span| span.user_id.is_some());
         let tokens = |spans: &[Span]| key("tokens", spans).is_some_and(|tokens| tokens > 2_000_000);
-        let cases: [(&str, &dyn Fn(&[Span]) -> bool); 4] = [
+        type Fits<'a> = &'a dyn Fn(&[Span]) -> bool;
+        let cases: [(&str, Fits<'_>); 4] = [
             ("user_id=ada&", &is_adas),
             ("filter=user_id%20!%3D%20ada&", &|spans| !is_adas(spans)),
             ("filter=total_tokens%20%3E%202000000&", &tokens),

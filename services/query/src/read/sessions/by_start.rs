@@ -40,19 +40,19 @@ const TRACES_MAX: usize = 50_000;
 /// By which spans of a part sessions are met.
 enum Met {
     /// Those that name them, in the range.
-    ByName,
+    Naming,
     /// Any of their traces.
-    ByAny,
+    Any,
     /// Those of their traces that are like this.
-    ByLike(Expr),
+    Like(Expr),
 }
 
 impl Met {
     fn of(query: &SessionQuery, asked: &Asked) -> Self {
         match (query.order, asked.of_spans.first(), &query.after) {
-            (Order::NewestFirst, Some(like), _) => Self::ByLike(like.clone()),
-            (Order::NewestFirst, None, None) => Self::ByName,
-            _ => Self::ByAny,
+            (Order::NewestFirst, Some(like), _) => Self::Like(like.clone()),
+            (Order::NewestFirst, None, None) => Self::Naming,
+            _ => Self::Any,
         }
     }
 
@@ -60,7 +60,7 @@ impl Met {
     fn edge(&self, query: &SessionQuery, after: Option<&Standing>) -> Timestamp {
         let last = after.and_then(|after| i64::try_from(after.amount).ok());
         match (self, query.order) {
-            (Self::ByLike(_), _) => TimeRange::all().end(),
+            (Self::Like(_), _) => TimeRange::all().end(),
             (_, Order::NewestFirst) => {
                 last.map_or(query.range.end(), |last| Timestamp::from_nanos(last.saturating_add(1)))
             }
@@ -171,11 +171,11 @@ impl Met {
     fn is_all(&self, session: &TenantSession, query: &SessionQuery, edge: Timestamp) -> Option<bool> {
         let (start, end) = (query.range.start(), query.range.end());
         match (self, query.order) {
-            (Self::ByName, _) => (edge <= start).then_some(true),
-            (Self::ByAny, Order::NewestFirst) => (edge <= start).then(|| !session.reaches_before(start)),
-            (Self::ByAny, Order::OldestFirst) => (edge >= end).then_some(true),
+            (Self::Naming, _) => (edge <= start).then_some(true),
+            (Self::Any, Order::NewestFirst) => (edge <= start).then(|| !session.reaches_before(start)),
+            (Self::Any, Order::OldestFirst) => (edge >= end).then_some(true),
             // Their spans may lie outside.
-            (Self::ByLike(_), _) => None,
+            (Self::Like(_), _) => None,
         }
     }
 
@@ -189,12 +189,12 @@ impl Met {
     ) -> Result<Vec<String>, Error> {
         let spans = session.frame()?.filter(own(caller).and(starts_in(part)))?;
         let spans = match self {
-            Self::ByName => {
+            Self::Naming => {
                 let naming = col("session_id").is_not_null().and(starts_in(query.range));
                 return names(session, spans.filter(naming)?).await;
             }
-            Self::ByAny => spans,
-            Self::ByLike(like) => spans.filter(like.clone())?,
+            Self::Any => spans,
+            Self::Like(like) => spans.filter(like.clone())?,
         };
         let mut traces = trace_ids(session, spans.aggregate(vec![col("trace_id")], vec![])?, "trace_id").await?;
         traces.sort_unstable();

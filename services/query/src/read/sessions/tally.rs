@@ -154,7 +154,8 @@ impl Tally {
         let before = self.traces.capacity();
         let mut grown = 0;
         // Spans of a trace mostly come one after another, and those of a session as well.
-        let (mut run, mut last): (Option<(TraceId, Trace)>, Option<(&str, Number)>) = (None, None);
+        let mut run: Option<(TraceId, Trace)> = None;
+        let mut last: Option<(&str, Number)> = None;
         for row in 0..spans.len() {
             let named = spans.session(row).map(|name| match last {
                 Some((same, number)) if same == name => number,
