@@ -19,7 +19,8 @@ fn prices() -> OwnPrices {
 fn own(criterion: &mut Criterion) {
     let (standard, own) = (Book::standard(), Book::standard().with_own(prices()));
     let usage = Usage { input: Some(1_000), output: Some(100), ..Usage::default() };
-    let call = |model| Call { model: Some(model), start: Timestamp::from_secs(1_800_000_000), usage, ..Call::default() };
+    let call =
+        |model| Call { model: Some(model), start: Timestamp::from_secs(1_800_000_000), usage, ..Call::default() };
     let (listed, last) = ("openai/gpt-4o-2024-08-06", format!("{}-0999", "m".repeat(240)));
     for (name, book, model) in [
         ("a listed model, no own prices", standard, listed),

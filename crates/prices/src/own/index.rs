@@ -100,17 +100,20 @@ mod tests {
                 && own.provider().is_none_or(|own| provider.is_some_and(|named| own.eq_ignore_ascii_case(named)))
         };
         let holding = prices.iter().enumerate().filter(|(_, own)| holds(own));
-        let close = holding.filter_map(|(place, own)| Some(((closeness(own)?, own.provider.is_some(), own.valid_from), place)));
+        let close =
+            holding.filter_map(|(place, own)| Some(((closeness(own)?, own.provider.is_some(), own.valid_from), place)));
         close.max().map(|(_, place)| place)
     }
 
     fn any_price() -> impl Strategy<Value = OwnPrice> {
         let provider = prop::option::of(prop::sample::select(vec!["p", "Q"]));
-        ("[aAbé]{1,4}", any::<bool>(), provider, prop::option::of(0_i64..3)).prop_map(|(name, is_start, provider, from)| {
-            let prices: Prices = serde_json::from_str(r#"{"input":1}"#).unwrap();
-            let model = if is_start { name + "*" } else { name };
-            OwnPrice::new(model, provider.map(str::to_owned), prices, from.map(Timestamp::from_secs)).unwrap()
-        })
+        ("[aAbé]{1,4}", any::<bool>(), provider, prop::option::of(0_i64..3)).prop_map(
+            |(name, is_start, provider, from)| {
+                let prices: Prices = serde_json::from_str(r#"{"input":1}"#).unwrap();
+                let model = if is_start { name + "*" } else { name };
+                OwnPrice::new(model, provider.map(str::to_owned), prices, from.map(Timestamp::from_secs)).unwrap()
+            },
+        )
     }
 
     proptest! {
