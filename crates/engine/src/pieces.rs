@@ -4,12 +4,14 @@
 //!   files      ├── a ──┤├─── b ───┤├── c ──┤   fresh rows
 //!   traces     1 1 2 3   3 4 4 5    6 7 7      7 8
 //!   pieces     {1 2}      {4 5}      {6}                    each alone: its traces are nowhere else
-//!   the rest   {3 3 7 7 7 8}                                one session over what is left
+//!   the seam        {3 3}                                   one more piece: traces that only pieces' files share
+//!   the rest   {7 7 7 8}                                    one session over what is left
 //! ```
 //! A piece is a data file that lies in the range as a whole, without the traces of which another file or the memory of a writer has rows
 //! too, and without those of which any row may have been replaced. So whatever is settled within traces (whose call counts, what belongs
 //! to all spans) is settled within a piece, and what pieces come to can be put together. A day that is merged into one file shares the
-//! traces that were under way at midnight with its neighbours, and no others.
+//! traces that were under way at midnight with its neighbours, and no others. Those are the seam, which changes only when one of its files
+//! does. The rest is files that are no pieces, rows in memory, and the rows that pieces' files have of their traces.
 //!
 //! Which traces are shared is known from [`crate::index`], by 32 bits of each id: a few more than really are go to the rest.
 
@@ -19,11 +21,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, BooleanArray};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::datatypes::DataType;
 use datafusion::common::{Result as PlanResult, internal_datafusion_err};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
 use datafusion::prelude::{col, not};
-use futures::{StreamExt, TryStreamExt, stream};
 use spanlake_catalog::DataFile;
 use spanlake_model::{FileId, TimeRange};
 
@@ -31,35 +32,29 @@ use crate::answers::{Answers, Question};
 use crate::columns::signature;
 use crate::error::Error;
 use crate::index::{Named, Prints, print};
-use crate::range::{joined, microsecond, starts_in_any};
 use crate::session::TenantSession;
 use crate::tree::hash;
 
 /// Of a file's traces at most one in so many may be shared; a file that shares more is of the rest.
 const ALONE: usize = 4;
-/// Stretches of time that lie closer together than this are taken for one.
-const GAP: Duration = Duration::from_secs(600);
-/// Stretches of one file in which shared traces are looked for.
-const STRETCHES_MAX: usize = 8;
 /// Files say when their spans begin to the microsecond.
 const MICROSECOND: Duration = Duration::from_micros(1);
-/// Files that are looked at side by side for where their shared traces lie.
-const LOOKED_AT_ONCE: usize = 2;
-
 /// A snapshot in pieces: each visible row of the range is in one of the pieces or in the rest, and all rows of a trace are in the same.
 #[derive(Debug)]
 pub struct Pieces {
-    /// Single files.
+    /// Single files, and the seam between them.
     pub alone: Vec<Piece>,
     /// What is left.
     pub rest: TenantSession,
 }
 
-/// One data file, without the traces that it shares.
+/// Traces that are whole in one data file, or in some of them.
 #[derive(Debug)]
 pub struct Piece {
     session: TenantSession,
-    file: DataFile,
+    /// One of its files.
+    file: FileId,
+    range: TimeRange,
     world: u64,
     answers: Answers,
 }
@@ -72,7 +67,7 @@ impl Piece {
 
     /// From the start of its first span to behind that of its last.
     pub fn range(&self) -> TimeRange {
-        extent(&self.file)
+        self.range
     }
 
     /// What the piece came to, remembered or settled now. `asked` says what is asked and on whose behalf, all of it: whoever asks the same
@@ -88,7 +83,7 @@ impl Piece {
     where
         T: Send + Sync + 'static,
     {
-        let question = Question { file: self.file.id, world: self.world, asked };
+        let question = Question { file: self.file, world: self.world, asked };
         if let Some(known) = self.answers.get(&question).await {
             return Ok(known);
         }
@@ -105,24 +100,16 @@ pub(crate) struct Cut {
     pub(crate) files: HashSet<FileId>,
     shared: Shared,
     keeps_shared: bool,
-    /// Where the shared traces of all these files lie; `None`: anywhere.
-    stretches: Option<Vec<TimeRange>>,
 }
 
 /// The columns that a cut looks at.
-pub(crate) const CUT_BY: &[&str] = &["trace_id", "start_time", "start_nanos"];
+pub(crate) const CUT_BY: &[&str] = &["trace_id"];
 
 impl Cut {
     /// What the rows of its files are like that are left.
     pub(crate) fn kept(&self) -> Expr {
         let is_shared = ScalarUDF::from(self.shared.clone()).call(vec![col("trace_id")]);
-        if !self.keeps_shared {
-            return not(is_shared);
-        }
-        match &self.stretches {
-            None => is_shared,
-            Some(stretches) => starts_in_any(stretches).and(is_shared),
-        }
+        if self.keeps_shared { is_shared } else { not(is_shared) }
     }
 }
 
@@ -174,9 +161,12 @@ impl ScalarUDFImpl for Shared {
 /// A file that is a piece, and the prints of traces that it shares.
 struct Sharing {
     file: DataFile,
-    shared: Vec<u32>,
-    /// Rows of these traces, about.
-    rows: u64,
+    /// With files that are pieces as well, and with nothing else.
+    seam: Vec<u32>,
+    /// With anything else, or of which rows may have been replaced.
+    rest: Vec<u32>,
+    /// In the file.
+    traces: usize,
 }
 
 impl TenantSession {
@@ -191,9 +181,8 @@ impl TenantSession {
             return Ok(self.whole());
         }
         let files = self.sharing(within).await?;
-        let alone: Vec<_> = files.iter().map(|sharing| self.piece(sharing)).collect();
-        let rest = self.rest(&alone, files).await?;
-        Ok(Pieces { alone, rest })
+        let alone = files.iter().map(|sharing| self.piece(sharing)).chain(self.seam(&files)).collect();
+        Ok(Pieces { alone, rest: self.rest(&files) })
     }
 
     /// Everything as the rest, for what cannot be looked at in pieces.
@@ -207,81 +196,78 @@ impl TenantSession {
         file.rows >= self.piece_rows() && within.is_none_or(|within| lies(within) && lies(self.range()))
     }
 
-    /// The files that are pieces. Traces are shared that are in two files, in a file and in memory, or of which a row may have been
-    /// replaced.
+    /// The files that are pieces.
     async fn sharing(&self, within: Option<TimeRange>) -> Result<Vec<Sharing>, Error> {
         let (held, shares) = self.traces_of_files().await?;
+        let is_piece = |place: usize| {
+            let shared = shares.of_file(place).len();
+            self.is_piece(&self.files()[place], within) && shared * ALONE <= held[place].as_slice().len()
+        };
+        let (pieces, others): (Vec<_>, Vec<_>) = (0..self.files().len()).partition(|place| is_piece(*place));
         let mut elsewhere = Prints::of_batches(self.fresh(), Named::Trace)?.as_slice().to_vec();
         elsewhere.extend(self.replaced().map(|key| print(key.trace_id.as_bytes())));
         elsewhere.retain(|print| shares.holds(*print));
-        let mut files = Vec::new();
-        for (place, file) in self.files().iter().enumerate().filter(|(_, file)| self.is_piece(file, within)) {
-            let mut shared = shares.of_file(place).to_vec();
-            shared.extend(elsewhere.iter().copied().filter(|print| held[place].holds(*print)));
-            shared.sort_unstable();
-            shared.dedup();
-            let traces = held[place].as_slice().len();
-            if shared.len() * ALONE <= traces {
-                let rows = file.rows.saturating_mul(shared.len() as u64) / (traces as u64).max(1);
-                files.push(Sharing { file: file.clone(), shared, rows });
-            }
-        }
-        Ok(files)
+        elsewhere.extend(others.iter().flat_map(|place| shares.of_file(*place)));
+        let elsewhere: HashSet<u32> = elsewhere.into_iter().collect();
+        let sharing = |place: usize| {
+            let seam = shares.of_file(place).iter().copied().filter(|print| !elsewhere.contains(print)).collect();
+            let mut rest: Vec<_> = elsewhere.iter().copied().filter(|print| held[place].holds(*print)).collect();
+            rest.sort_unstable();
+            Sharing { file: self.files()[place].clone(), seam, rest, traces: held[place].as_slice().len() }
+        };
+        Ok(pieces.into_iter().map(sharing).collect())
     }
 
     fn piece(&self, sharing: &Sharing) -> Piece {
-        let Sharing { file, shared, .. } = sharing;
-        let cut = (!shared.is_empty()).then(|| sharing.cut(false));
-        let world = hash((shared, self.world()));
-        Piece { session: self.alone(file.clone(), cut), file: file.clone(), world, answers: self.answers().clone() }
+        let file = &sharing.file;
+        let shared: Vec<u32> = sharing.seam.iter().chain(&sharing.rest).copied().collect();
+        let world = hash((&shared, self.world()));
+        let cut = (!shared.is_empty()).then(|| Cut::of([file.id], shared, false));
+        let session = self.alone(vec![file.clone()], cut);
+        Piece { session, file: file.id, range: extent(file), world, answers: self.answers().clone() }
     }
 
-    /// What is left of the pieces' files, and all other rows. A file that shares nothing is not opened.
-    async fn rest(&self, alone: &[Piece], files: Vec<Sharing>) -> Result<Self, Error> {
-        let looked_for = alone.iter().zip(&files).filter(|(_, sharing)| !sharing.shared.is_empty());
-        let looked_for: Vec<_> = looked_for.map(|(piece, sharing)| self.stretches(piece, sharing)).collect();
-        let stretches: Vec<_> = stream::iter(looked_for).buffered(LOOKED_AT_ONCE).try_collect().await?;
-        let cut = Cut {
-            files: files.iter().map(|sharing| sharing.file.id).collect(),
-            shared: Shared::of(files.iter().flat_map(|sharing| sharing.shared.iter().copied())),
-            keeps_shared: true,
-            stretches: Some(joined(
-                stretches.iter().flat_map(|found| found.iter().copied()).collect(),
-                GAP,
-                STRETCHES_MAX * alone.len(),
-            )),
-        };
-        let rows = files.iter().map(|sharing| sharing.rows).sum();
-        let done = files.into_iter().filter(|sharing| sharing.shared.is_empty()).map(|sharing| sharing.file.id);
-        Ok(self.without(&done.collect(), cut, rows))
+    /// The traces that pieces' files share with each other alone.
+    fn seam(&self, files: &[Sharing]) -> Option<Piece> {
+        let files: Vec<_> = files.iter().filter(|sharing| !sharing.seam.is_empty()).collect();
+        let extents = files.iter().map(|sharing| extent(&sharing.file));
+        let range = extents.reduce(around)?;
+        let ids = || files.iter().map(|sharing| sharing.file.id);
+        let of_each = files.iter().map(|sharing| (sharing.file.id, &sharing.seam));
+        let world = of_each.fold(self.world(), |world, each| hash((world, each)));
+        let cut = Cut::of(ids(), files.iter().flat_map(|sharing| sharing.seam.iter().copied()), true);
+        let session = self.alone(files.iter().map(|sharing| sharing.file.clone()).collect(), Some(cut));
+        Some(Piece { session, file: ids().next()?, range, world, answers: self.answers().clone() })
     }
 
-    /// When the shared traces of a piece's file have spans.
-    async fn stretches(&self, piece: &Piece, sharing: &Sharing) -> Result<Arc<Vec<TimeRange>>, Error> {
-        let settle = async {
-            let session = self.alone(sharing.file.clone(), Some(sharing.cut(true)));
-            let mut found = Vec::new();
-            for batch in session.collect(session.rows()?.select(vec![col("start_time")])?).await? {
-                let starts = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>();
-                let starts = starts.ok_or_else(|| internal_datafusion_err!("a start is no time"))?;
-                found.extend(starts.values().iter().map(|micros| microsecond(*micros)));
-            }
-            let stretches = joined(found, GAP, STRETCHES_MAX);
-            let bytes = size_of_val(&*stretches);
-            Ok((stretches, bytes))
-        };
-        piece.remembered("stretches of shared traces".to_owned(), settle).await
+    /// All other rows. A piece's file of which nothing is left for it is not opened.
+    fn rest(&self, files: &[Sharing]) -> Self {
+        let done = files.iter().filter(|sharing| sharing.rest.is_empty()).map(|sharing| sharing.file.id).collect();
+        let shared = files.iter().flat_map(|sharing| sharing.rest.iter().copied());
+        let cut = Cut::of(files.iter().map(|sharing| sharing.file.id), shared, true);
+        self.without(&done, cut, files.iter().map(Sharing::rows).sum())
     }
 }
 
 impl Sharing {
-    fn cut(&self, keeps_shared: bool) -> Cut {
-        let shared = Shared::of(self.shared.iter().copied());
-        Cut { files: HashSet::from([self.file.id]), shared, keeps_shared, stretches: None }
+    /// Those that go to the rest, about.
+    fn rows(&self) -> u64 {
+        self.file.rows.saturating_mul(self.rest.len() as u64) / (self.traces as u64).max(1)
+    }
+}
+
+impl Cut {
+    fn of(files: impl IntoIterator<Item = FileId>, shared: impl IntoIterator<Item = u32>, keeps_shared: bool) -> Self {
+        Self { files: files.into_iter().collect(), shared: Shared::of(shared.into_iter()), keeps_shared }
     }
 }
 
 fn extent(file: &DataFile) -> TimeRange {
     let end = file.max_start.plus(MICROSECOND);
     TimeRange::new(file.min_start, end).expect("a file's first span begins no later than its last")
+}
+
+/// From the first instant of either to the last.
+fn around(one: TimeRange, other: TimeRange) -> TimeRange {
+    TimeRange::new(one.start().min(other.start()), one.end().max(other.end())).unwrap_or(one)
 }

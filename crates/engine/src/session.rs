@@ -243,16 +243,12 @@ impl TenantSession {
         Self { provider: Arc::new(table), extent: OnceLock::new(), ..self.clone() }
     }
 
-    /// Over one file, which lies in the range as a whole and of whose rows that are left none has been replaced.
-    pub(crate) fn alone(&self, file: DataFile, cut: Option<Cut>) -> Self {
-        let rounds = file.rows.div_ceil(self.tree_rows);
-        let table = SnapshotTable {
-            files: vec![file],
-            fresh: Vec::new(),
-            hidden: Arc::default(),
-            cut,
-            ..self.provider.as_ref().clone()
-        };
+    /// Over these files, which lie in the range as a whole and of whose rows that are left none has been replaced.
+    pub(crate) fn alone(&self, files: Vec<DataFile>, cut: Option<Cut>) -> Self {
+        // Of some files little is left.
+        let rounds = files.iter().map(|file| file.rows).max().unwrap_or(0).div_ceil(self.tree_rows);
+        let table =
+            SnapshotTable { files, fresh: Vec::new(), hidden: Arc::default(), cut, ..self.provider.as_ref().clone() };
         Self { range: TimeRange::all(), rounds, ..self.over(table) }
     }
 
