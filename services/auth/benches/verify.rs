@@ -100,7 +100,9 @@ async fn measure(url: String) {
         let read = read.await;
         let verified = a_second(at_once, |number| {
             let (service, key) = (service.clone(), keys[number % KEYS].clone());
-            async move { black_box(service.verify_key(&key).await.expect("a good key")); }
+            async move {
+                black_box(service.verify_key(&key).await.expect("a good key"));
+            }
         });
         let verified = verified.await;
         println!(

@@ -84,7 +84,7 @@ fn listed(all: &[Span], first: i64, end: i64) -> BTreeMap<String, Vec<Span>> {
         let Some(name) = of_trace(&spans, |span| span.session_id.clone()) else { continue };
         let in_range = |span: &&Span| (first..end).contains(&span.start.as_nanos());
         let names_it = |span: &&Span| span.session_id.as_ref() == Some(&name) && in_range(span);
-        let is_listed = spans.iter().any(|span| names_it(span));
+        let is_listed = spans.iter().any(names_it);
         let session = sessions.entry(name).or_default();
         session.0 |= is_listed;
         session.1.extend(spans.into_iter().cloned());

@@ -213,7 +213,7 @@ impl Party {
         match (parameter, of) {
             ("field", _) => (*pick(dice, &["user_id", "session_id", "model", "name", "tag", "nonsense"])).into(),
             ("span_id", _) => span_id(1 + dice.below(3) as u64).to_string(),
-            ("session_id", _) => self.handle("session", pick(dice, &["kept", "first", "more"])),
+            ("session_id", _) => self.handle("session", pick::<&str>(dice, &["kept", "first", "more"])),
             ("score_id", _) => self.score_id(dice),
             ("receipt", _) => self.one_of("receipt", asker).unwrap_or_else(|| "none".into()),
             (_, Some(kind)) => {
