@@ -72,9 +72,9 @@ pub(crate) async fn a_settled_day_comes_again_only_with_new_files(database: &Dat
 pub(crate) async fn a_large_file_of_a_day_that_is_over_is_wanted_alone(database: &Database) {
     let catalog = database.open().await;
     let lease = registered(&catalog).await;
-    for (second, bytes) in [(0, 1_001), (86_400, 700), (2 * 86_400, 699), (3 * 86_400, 1_001)] {
-        committed(&catalog, lease, vec![DataFile { bytes, ..file(TENANT, at(second)) }]).await;
-    }
+    let sizes = [(0, 1_001), (86_400, 700), (2 * 86_400, 699), (3 * 86_400, 1_001)];
+    let of_size = |(second, bytes)| DataFile { bytes, ..file(TENANT, at(second)) };
+    committed(&catalog, lease, sizes.into_iter().map(of_size).collect()).await;
     let first = Day::of(at(0)).0;
     let over = Wanted { closed_before: Day(first + 3), ..wanted(0, 2) };
     let found = |days: Vec<TenantDay>| days.iter().map(|found| found.day.0 - first).collect::<Vec<_>>();

@@ -192,14 +192,14 @@ fn nested(levels: usize) -> KeyValue {
 
 pub(crate) async fn one_bad_value_takes_nothing_else_down_at_any_door(cluster: &Cluster) {
     let key = Tenant::sign_up(cluster).await.key(&["ingest", "read"]).await;
-    // Bytes that are not UTF-8, or half a surrogate pair, in place of each `@`.
+    // Bytes that are not UTF-8, or halves of surrogate pairs, in place of `@@@@`, which is nowhere else.
     let many = (0..10_000).map(|number| otlp::number(&format!("key.{number}"), number));
     let twice = [otlp::text("odd", "first"), otlp::text("odd", "last"), otlp::text("__proto__", "a key")];
     let brackets = |levels: usize| format!("{}\"", "[".repeat(levels));
     let cases: [(Vec<KeyValue>, String); 5] = [
         (vec![nested(50)], brackets(50)),
         (vec![nested(300)], brackets(100)),
-        (vec![otlp::text("odd", "@")], "\"\u{FFFD}\"".to_owned()),
+        (vec![otlp::text("odd", "@@@@")], "\"\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}\"".to_owned()),
         (vec![otlp::text("odd", "a\0b")], "\"a\u{FFFD}b\"".to_owned()),
         (many.chain(twice).collect(), "\"last\"".to_owned()),
     ];
@@ -208,7 +208,9 @@ pub(crate) async fn one_bad_value_takes_nothing_else_down_at_any_door(cluster: &
             let trace = 10 * door + number + 1;
             let request = beside_a_good_one(cluster, trace, attributes.clone());
             let mut protobuf = request.encode_to_vec();
-            protobuf.iter_mut().filter(|byte| **byte == b'@').for_each(|byte| *byte = 0xFF);
+            if let Some(at) = protobuf.windows(4).position(|bytes| bytes == b"@@@@") {
+                protobuf[at..at + 4].fill(0xFF);
+            }
             let json = String::from_utf8(otlp::json(&request)).unwrap().replace('@', "\\ud800");
             assert_eq!(rejected_at(name, cluster, &key, protobuf, json.into_bytes()).await, 0, "{name}: {kept}");
             let odd = attribute(cluster, &key, trace, 1, "odd").await.to_string();

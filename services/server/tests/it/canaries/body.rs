@@ -85,7 +85,7 @@ fn json(operation: &Operation, own: &Party, owner: &Party) -> Value {
         },
         ("POST", "/v1/exports") => json!({
             "format": pick(dice, &["jsonl", "csv", "openai"]), "compression": "none",
-            "table": if dice.chance(30) { "scores" } else { "spans" },
+            "table": pick(dice, &["spans", "spans", "scores", "traces"]),
             "destination": {"type": "file", "path": pick(dice, &["", word.as_str(), "..", "../../up"])},
             "schedule": if dice.chance(20) { Some("@daily") } else { None },
         }),
@@ -121,9 +121,8 @@ fn json(operation: &Operation, own: &Party, owner: &Party) -> Value {
             json!({"filter": [{"field": "user_id", "operator": "=", "value": owner.handle("user", kind)}],
                 "cursor": if dice.chance(30) { owner.one_of("cursor", own) } else { None }, "limit": 2})
         }
-        ("POST", "/v1/exports/{id}/cancel" | "/v1/members/{id}/password-reset" | "/v1/api-keys/{id}/rotate") => {
-            json!({})
-        }
+        ("POST", "/v1/exports/{id}/cancel" | "/v1/exports/{id}/resume") => json!({}),
+        ("POST", "/v1/members/{id}/password-reset" | "/v1/api-keys/{id}/rotate") => json!({}),
         _ => panic!("say what {} takes", operation.name()),
     }
 }
