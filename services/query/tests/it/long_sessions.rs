@@ -244,13 +244,13 @@ fn in_memory(spans: &[Span], config: EngineConfig) -> Face {
 }
 
 #[tokio::test]
-async fn the_memory_of_a_page_and_of_a_session_does_not_grow_with_the_range() {
+async fn the_memory_of_a_page_does_not_grow_with_the_range() {
     let spans: Vec<_> = (0..60_000)
         .map(|number| Span {
             trace_id: trace_id(number),
             span_id: span_id(number),
             session_id: Some(format!("session {}", number / 4)),
-            start: at(0).plus(std::time::Duration::from_secs(number as u64)),
+            start: at(0).plus(std::time::Duration::from_millis(250 * number as u64)),
             ..span(1, 1, 0)
         })
         .collect();
@@ -259,7 +259,6 @@ async fn the_memory_of_a_page_and_of_a_session_does_not_grow_with_the_range() {
     for (order, last) in [("desc", "session 14999"), ("asc", "session 0")] {
         assert_eq!(ids(&face.ok(&format!("/v1/sessions?limit=1&sort_order={order}")).await), [last]);
     }
-    assert_eq!(face.ok("/v1/sessions/session%2077").await["data"]["trace_count"], 4);
     let (status, refused) = face.get("/v1/sessions?sort_by=latency").await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "of all sessions something is held: {refused}");
 }
